@@ -1,0 +1,28 @@
+"""Image classification on PaddlePaddle: YAML in, a trained, exported, served model out.
+
+`create_model` and `list_models` are loaded on first use, so that importing the package stays fast and works on
+machines that only serve exported models.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import warnings
+from typing import Any
+
+from ppcls.errors import PADDLE_MISSING
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "create_model", "list_models"]
+
+_LAZY = {"create_model": "ppcls.arch", "list_models": "ppcls.arch"}
+
+if importlib.util.find_spec("paddle") is None:
+    warnings.warn(PADDLE_MISSING, stacklevel=2)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'ppcls' has no attribute '{name}'")
