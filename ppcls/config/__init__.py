@@ -1,0 +1,8 @@
+"""Configuration files: read with their line numbers, inherited, overridden, and checked before anything is built."""
+
+from __future__ import annotations
+
+from ppcls.config.load import check, find_recipe, load_config, require, to_yaml
+from ppcls.config.schema import Config
+
+__all__ = ["Config", "check", "find_recipe", "load_config", "require", "to_yaml"]

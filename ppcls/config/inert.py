@@ -1,0 +1,64 @@
+"""Keys that PaddleClas knows and that have no effect here, each with the reason.
+
+They are removed with a warning before the file is checked, so that PaddleClas' files run and their authors learn
+what is different. ``*`` stands for any one key.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import Any, Iterator, List, Tuple
+
+from ppcls.config.document import Document, KeyPath
+from ppcls.config.inherit import _at
+
+_THREADS = "images are decoded by threads, which share memory without being told"
+_DYNAMIC = "networks are trained in dynamic graph mode; export makes the static graph"
+_ONE_PROCESS = "batch normalisation is not synchronised between processes; one process is trained"
+
+INERT = {
+    "profiler_options": "there is no step profiler yet; use `python -m cProfile`",
+    "Global.profiler_options": "there is no step profiler yet; use `python -m cProfile`",
+    "Global.to_static": _DYNAMIC,
+    "Global.use_dali": "images are decoded by this toolkit's own loader, with the same result",
+    "Global.eval_mode": "classification is the only mode",
+    "Global.task": "classification is the only task",
+    "Global.class_num": "the number of classes is Arch.class_num",
+    "Global.infer_imgs": "the images to predict are Infer.infer_imgs",
+    "Global.dp": "the way of parallel training follows from how the program is launched",
+    "Global.use_multilabel": "each image has one label",
+    "Arch.use_sync_bn": _ONE_PROCESS,
+    "Arch.use_ssld": "Arch.pretrained or Global.pretrained_model names the weight file itself",
+    "AMP.use_amp": "AMP is on when the section AMP is there",
+    "AMP.use_fp16_test": "evaluation runs in float32",
+    "AMP.use_promote": "Paddle's default promotion is used",
+    "DataLoader.*.loader.use_shared_memory": _THREADS,
+    "DataLoader.*.loader.persistent_workers": "threads live as long as the run",
+    "DataLoader.*.use_shared_memory": _THREADS,
+}
+
+
+def remove_inert(document: Document) -> List[str]:
+    """Remove the keys that have no effect and return one sentence on each, with its place."""
+    warnings = []
+    for path, reason in list(_found(document.data)):
+        place = document.place(path)
+        warnings.append(f"{place}: {'.'.join(path)} has no effect here: {reason}")
+        del _at(document.data, path[:-1])[path[-1]]
+        document.forget(path)
+    return warnings
+
+
+def _found(data: Any) -> Iterator[Tuple[KeyPath, str]]:
+    for pattern, reason in INERT.items():
+        for path in _matches(data, pattern.split("."), ()):
+            yield path, reason
+
+
+def _matches(data: Any, keys: List[str], path: KeyPath) -> Iterator[KeyPath]:
+    if not keys:
+        yield path
+    elif isinstance(data, dict):
+        for key in list(data):
+            if fnmatch.fnmatchcase(str(key), keys[0]):
+                yield from _matches(data[key], keys[1:], (*path, key))

@@ -1,0 +1,144 @@
+"""From a file name and overrides to a checked configuration, or to all that is wrong with it at once."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, Iterator, List, Sequence, Tuple
+
+import yaml
+from pydantic import ValidationError
+
+from ppcls.config.document import Document, KeyPath
+from ppcls.config.inert import remove_inert
+from ppcls.config.inherit import resolve
+from ppcls.config.schema import Config, describe
+from ppcls.errors import ConfigError, did_you_mean
+
+PACKAGED = Path(__file__).resolve().parents[1] / "configs"
+"""Where the recipes are in an installed package; in a clone they are the top-level folder `configs`."""
+
+_log = logging.getLogger("ppcls")
+
+
+def load_config(path: str, overrides: Sequence[str] = ()) -> Config:
+    """Read, resolve and check a configuration file.
+
+    Args:
+        path: a YAML file; a path that does not exist is looked for among the recipes that come with the package.
+        overrides: texts of the form ``a.b.0.c=value``.
+
+    Raises:
+        ConfigError: with every mistake of the file, each with file, line, key path and what is accepted.
+    """
+    document = resolve(find_recipe(path), overrides)
+    return check(document, path)
+
+
+def check(document: Document, source: str) -> Config:
+    """Check a resolved document against the schema.
+
+    Raises:
+        ConfigError: with every mistake, each with its place.
+    """
+    for warning in remove_inert(document):
+        _log.warning("%s", warning)
+    try:
+        config = Config.model_validate(_schema_form(document.data))
+    except ValidationError as error:
+        raise _explained(error, document, source) from None
+    config._document = document
+    return config
+
+
+def find_recipe(path: str) -> Path:
+    """Return the file that `path` names: itself, or a recipe that comes with the package.
+
+    Raises:
+        ConfigError: there is neither; the message names the nearest recipe.
+    """
+    given = Path(path)
+    if given.is_file():
+        return given
+    recipes = {str(file.relative_to(home)): file for home in _recipe_homes() for file in _yaml_files(home)}
+    wanted = str(given).removeprefix("configs/")
+    if wanted in recipes:
+        return recipes[wanted]
+    raise ConfigError(
+        f"there is no configuration file {path}.{did_you_mean(wanted, recipes)}"
+        f" Recipes that come with ppcls: {', '.join(recipes) or 'none found'}"
+    )
+
+
+def require(config: Config, *paths: str) -> None:
+    """Make sure that sections which are optional in general are there for the job at hand.
+
+    Raises:
+        ConfigError: naming all that are missing.
+    """
+    missing = [path for path in paths if _value(config, path) is None]
+    if missing:
+        source = config.where().rpartition(":")[0] or "the configuration"
+        raise ConfigError(f"{source}: this needs the missing section(s) {', '.join(missing)}")
+
+
+def to_yaml(data: Any) -> str:
+    """Return plain data as YAML text in the order in which it was written."""
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _value(config: Config, path: str) -> Any:
+    value: Any = config
+    for key in path.split("."):
+        value = getattr(value, key, None)
+    return value
+
+
+def _recipe_homes() -> List[Path]:
+    clone = Path(__file__).resolve().parents[2] / "configs"
+    return [home for home in (PACKAGED, clone) if home.is_dir()]
+
+
+def _yaml_files(home: Path) -> Iterator[Path]:
+    return (file for file in sorted(home.rglob("*.yaml")) if "_base_" not in file.parts)
+
+
+def _schema_form(data: Any) -> Any:
+    """Return the data with `batch_transform_ops` beside `dataset`: PaddleClas writes it inside."""
+    splits = data.get("DataLoader")
+    if not isinstance(splits, dict):
+        return data
+    return {**data, "DataLoader": {name: _lifted(split) for name, split in splits.items()}}
+
+
+def _lifted(split: Any) -> Any:
+    dataset = split.get("dataset") if isinstance(split, dict) else None
+    if not isinstance(dataset, dict) or "batch_transform_ops" not in dataset:
+        return split
+    inner = {key: value for key, value in dataset.items() if key != "batch_transform_ops"}
+    return {**split, "dataset": inner, "batch_transform_ops": dataset["batch_transform_ops"] or []}
+
+
+def _explained(error: ValidationError, document: Document, source: str) -> ConfigError:
+    found = sorted(_lines(error, document))
+    lines = [text for _, text in found]
+    count = "1 mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
+    return ConfigError("\n  ".join([f"{count} in {source}:", *lines]))
+
+
+def _lines(error: ValidationError, document: Document) -> Iterator[Tuple[Tuple[str, int], str]]:
+    for item in error.errors():
+        path = _written_path(tuple(item["loc"]), document)
+        place = document.place(path)
+        order = (place.source, place.line or 0) if place else ("", 0)
+        yield order, f"{describe(document, path)}: {item['msg']}"
+
+
+def _written_path(path: KeyPath, document: Document) -> KeyPath:
+    """Undo what `_split_arch` and `_lifted` did to the shape of the data."""
+    if path[:2] == ("Arch", "part"):
+        return ("Arch", *path[2:])
+    if len(path) > 2 and path[0] == "DataLoader" and path[2] == "batch_transform_ops":
+        inside = (*path[:2], "dataset", *path[2:])
+        return inside if inside[:4] in document.places else path
+    return path

@@ -1,0 +1,171 @@
+"""The sections of a configuration file: PaddleClas 2.x's schema, every key typed.
+
+Parts (networks, transforms, losses, ...) are checked against their own signatures, see `ppcls.registry`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Dict, List, Literal, Optional, Union
+
+from pydantic import BeforeValidator, Field, PrivateAttr
+
+from ppcls.config.document import Document, KeyPath
+from ppcls.registry import Part, PartOf, PartsOf, Section
+
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|gpu(:\d+)?)$")]
+PositiveInt = Annotated[int, Field(gt=0)]
+
+
+class EarlyStop(Section):
+    """Stop when the best metric has not improved for `patience` evaluations by more than `min_delta`."""
+
+    patience: PositiveInt
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+
+
+class GlobalSection(Section):
+    """`Global`: where things are and how long a run lasts."""
+
+    output_dir: str = "./output"
+    device: Device = "auto"
+    seed: Annotated[Optional[int], Field(ge=0, lt=2**32)] = 0
+    epochs: PositiveInt = 1
+    print_batch_step: PositiveInt = 10
+    checkpoints: Optional[str] = None
+    pretrained_model: Optional[str] = None
+    partial: bool = False
+    save_interval: PositiveInt = 1
+    save_steps: Optional[PositiveInt] = None
+    keep_checkpoints: PositiveInt = 3
+    eval_during_train: bool = True
+    eval_interval: PositiveInt = 1
+    start_eval_epoch: Annotated[int, Field(ge=0)] = 0
+    best_metric: Optional[str] = None
+    early_stop: Optional[EarlyStop] = None
+    update_freq: PositiveInt = 1
+    max_bad_samples: Annotated[float, Field(ge=0, le=1)] = 0.01
+    class_id_map_file: Optional[str] = None
+    use_visualdl: bool = False
+    image_shape: Optional[List[PositiveInt]] = None
+    save_inference_dir: Optional[str] = None
+
+
+class AmpSection(Section):
+    """`AMP`: mixed precision. float16 needs a GPU; bfloat16 also works on CPUs."""
+
+    level: Literal["O1", "O2"] = "O1"
+    dtype: Literal["float16", "bfloat16"] = "float16"
+    scale_loss: Annotated[float, Field(gt=0)] = 32768.0
+    use_dynamic_loss_scaling: bool = True
+
+
+class EmaSection(Section):
+    """`EMA`: an exponential moving average of the weights, which is what evaluation and export then use."""
+
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.9999
+
+
+class ArchSection(Section):
+    """`Arch`: the network. What is not a key here is an argument of the network itself."""
+
+    part: Part
+    pretrained: Union[bool, str] = False
+
+    @property
+    def name(self) -> str:
+        """The registered name of the network."""
+        return self.part.name
+
+
+def _split_arch(value: Any) -> Any:
+    """Separate the keys that every network has from the arguments of the one that is named."""
+    if not isinstance(value, dict) or "name" not in value:
+        return {"part": value}
+    own = {key: value[key] for key in ("pretrained",) if key in value}
+    return {"part": {key: item for key, item in value.items() if key not in own}, **own}
+
+
+class ArchFields(ArchSection):
+    """`ArchSection` as validated from YAML."""
+
+    part: Annotated[Part, PartOf("arch")]
+
+
+class LossSection(Section):
+    """`Loss`: what training minimises and what evaluation reports."""
+
+    Train: Annotated[Optional[List[Part]], PartsOf("loss")] = None
+    Eval: Annotated[Optional[List[Part]], PartsOf("loss")] = None
+
+
+class MetricSection(Section):
+    """`Metric`: what is measured while training and while evaluating."""
+
+    Train: Annotated[Optional[List[Part]], PartsOf("metric")] = None
+    Eval: Annotated[Optional[List[Part]], PartsOf("metric")] = None
+
+
+class LoaderSection(Section):
+    """`loader`: how samples are read; the number of workers never changes what is read."""
+
+    num_workers: Annotated[int, Field(ge=0)] = 2
+    prefetch: PositiveInt = 2
+
+
+class SplitSection(Section):
+    """`DataLoader.Train` and `DataLoader.Eval`: one set of images and how it is walked through."""
+
+    dataset: Annotated[Part, PartOf("dataset")]
+    sampler: Annotated[Part, PartOf("sampler")]
+    loader: LoaderSection = Field(default_factory=LoaderSection)
+    batch_transform_ops: Annotated[List[Part], PartsOf("batch_transform")] = Field(
+        default_factory=list
+    )
+
+
+class DataLoaderSection(Section):
+    """`DataLoader`: the images to learn from and those to be judged by."""
+
+    Train: Optional[SplitSection] = None
+    Eval: Optional[SplitSection] = None
+
+
+class InferSection(Section):
+    """`Infer`: images to predict, and what to say of them."""
+
+    infer_imgs: Optional[str] = None
+    batch_size: PositiveInt = 10
+    transforms: Annotated[Optional[List[Part]], PartsOf("transform")] = None
+    PostProcess: Annotated[Optional[Part], PartOf("postprocess")] = None
+
+
+class Config(Section):
+    """A checked configuration. Sections are attributes; nothing has been built yet."""
+
+    Global: GlobalSection = Field(default_factory=GlobalSection)
+    Arch: Annotated[ArchFields, BeforeValidator(_split_arch)]
+    AMP: Optional[AmpSection] = None
+    EMA: Optional[EmaSection] = None
+    Loss: LossSection = Field(default_factory=LossSection)
+    Optimizer: Annotated[Optional[Part], PartOf("optimizer")] = None
+    DataLoader: DataLoaderSection = Field(default_factory=DataLoaderSection)
+    Infer: InferSection = Field(default_factory=InferSection)
+    Metric: MetricSection = Field(default_factory=MetricSection)
+
+    _document: Document = PrivateAttr(default_factory=lambda: Document({}))
+
+    @property
+    def data(self) -> Dict[str, Any]:
+        """The resolved file as plain data: inheritance and overrides applied."""
+        return self._document.data
+
+    def where(self, *path: Any) -> str:
+        """Return ``file:line: a.b.c`` of a key path, for messages; the path itself when it was not written."""
+        return describe(self._document, path)
+
+
+def describe(document: Document, path: KeyPath) -> str:
+    """Return ``file:line: a.b.c`` for a key path of a document."""
+    dotted = ".".join(map(str, path))
+    place = document.place(path)
+    return f"{place}: {dotted}" if place else dotted

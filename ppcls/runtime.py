@@ -1,0 +1,106 @@
+"""What must be settled before Paddle is imported, and which device a run uses.
+
+Paddle reads thread counts and the choice of MKL's code path from the environment when it is loaded. `prepare` sets
+them for this machine and never overrides what the user has set.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import sys
+import warnings
+from pathlib import Path
+from typing import Dict
+
+import numpy as np
+
+from ppcls.errors import PADDLE_MISSING, UsageError
+
+
+def available_cores() -> int:
+    """Return how many CPU cores this process may use: its affinity, limited by a cgroup quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, _cgroup_quota(cores)))
+
+
+def _cgroup_quota(default: int) -> int:
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return default if quota == "max" else max(1, round(int(quota) / int(period)))
+    except (OSError, ValueError):
+        return default
+
+
+def prepare() -> Dict[str, str]:
+    """Set the environment that Paddle reads when it is loaded; return what was set.
+
+    Threads: Paddle forces one OpenMP thread unless told otherwise. MKL: the version inside Paddle's CPU wheel takes a
+    slow path on AMD processors unless it is told to use the AVX2 one. Paddle's import warnings are of no use to users.
+
+    Raises:
+        UsageError: Paddle is not installed.
+    """
+    if importlib.util.find_spec("paddle") is None:
+        raise UsageError(PADDLE_MISSING)
+    wanted = {"OMP_NUM_THREADS": str(available_cores()), "GLOG_minloglevel": "2"}
+    if _is_amd():
+        wanted["MKL_DEBUG_CPU_TYPE"] = "5"
+    changed = {key: value for key, value in wanted.items() if key not in os.environ}
+    if "paddle" not in sys.modules:
+        os.environ.update(changed)
+    warnings.filterwarnings("ignore", module=r"paddle\..*")
+    return changed
+
+
+def _is_amd() -> bool:
+    try:
+        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
+def use_device(wanted: str) -> str:
+    """Make Paddle use a device and return its name, "cpu" or "gpu:N". "auto" means a GPU where there is one.
+
+    Raises:
+        UsageError: a GPU is asked for and there is none that this Paddle can use.
+    """
+    import paddle
+
+    count = paddle.device.cuda.device_count() if paddle.device.is_compiled_with_cuda() else 0
+    if wanted == "auto":
+        wanted = "gpu:0" if count else "cpu"
+    if wanted.startswith("gpu"):
+        index = int(wanted.partition(":")[2] or 0)
+        if index >= count:
+            raise UsageError(_no_gpu(wanted, count, paddle.device.is_compiled_with_cuda()))
+        wanted = f"gpu:{index}"
+    return str(paddle.set_device(wanted)) and wanted
+
+
+def _no_gpu(wanted: str, count: int, with_cuda: bool) -> str:
+    if not with_cuda:
+        reason = "the installed Paddle is its CPU build (the GPU build is the package paddlepaddle-gpu)"
+    else:
+        reason = f"Paddle sees {count} GPU(s); is the driver installed and CUDA_VISIBLE_DEVICES right?"
+    return f"Global.device is '{wanted}', but {reason}. To run on the CPU: -o Global.device=cpu"
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Make the device's random numbers (dropout, ...) a function of the seed and the step.
+
+    That is all there is to restore after an interruption: no generator has a history.
+    """
+    import paddle
+
+    mixed = int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint32)[0])
+    paddle.seed(mixed)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and Paddle once, before the network is initialised."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    seed_step(seed, 0)
