@@ -22,7 +22,19 @@ import inspect
 import pkgutil
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Annotated, Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Callable,
+    Dict,
+    List,
+    Mapping,
+    Optional,
+    Tuple,
+    TypeVar,
+    get_args,
+    get_type_hints,
+)
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
@@ -232,7 +244,10 @@ def _parameters(constructor: Callable[..., Any]) -> List[Tuple[str, Any, Any]]:
 
 
 def _is_provided(annotation: Any) -> bool:
-    return any(isinstance(extra, _ProvidedMarker) for extra in getattr(annotation, "__metadata__", ()))
+    # Before Python 3.11 the hint of a parameter whose default is None arrives wrapped in Optional.
+    layers = (annotation, *get_args(annotation))
+    extras = (extra for layer in layers for extra in getattr(layer, "__metadata__", ()))
+    return any(isinstance(extra, _ProvidedMarker) for extra in extras)
 
 
 @lru_cache(maxsize=None)
