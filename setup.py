@@ -1,0 +1,85 @@
+"""What the package is called, holds and needs. Style, types and tests are set up in pyproject.toml."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+
+# Paddle 2.6 imports setuptools, which Python 3.12 and newer no longer bring.
+SETUPTOOLS = 'setuptools; python_version >= "3.12"'
+
+EXTRAS = {
+    "cpu": ["paddlepaddle>=2.6.2,!=3.0.*,<4", SETUPTOOLS],
+    "gpu": ["paddlepaddle-gpu>=2.6.2,!=3.0.*,<4", SETUPTOOLS],
+    # paddle2onnx 1.x reads the programs of Paddle 2.6, 2.x those of Paddle 3.
+    "onnx": ["onnxruntime>=1.17,<2", "paddle2onnx>=1.2.11,<3"],
+    "openvino": ["openvino>=2024.0"],
+    "visualdl": ["visualdl>=2.5,<3"],
+    "dev": [
+        "hypothesis>=6.100,<7",
+        "mypy>=1.15,<3",
+        "pytest>=8,<10",
+        "pytest-timeout>=2.3,<3",
+        "pytest-xdist>=3.6,<4",
+        "ruff>=0.15,<0.18",
+        "setuptools>=64",
+        "types-PyYAML",
+        "wheel",
+    ],
+}
+
+
+def version() -> str:
+    """Read the version where it is written, without importing the package and what it needs."""
+    text = (ROOT / "ppcls/__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    if found is None:
+        raise RuntimeError('ppcls/__init__.py has no line like: __version__ = "1.2.3"')
+    return found.group(1)
+
+
+def requirements() -> list[str]:
+    """Read what the package needs from requirements.txt, the one place that says it."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in map(str.strip, lines) if line and not line.startswith("#")]
+
+
+def long_description() -> str:
+    """Read the README, if this copy has one."""
+    readme = ROOT / "README.md"
+    return readme.read_text(encoding="utf-8") if readme.is_file() else ""
+
+
+setup(
+    name="ppcls",
+    version=version(),
+    description="Image classification on PaddlePaddle: YAML in; a trained, exported network out",
+    long_description=long_description(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.9",
+    packages=[*find_packages(include=["ppcls", "ppcls.*"]), "ppcls.configs"],
+    # In a clone the recipes stand at the top, where people look; installed they live in the package.
+    package_dir={"ppcls": "ppcls", "ppcls.configs": "configs"},
+    package_data={
+        "ppcls": ["py.typed", "**/*.yaml", "**/*.json"],
+        "ppcls.configs": ["*.yaml", "**/*.yaml"],
+    },
+    include_package_data=False,
+    install_requires=requirements(),
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["ppcls = ppcls.cli:main"]},
+    zip_safe=False,
+    classifiers=[
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(9, 14)),
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
+)
