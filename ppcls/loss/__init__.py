@@ -1,0 +1,12 @@
+"""Losses: what training makes small, and their weighted sum.
+
+A loss is called with what the network returned and the labels, and returns a scalar that already
+carries its weight.
+"""
+
+from __future__ import annotations
+
+from ppcls.loss.celoss import CELoss
+from ppcls.loss.combined import CombinedLoss
+
+__all__ = ["CELoss", "CombinedLoss"]

@@ -1,0 +1,40 @@
+"""The sum of several losses."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Sequence
+
+import paddle
+
+from ppcls.errors import ConfigError
+from ppcls.loss.outputs import Outputs
+from ppcls.registry import Part
+
+
+class CombinedLoss(paddle.nn.Layer):
+    """All losses of a list, each with its own weight, and their sum.
+
+    Raises:
+        ConfigError: the list is empty.
+    """
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        super().__init__()
+        if not parts:
+            raise ConfigError("the list of losses is empty; give one, such as '- CELoss: {}'")
+        self.names = distinct([part.name for part in parts])
+        self.losses = paddle.nn.LayerList([part.build() for part in parts])
+
+    def forward(self, outputs: Outputs, labels: paddle.Tensor) -> Dict[str, paddle.Tensor]:
+        """Return each loss's weighted value by name, then their sum under "loss".
+
+        All are scalars that stay on the device.
+        """
+        values = {name: loss(outputs, labels) for name, loss in zip(self.names, self.losses)}
+        return {**values, "loss": sum(values.values())}
+
+
+def distinct(names: Sequence[str]) -> List[str]:
+    """Return the names, with "_2", "_3", ... after those that stood before."""
+    before = [names[:index].count(name) for index, name in enumerate(names)]
+    return [f"{name}_{count + 1}" if count else name for name, count in zip(names, before)]

@@ -1,0 +1,25 @@
+"""What networks return: logits, or logits together with the outputs of further heads."""
+
+from __future__ import annotations
+
+from typing import Dict, Sequence, Union
+
+import paddle
+
+Outputs = Union[paddle.Tensor, Dict[str, paddle.Tensor], Sequence[paddle.Tensor]]
+"""Logits [n, classes], or a dict that has them under "logits", or a sequence that starts so."""
+
+
+def main_logits(outputs: Outputs) -> paddle.Tensor:
+    """Return the logits [n, classes] of the main head, half-precision ones as float32."""
+    if isinstance(outputs, dict):
+        logits = outputs["logits"]
+    else:
+        logits = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
+    return logits if logits.dtype == paddle.float64 else logits.astype("float32")
+
+
+def is_soft(labels: paddle.Tensor, classes: int) -> bool:
+    """Whether labels are distributions [n, classes] and not class indices [n] or [n, 1]."""
+    wide = len(labels.shape) == 2 and labels.shape[1] == classes
+    return wide and (classes > 1 or labels.is_floating_point())

@@ -1,0 +1,9 @@
+"""Metrics: how good predictions are, accumulated exactly over a whole set."""
+
+from __future__ import annotations
+
+from ppcls.metric.base import Metric
+from ppcls.metric.combined import CombinedMetric
+from ppcls.metric.topk import TopkAcc
+
+__all__ = ["CombinedMetric", "Metric", "TopkAcc"]

@@ -1,0 +1,54 @@
+"""The interface of metrics."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Dict, List, Mapping
+
+import paddle
+
+from ppcls.loss.outputs import Outputs
+
+
+class Metric(ABC):
+    """A measure over a set that is seen batch by batch.
+
+    `update` runs in every training step: it must not wait for the device. `compute` may.
+    """
+
+    higher_is_better = True
+    """Whether the best model is the one with the highest value."""
+
+    @property
+    @abstractmethod
+    def names(self) -> List[str]:
+        """The keys of what `compute` returns; the first one is the main value."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget everything seen so far."""
+
+    @abstractmethod
+    def update(self, outputs: Outputs, labels: paddle.Tensor) -> None:
+        """Take in one batch; it may be empty.
+
+        Args:
+            outputs: logits [n, classes], or a dict or sequence with them
+            labels: class indices [n] or [n, 1], or distributions [n, classes]
+        """
+
+    @abstractmethod
+    def compute(self) -> Dict[str, float]:
+        """Return the values over everything seen since `reset`; nan when nothing was seen."""
+
+    @abstractmethod
+    def state(self) -> Dict[str, float]:
+        """Return what `load_state` needs to go on from here, as plain numbers."""
+
+    @abstractmethod
+    def load_state(self, state: Mapping[str, float]) -> None:
+        """Go on from what `state` returned.
+
+        Raises:
+            CheckpointError: the state is another metric's.
+        """

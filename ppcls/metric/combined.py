@@ -1,0 +1,89 @@
+"""Several metrics as one."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Mapping, Optional, Sequence
+
+import paddle
+
+from ppcls.errors import CheckpointError, ConfigError
+from ppcls.loss.combined import distinct
+from ppcls.loss.outputs import Outputs
+from ppcls.metric.base import Metric
+from ppcls.registry import Part
+
+
+class CombinedMetric(Metric):
+    """All metrics of a list, in one flat dict whose first key is the main value.
+
+    A key that two of them share gets "_2" the second time.
+
+    Args:
+        parts: the metrics
+        class_num: how many classes there are, where that is known
+
+    Raises:
+        ConfigError: the list is empty.
+    """
+
+    def __init__(self, parts: Sequence[Part], class_num: Optional[int] = None) -> None:
+        if not parts:
+            raise ConfigError("the list of metrics is empty; give one, such as '- TopkAcc: {}'")
+        self.metrics: List[Metric] = [part.build(class_num=class_num) for part in parts]
+
+    @property
+    def names(self) -> List[str]:
+        return distinct([name for metric in self.metrics for name in metric.names])
+
+    @property
+    def main(self) -> str:
+        """The name of the main value."""
+        return self.names[0]
+
+    def is_better(self, name: str, value: float, best: Optional[float]) -> bool:
+        """Whether `value` of the metric called `name` beats `best`.
+
+        Not-a-number never does, anything else beats None.
+
+        Raises:
+            ConfigError: no metric has that name.
+        """
+        if name not in self.names:
+            raise ConfigError(f"there is no metric '{name}'; there are {', '.join(self.names)}")
+        if value != value or best is None:
+            return value == value
+        return value > best if self._owner(name).higher_is_better else value < best
+
+    def reset(self) -> None:
+        for metric in self.metrics:
+            metric.reset()
+
+    def update(self, outputs: Outputs, labels: paddle.Tensor) -> None:
+        for metric in self.metrics:
+            metric.update(outputs, labels)
+
+    def compute(self) -> Dict[str, float]:
+        values = [metric.compute() for metric in self.metrics]
+        return dict(zip(self.names, [value for part in values for value in part.values()]))
+
+    def state(self) -> Dict[str, float]:
+        """Return all states in one dict, keys prefixed with the metric's place in the list."""
+        return {
+            f"{index}.{key}": value
+            for index, metric in enumerate(self.metrics)
+            for key, value in metric.state().items()
+        }
+
+    def load_state(self, state: Mapping[str, float]) -> None:
+        parts: List[Dict[str, float]] = [{} for _ in self.metrics]
+        for key, value in state.items():
+            index, _, rest = key.partition(".")
+            if not index.isdecimal() or int(index) >= len(parts):
+                raise CheckpointError(f"the state of {len(parts)} metrics cannot hold '{key}'")
+            parts[int(index)][rest] = value
+        for metric, part in zip(self.metrics, parts):
+            metric.load_state(part)
+
+    def _owner(self, name: str) -> Metric:
+        owners = [metric for metric in self.metrics for _ in metric.names]
+        return owners[self.names.index(name)]

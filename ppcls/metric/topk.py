@@ -1,0 +1,110 @@
+"""Top-k accuracy."""
+
+from __future__ import annotations
+
+import logging
+from typing import Dict, List, Mapping, Optional, Sequence, Union
+
+import paddle
+
+from ppcls.errors import CheckpointError, ConfigError
+from ppcls.loss.outputs import Outputs, is_soft, main_logits
+from ppcls.metric.base import Metric
+from ppcls.registry import Provided, register
+
+_log = logging.getLogger("ppcls")
+
+
+@register("metric")
+class TopkAcc(Metric):
+    """The share of samples whose label is among the k classes with the highest scores, for each k.
+
+    Among equal scores the lower class index comes first, as with `argmax`. Where the label's own
+    score is not a number it comes last, so that a network that has diverged gets 0. Of a
+    distribution as label the largest entry counts. Hits are counted as integers on the device, so
+    the result does not depend on the batch size.
+
+    A k that is not below `class_num` (when that is known) is left out with a warning: it would
+    always give 1.
+
+    Raises:
+        ConfigError: a k is below 1, or no k is left.
+    """
+
+    def __init__(
+        self,
+        topk: Union[int, List[int]] = [1, 5],  # noqa: B006 - read only, and shown as the default
+        class_num: Provided[Optional[int]] = None,
+    ) -> None:
+        wanted = [topk] if isinstance(topk, int) else list(dict.fromkeys(topk))
+        if not wanted or min(wanted) < 1:
+            raise ConfigError(f"TopkAcc.topk must be numbers of at least 1, got {topk!r}")
+        self.topk = _possible(wanted, class_num)
+        self.reset()
+
+    @property
+    def names(self) -> List[str]:
+        return [f"top{k}" for k in self.topk]
+
+    def reset(self) -> None:
+        self._count = 0
+        self._hits = paddle.zeros([len(self.topk)], dtype="int64")
+
+    def update(self, outputs: Outputs, labels: paddle.Tensor) -> None:
+        logits = main_logits(outputs).detach()
+        if logits.shape[0] == 0:
+            return
+        rank = _rank(logits, _class_indices(labels, logits.shape[-1]))
+        hits = [(rank < k).astype("int64").sum() for k in self.topk]
+        self._hits = self._hits + paddle.stack(hits)
+        self._count += logits.shape[0]
+
+    def compute(self) -> Dict[str, float]:
+        hits = self._hits.tolist()
+        shares = [hit / self._count if self._count else float("nan") for hit in hits]
+        return dict(zip(self.names, shares))
+
+    def state(self) -> Dict[str, float]:
+        """Return the numbers of samples and of hits; those of several processes add up."""
+        hits = map(float, self._hits.tolist())
+        return {"count": float(self._count), **dict(zip(self.names, hits))}
+
+    def load_state(self, state: Mapping[str, float]) -> None:
+        expected = ["count", *self.names]
+        if sorted(state) != sorted(expected):
+            wanted, given = ", ".join(expected), ", ".join(state) or "nothing"
+            raise CheckpointError(f"the state of TopkAcc needs {wanted}; it has {given}")
+        self._count = int(state["count"])
+        self._hits = paddle.to_tensor([int(state[name]) for name in self.names], dtype="int64")
+
+
+def _possible(wanted: Sequence[int], class_num: Optional[int]) -> List[int]:
+    if class_num is None:
+        return list(wanted)
+    kept = [k for k in wanted if k < class_num]
+    dropped = ", ".join(f"top{k}" for k in wanted if k >= class_num)
+    if not kept:
+        raise ConfigError(
+            f"TopkAcc.topk: with {class_num} classes {dropped} is always 1; add a k below"
+        )
+    if dropped:
+        _log.warning("TopkAcc: with %d classes %s is always 1, left out", class_num, dropped)
+    return kept
+
+
+def _class_indices(labels: paddle.Tensor, classes: int) -> paddle.Tensor:
+    """Return class indices [n, 1] of labels in any form."""
+    if is_soft(labels, classes):
+        return labels.argmax(axis=1, keepdim=True)
+    return labels.reshape([-1, 1]).astype("int64")
+
+
+def _rank(logits: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
+    """Return how many classes come before the label [n, 1], as int64 [n].
+
+    Those that come behind are counted, since every comparison with nan is false.
+    """
+    own = paddle.take_along_axis(logits, labels, axis=1)
+    columns = paddle.arange(logits.shape[-1], dtype=labels.dtype).unsqueeze(0)
+    behind = (logits < own) | ((logits == own) & (columns >= labels))
+    return logits.shape[-1] - behind.astype("int64").sum(axis=1)

@@ -1,0 +1,277 @@
+"""The update rules, with PaddleClas 2.x's arguments and defaults; Paddle does the work.
+
+Arguments that all of them take:
+
+- lr: a schedule such as ``{name: Cosine, learning_rate: 0.1}``, or one number for a constant rate
+- weight_decay or regularizer: a penalty in the gradient; weight_decay is the coefficient of L2
+- one_dim_param_no_weight_decay: leave biases and the parameters of normalisation out of the decay
+- no_weight_decay_name: leave out parameters whose name contains one of these texts (a list, or
+  one text with spaces between them)
+- clip_norm, clip_norm_global or clip_value: limits for the gradients, before the penalty is added;
+  see `ppcls.optimizer.core.Clip`
+- multi_precision: keep a float32 copy of half-precision parameters
+
+The program supplies `model`, `epochs` and `steps_per_epoch`. In the formulas g is the gradient
+after clipping and decay.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any, Dict, List, Optional, Union
+
+import paddle
+from pydantic import BeforeValidator
+
+from ppcls.errors import ConfigError
+from ppcls.optimizer.core import Clip, Decay, Job, Optimizer
+from ppcls.optimizer.schedule import Rate
+from ppcls.registry import Part, PartOf, Provided, register
+
+
+def _named_schedule(value: Any) -> Any:
+    """Read a bare number, or a rate without a schedule's name, as a constant rate."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return {"name": "Constant", "learning_rate": value}
+    if isinstance(value, dict) and "learning_rate" in value and "name" not in value:
+        return {"name": "Constant", **value}
+    return value
+
+
+Lr = Annotated[Part, PartOf("schedule"), BeforeValidator(_named_schedule)]
+Penalty = Annotated[Part, PartOf("regularizer")]
+Names = Union[str, List[str]]
+
+
+def _build(part: Optional[Part]) -> Any:
+    return None if part is None else part.build()
+
+
+@register("optimizer")
+class SGD(Optimizer):
+    """Plain gradient descent: p -= lr g."""
+
+    def __init__(  # noqa: PLR0913 - the signature is the schema
+        self,
+        lr: Lr,
+        weight_decay: Optional[Rate] = None,
+        regularizer: Optional[Penalty] = None,
+        one_dim_param_no_weight_decay: bool = False,
+        no_weight_decay_name: Optional[Names] = None,
+        clip_norm: Optional[float] = None,
+        clip_norm_global: Optional[float] = None,
+        clip_value: Optional[float] = None,
+        multi_precision: bool = False,
+        model: Provided[Any] = None,
+        epochs: Provided[int] = 1,
+        steps_per_epoch: Provided[int] = 1,
+    ) -> None:
+        decay = Decay(
+            weight_decay, _build(regularizer), one_dim_param_no_weight_decay, no_weight_decay_name
+        )
+        clip = Clip(clip_norm, clip_norm_global, clip_value)
+        schedule = lr.build(epochs=epochs, steps_per_epoch=steps_per_epoch)
+        rule = partial(paddle.optimizer.SGD, multi_precision=multi_precision)
+        super().__init__(rule, Job(model, schedule, decay, clip))
+
+
+@register("optimizer")
+class Momentum(Optimizer):
+    """Gradient descent with velocity: v = momentum v + g; p -= lr v; Nesterov: lr (g + momentum v).
+
+    The rate stands outside the velocity, as in PyTorch: a change of the rate acts at once.
+    """
+
+    def __init__(  # noqa: PLR0913 - the signature is the schema
+        self,
+        lr: Lr,
+        momentum: float = 0.9,
+        use_nesterov: bool = False,
+        weight_decay: Optional[Rate] = None,
+        regularizer: Optional[Penalty] = None,
+        one_dim_param_no_weight_decay: bool = False,
+        no_weight_decay_name: Optional[Names] = None,
+        clip_norm: Optional[float] = None,
+        clip_norm_global: Optional[float] = None,
+        clip_value: Optional[float] = None,
+        multi_precision: bool = True,
+        model: Provided[Any] = None,
+        epochs: Provided[int] = 1,
+        steps_per_epoch: Provided[int] = 1,
+    ) -> None:
+        _check_fractions(momentum=momentum)
+        decay = Decay(
+            weight_decay, _build(regularizer), one_dim_param_no_weight_decay, no_weight_decay_name
+        )
+        clip = Clip(clip_norm, clip_norm_global, clip_value)
+        schedule = lr.build(epochs=epochs, steps_per_epoch=steps_per_epoch)
+        rule = partial(
+            paddle.optimizer.Momentum,
+            momentum=float(momentum),
+            use_nesterov=use_nesterov,
+            multi_precision=multi_precision,
+        )
+        super().__init__(rule, Job(model, schedule, decay, clip))
+
+
+@register("optimizer")
+class Adam(Optimizer):
+    """Kingma and Ba, "Adam", 2015, with their efficient order of computation.
+
+    m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; with c = sqrt(1 - beta2^t):
+    p -= lr c / (1 - beta1^t) m / (sqrt(v) + epsilon c). That is lr m' / (sqrt(v') + epsilon) with
+    the bias-corrected m' = m / (1 - beta1^t) and v' = v / (1 - beta2^t).
+
+    `lazy_mode` concerns sparse gradients only. Decay enters the gradient, hence m and v; `AdamW`
+    keeps it apart.
+    """
+
+    def __init__(  # noqa: PLR0913 - the signature is the schema
+        self,
+        lr: Lr,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        lazy_mode: bool = False,
+        weight_decay: Optional[Rate] = None,
+        regularizer: Optional[Penalty] = None,
+        one_dim_param_no_weight_decay: bool = False,
+        no_weight_decay_name: Optional[Names] = None,
+        clip_norm: Optional[float] = None,
+        clip_norm_global: Optional[float] = None,
+        clip_value: Optional[float] = None,
+        multi_precision: bool = False,
+        model: Provided[Any] = None,
+        epochs: Provided[int] = 1,
+        steps_per_epoch: Provided[int] = 1,
+    ) -> None:
+        _check_fractions(beta1=beta1, beta2=beta2)
+        _check_epsilon(epsilon)
+        decay = Decay(
+            weight_decay, _build(regularizer), one_dim_param_no_weight_decay, no_weight_decay_name
+        )
+        clip = Clip(clip_norm, clip_norm_global, clip_value)
+        schedule = lr.build(epochs=epochs, steps_per_epoch=steps_per_epoch)
+        rule = partial(
+            paddle.optimizer.Adam,
+            beta1=float(beta1),
+            beta2=float(beta2),
+            epsilon=float(epsilon),
+            lazy_mode=lazy_mode,
+            multi_precision=multi_precision,
+        )
+        super().__init__(rule, Job(model, schedule, decay, clip))
+
+
+@register("optimizer")
+class AdamW(Optimizer):
+    """Adam with decay apart from the gradient: p *= 1 - lr weight_decay, then the step of `Adam`.
+
+    Loshchilov and Hutter, "Decoupled weight decay regularization", 2019. Decay is the rule's own
+    here, so there is no `regularizer`. Its default is Paddle's (PaddleClas has none and stops).
+    """
+
+    decay_in_gradient = False
+
+    def __init__(  # noqa: PLR0913 - the signature is the schema
+        self,
+        lr: Lr,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: Rate = 0.01,
+        one_dim_param_no_weight_decay: bool = False,
+        no_weight_decay_name: Optional[Names] = None,
+        clip_norm: Optional[float] = None,
+        clip_norm_global: Optional[float] = None,
+        clip_value: Optional[float] = None,
+        multi_precision: bool = False,
+        model: Provided[Any] = None,
+        epochs: Provided[int] = 1,
+        steps_per_epoch: Provided[int] = 1,
+    ) -> None:
+        _check_fractions(beta1=beta1, beta2=beta2)
+        _check_epsilon(epsilon)
+        decay = Decay(weight_decay, None, one_dim_param_no_weight_decay, no_weight_decay_name)
+        clip = Clip(clip_norm, clip_norm_global, clip_value)
+        schedule = lr.build(epochs=epochs, steps_per_epoch=steps_per_epoch)
+        rule = partial(
+            paddle.optimizer.AdamW,
+            beta1=float(beta1),
+            beta2=float(beta2),
+            epsilon=float(epsilon),
+            multi_precision=multi_precision,
+        )
+        super().__init__(rule, Job(model, schedule, decay, clip))
+
+    def _decay_arguments(self, decay: Decay, exempt: List[paddle.Tensor]) -> Dict[str, Any]:
+        without = {parameter.name for parameter in exempt}
+        return {
+            "weight_decay": float(decay.weight_decay or 0.0),
+            "apply_decay_param_fun": lambda name: name not in without,
+        }
+
+
+@register("optimizer")
+class RMSProp(Optimizer):
+    """Hinton's unpublished rule, scaling each gradient by the root of its mean square.
+
+    s = rho s + (1 - rho) g^2; v = momentum v + lr g / sqrt(s + epsilon); p -= v. `centered` takes
+    the square of the mean gradient off s under the root. Recipes depend on three details:
+
+    - epsilon stands inside the root, as in TensorFlow 1's `tf.train.RMSPropOptimizer`. PyTorch's
+      `RMSprop` adds it to the root, where the same number acts differently: 1e-3 inside bounds
+      the divisor from below like 0.03 outside.
+    - the rate is part of the velocity, as in TensorFlow; PyTorch multiplies when it applies it.
+    - s begins at 0, as in PyTorch; TensorFlow 1 begins at 1.
+    """
+
+    def __init__(  # noqa: PLR0913 - the signature is the schema
+        self,
+        lr: Lr,
+        momentum: float = 0.0,
+        rho: float = 0.95,
+        epsilon: float = 1e-6,
+        centered: bool = False,
+        weight_decay: Optional[Rate] = None,
+        regularizer: Optional[Penalty] = None,
+        one_dim_param_no_weight_decay: bool = False,
+        no_weight_decay_name: Optional[Names] = None,
+        clip_norm: Optional[float] = None,
+        clip_norm_global: Optional[float] = None,
+        clip_value: Optional[float] = None,
+        multi_precision: bool = False,
+        model: Provided[Any] = None,
+        epochs: Provided[int] = 1,
+        steps_per_epoch: Provided[int] = 1,
+    ) -> None:
+        _check_fractions(momentum=momentum, rho=rho)
+        _check_epsilon(epsilon)
+        decay = Decay(
+            weight_decay, _build(regularizer), one_dim_param_no_weight_decay, no_weight_decay_name
+        )
+        clip = Clip(clip_norm, clip_norm_global, clip_value)
+        schedule = lr.build(epochs=epochs, steps_per_epoch=steps_per_epoch)
+        rule = partial(
+            paddle.optimizer.RMSProp,
+            momentum=float(momentum),
+            rho=float(rho),
+            epsilon=float(epsilon),
+            centered=centered,
+        )
+        super().__init__(rule, Job(model, schedule, decay, clip))
+        # Paddle's constructor has no such argument; paddle.amp.decorate sets the same attribute.
+        self.inner._multi_precision = multi_precision
+
+
+def _check_fractions(**arguments: float) -> None:
+    for key, value in arguments.items():
+        if not 0 <= value < 1:
+            raise ConfigError(f"Optimizer.{key} must lie in [0, 1), got {value!r}")
+
+
+def _check_epsilon(epsilon: float) -> None:
+    if not 0 <= epsilon < float("inf"):
+        raise ConfigError(
+            f"Optimizer.epsilon must be a finite number of at least 0, got {epsilon!r}"
+        )

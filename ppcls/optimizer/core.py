@@ -1,0 +1,298 @@
+"""What all optimisers have in common.
+
+The rate of each step, clipping, weight decay, and state that can be saved exactly.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+
+import numpy as np
+import paddle
+
+from ppcls.errors import CheckpointError, ConfigError
+from ppcls.optimizer.regularizer import L1, L2, Regularizer
+from ppcls.optimizer.schedule import Schedule
+
+_log = logging.getLogger("ppcls")
+
+MASTER = "master_weight"
+"""What the state calls the float32 copy of a half-precision parameter."""
+
+
+class _NoDecay(paddle.regularizer.L2Decay):
+    """Exempts a parameter: Paddle prefers a parameter's own regulariser to the optimiser's."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+
+
+@dataclass(frozen=True)
+class Decay:
+    """How much the weights are pulled towards zero, and which of them.
+
+    Raises:
+        ConfigError: a penalty is given twice, or is out of range.
+    """
+
+    weight_decay: Optional[float] = None
+    regularizer: Optional[Regularizer] = None
+    skip_one_dimensional: bool = False
+    skip_names: Union[str, List[str], None] = None
+
+    def __post_init__(self) -> None:
+        if self.weight_decay is not None and self.regularizer is not None:
+            raise ConfigError(
+                "Optimizer: weight_decay and regularizer are two ways to say the same; keep one "
+                "(weight_decay: X is regularizer: {name: L2, coeff: X})"
+            )
+        if self.weight_decay is not None and not 0 <= self.weight_decay < float("inf"):
+            raise ConfigError(
+                f"Optimizer.weight_decay must be finite and at least 0, got {self.weight_decay!r}"
+            )
+
+    @property
+    def penalty(self) -> Optional[Regularizer]:
+        """The penalty that goes into the gradient, however it was written."""
+        return self.regularizer if self.weight_decay is None else L2(self.weight_decay)
+
+    def as_paddle(self) -> Any:
+        """Return Paddle's object for the penalty, or None."""
+        if self.penalty is None:
+            return None
+        absolute = isinstance(self.penalty, L1)
+        kind = paddle.regularizer.L1Decay if absolute else paddle.regularizer.L2Decay
+        return kind(float(self.penalty.coeff))
+
+    def exempt(self, named: Iterable[Tuple[str, paddle.Tensor]]) -> List[paddle.Tensor]:
+        """Return the parameters that must not decay.
+
+        One-dimensional ones are biases and the scales and shifts of normalisation. A text in
+        `skip_names` that no parameter's name contains gets a warning.
+        """
+        named = list(named)
+        for text in self._texts():
+            if not any(text in name for name, _ in named):
+                _log.warning("Optimizer.no_weight_decay_name: no parameter contains '%s'", text)
+        return [parameter for name, parameter in named if self._is_exempt(name, parameter)]
+
+    def _is_exempt(self, name: str, parameter: paddle.Tensor) -> bool:
+        one_dimensional = self.skip_one_dimensional and len(parameter.shape) == 1
+        return one_dimensional or any(text in name for text in self._texts())
+
+    def _texts(self) -> List[str]:
+        return (
+            self.skip_names.split()
+            if isinstance(self.skip_names, str)
+            else list(self.skip_names or [])
+        )
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Limits for gradients, applied before weight decay; at most one of them.
+
+    - `norm`: each parameter's gradient on its own is scaled down to at most this Euclidean norm
+      (what PaddleClas calls `clip_norm`)
+    - `norm_global`: all gradients together are scaled down to at most this norm
+    - `value`: each element is limited to [-value, value]
+
+    Raises:
+        ConfigError: several limits are given, or one is not above zero.
+    """
+
+    norm: Optional[float] = None
+    norm_global: Optional[float] = None
+    value: Optional[float] = None
+
+    def __post_init__(self) -> None:
+        given = {key: limit for key, limit in self._limits().items() if limit is not None}
+        if len(given) > 1:
+            raise ConfigError(f"Optimizer: give one of {' and '.join(given)}, not both")
+        for key, limit in given.items():
+            if not 0 < limit < float("inf"):
+                raise ConfigError(f"Optimizer.{key} must be a finite number above 0, got {limit!r}")
+
+    def _limits(self) -> Dict[str, Optional[float]]:
+        return {
+            "clip_norm": self.norm,
+            "clip_norm_global": self.norm_global,
+            "clip_value": self.value,
+        }
+
+    def as_paddle(self) -> Any:
+        """Return Paddle's object for the limit, or None."""
+        if self.norm is not None:
+            return paddle.nn.ClipGradByNorm(float(self.norm))
+        if self.norm_global is not None:
+            return paddle.nn.ClipGradByGlobalNorm(float(self.norm_global))
+        if self.value is not None:
+            return paddle.nn.ClipGradByValue(float(self.value))
+        return None
+
+
+@dataclass
+class Job:
+    """What is optimised, and under which conditions; the same for every update rule."""
+
+    model: paddle.nn.Layer
+    schedule: Schedule
+    decay: Decay = field(default_factory=Decay)
+    clip: Clip = field(default_factory=Clip)
+
+
+class Optimizer:
+    """An update rule with its schedule.
+
+    A training step is ``optimizer.set_step(step)``, forward, backward, ``optimizer.step()``,
+    ``optimizer.clear_grad()``. `inner` is Paddle's optimiser, for a GradScaler or
+    `paddle.amp.decorate`.
+
+    Args:
+        rule: makes Paddle's optimiser from `learning_rate`, `parameters`, `grad_clip` and what
+            `_decay_arguments` adds
+        job: the network, its schedule, decay and clipping
+
+    Raises:
+        ConfigError: the network has no parameter to train.
+    """
+
+    decay_in_gradient = True
+    """Whether decay is a penalty that goes into the gradient, or a part of the rule."""
+
+    def __init__(self, rule: Callable[..., paddle.optimizer.Optimizer], job: Job) -> None:
+        self.schedule = job.schedule
+        named = _trainable(job.model)
+        if not named:
+            raise ConfigError("Optimizer: the network has nothing to train; is everything frozen?")
+        exempt = job.decay.exempt(named.items())
+        self.inner = rule(
+            learning_rate=float(self.schedule.at(0)),
+            parameters=list(named.values()),
+            grad_clip=job.clip.as_paddle(),
+            **self._decay_arguments(job.decay, exempt),
+        )
+        _mark(named.values(), exempt if self.decay_in_gradient and job.decay.penalty else [])
+
+    def _decay_arguments(self, decay: Decay, exempt: List[paddle.Tensor]) -> Dict[str, Any]:
+        """Return the decay in the words of Paddle's optimiser."""
+        return {"weight_decay": decay.as_paddle()}
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the coming step."""
+        return float(self.inner.get_lr())
+
+    def set_step(self, step: int) -> None:
+        """Take the learning rate of the global step `step`, counted from 0, from the schedule."""
+        rate = float(self.schedule.at(step))
+        if rate != self.inner.get_lr():
+            self.inner.set_lr(rate)
+
+    def step(self) -> None:
+        """Change the parameters by what their gradients say."""
+        self.inner.step()
+
+    def clear_grad(self) -> None:
+        """Forget the gradients.
+
+        They are released, not zeroed: a parameter that takes no part in a step then stays as it
+        is, in a run that goes through as well as in one that was resumed.
+        """
+        self.inner.clear_grad(set_to_zero=False)
+
+    def state_arrays(self, model: paddle.nn.Layer) -> Dict[str, np.ndarray]:
+        """Return copies of everything that the rule remembers, such as "conv1.weight.velocity".
+
+        Names are those of `model.named_parameters()`, which are the same in every process. The
+        state is complete even before the first step; load a network's weights first, since
+        half-precision ones get their float32 copy here.
+        """
+        return {name: np.array(tensor.numpy()) for name, tensor in self._tensors(model).items()}
+
+    def load_state_arrays(self, model: paddle.nn.Layer, arrays: Mapping[str, np.ndarray]) -> None:
+        """Continue from what `state_arrays` returned, exactly to the bit, in any process.
+
+        Raises:
+            CheckpointError: names, shapes or types differ; nothing has been changed then.
+        """
+        tensors = self._tensors(model)
+        _check_state(tensors, arrays)
+        for name, tensor in tensors.items():
+            tensor.set_value(np.ascontiguousarray(arrays[name]).reshape(tensor.shape))
+
+    def _tensors(self, model: paddle.nn.Layer) -> Dict[str, paddle.Tensor]:
+        """Return the rule's tensors by structured name, also before the first step."""
+        named = _trainable(model)
+        self._create_accumulators(list(named.values()))
+        masters = getattr(self.inner, "_master_weights", {})
+        found = {}
+        for name, parameter in named.items():
+            master = masters.get(parameter.name)
+            if master is not None:
+                found[f"{name}.{MASTER}"] = master
+            owner = parameter.name if master is None else master.name
+            for kind, tensors in self.inner._accumulators.items():
+                if owner in tensors:
+                    found[f"{name}.{kind}"] = tensors[owner]
+        return found
+
+    def _create_accumulators(self, parameters: List[paddle.Tensor]) -> None:
+        """Let Paddle create now what it creates at the first step; it leaves existing ones alone.
+
+        `set_state_dict` is no way around this: it wants Paddle's own names, which count layers over
+        the whole process.
+        """
+        block = paddle.static.default_main_program().global_block()
+        with paddle.no_grad():
+            self.inner._create_accumulators(block, parameters)
+
+
+def _mark(parameters: Iterable[paddle.Tensor], exempt: Iterable[paddle.Tensor]) -> None:
+    """Exempt parameters from a penalty, and forget the exemptions of an earlier optimiser.
+
+    Two parameter groups would do the same, but Paddle clips each group by a global norm of its own.
+    """
+    for parameter in parameters:
+        if isinstance(getattr(parameter, "regularizer", None), _NoDecay):
+            parameter.regularizer = None
+    for parameter in exempt:
+        parameter.regularizer = _NoDecay()
+
+
+def _trainable(model: paddle.nn.Layer) -> Dict[str, paddle.Tensor]:
+    return {name: tensor for name, tensor in model.named_parameters() if not tensor.stop_gradient}
+
+
+def _check_state(tensors: Mapping[str, paddle.Tensor], arrays: Mapping[str, np.ndarray]) -> None:
+    different = [
+        f"{name}: {_form(arrays[name])} instead of {_form(tensor.numpy())}"
+        for name, tensor in tensors.items()
+        if name in arrays and not _fits(tensor, arrays[name])
+    ]
+    faults = {
+        "missing": [name for name in tensors if name not in arrays],
+        "unexpected": [name for name in arrays if name not in tensors],
+        "of another form": different,
+    }
+    words = [f"{len(found)} {what} ({_first(found)})" for what, found in faults.items() if found]
+    if words:
+        raise CheckpointError(
+            f"the optimiser's state does not fit: {'; '.join(words)}. It was saved with another "
+            "optimiser, network or precision; resume with the configuration that wrote it, or "
+            "start anew from its weights"
+        )
+
+
+def _fits(tensor: paddle.Tensor, array: np.ndarray) -> bool:
+    return list(tensor.shape) == list(array.shape) and tensor.numpy().dtype == array.dtype
+
+
+def _form(array: np.ndarray) -> str:
+    return f"{array.dtype} {list(array.shape)}"
+
+
+def _first(names: List[str], count: int = 3) -> str:
+    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
