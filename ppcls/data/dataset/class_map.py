@@ -1,0 +1,116 @@
+"""The names of the classes, in the order of a network's outputs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Union
+
+from ppcls.data.dataset.list_file import bad_lines, read_lines
+from ppcls.errors import DataError, did_you_mean
+
+
+class ClassMap:
+    """The names of the classes; a class's number is its place in the list.
+
+    Names may repeat (ImageNet has two kinds of crane), but then only numbers tell the classes apart.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Keep the names.
+
+        Raises:
+            DataError: there is no class.
+        """
+        if not names:
+            raise DataError("a class map needs at least one class")
+        self.names: List[str] = list(names)
+        self._index: Dict[str, int] = {}
+        for index, name in enumerate(self.names):
+            self._index.setdefault(name, index)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ClassMap) and self.names == other.names
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.names))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(self.names[:5]) + (", ..." if len(self) > 5 else "")
+        return f"ClassMap({len(self)} classes: {shown})"
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._index
+
+    def index(self, name: str) -> int:
+        """Return the number of a class.
+
+        Raises:
+            DataError: no class has the name (the message gives the nearest), or more than one has.
+        """
+        if name not in self._index:
+            raise DataError(f"there is no class '{name}'.{did_you_mean(name, self._index)} {self._known()}")
+        if len(self._index) < len(self) and Counter(self.names)[name] > 1:
+            raise DataError(f"more than one class is called '{name}'; give the class's number instead")
+        return self._index[name]
+
+    def _known(self) -> str:
+        shown = ", ".join(self.names[:10]) + (", ..." if len(self) > 10 else "")
+        return f"The {len(self)} known classes: {shown}"
+
+    @classmethod
+    def numbered(cls, count: int) -> ClassMap:
+        """Return `count` classes that are called by their numbers."""
+        return cls([str(number) for number in range(count)])
+
+    def to_json(self) -> str:
+        """Return the names as a JSON list."""
+        return json.dumps(self.names, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> ClassMap:
+        """Return what `to_json` wrote.
+
+        Raises:
+            DataError: the text is not a JSON list of names.
+        """
+        try:
+            names = json.loads(text)
+        except ValueError as error:
+            raise DataError(f"a class map must be a JSON list of names: {error}") from None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise DataError("a class map must be a JSON list of names")
+        return cls(names)
+
+    @classmethod
+    def from_label_file(cls, path: Union[str, Path]) -> ClassMap:
+        """Read a file with a class on each line, either all ``number name``, in any order, or all ``name``.
+
+        Raises:
+            DataError: the file is missing or empty, or numbers are missing, repeated, or not on every line.
+        """
+        lines = read_lines(path, "label file")
+        pairs = [(line, *text.partition(" ")[::2]) for line, text in _single_spaced(lines)]
+        if not all(number.isdecimal() and name for _, number, name in pairs):
+            return cls([text for _, text in _single_spaced(lines)])
+        names: List[Optional[str]] = [None] * len(pairs)
+        bad = {}
+        for line, text, name in pairs:
+            number = int(text)
+            if number >= len(names):
+                bad[line] = f"class {number}, but the file has {len(names)} classes: 0 to {len(names) - 1}"
+            elif names[number] is not None:
+                bad[line] = f"class {number} has a name already, '{names[number]}'"
+            else:
+                names[number] = name
+        if bad:
+            raise bad_lines(path, bad, "Each line is 'number name', the numbers without gaps from 0.")
+        return cls([name for name in names if name is not None])
+
+
+def _single_spaced(lines: List[tuple[int, str]]) -> List[tuple[int, str]]:
+    return [(number, " ".join(text.split())) for number, text in lines]

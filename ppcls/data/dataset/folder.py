@@ -1,0 +1,106 @@
+"""Data sets with a folder for each class."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Dict, List, Optional
+
+import numpy as np
+
+from ppcls.data.dataset.base import Dataset, require_folder
+from ppcls.data.dataset.class_map import ClassMap
+from ppcls.data.dataset.packed import PackedStrings
+from ppcls.data.transforms import Pipeline
+from ppcls.data.transforms.imagefile import IMAGE_SUFFIXES
+from ppcls.errors import DataError, did_you_mean
+from ppcls.registry import Part, PartsOf, Provided, register
+
+_SUFFIXES = tuple(IMAGE_SUFFIXES)
+
+
+@register("dataset")
+class ImageFolder(Dataset):
+    """Images in one folder for each class, whose name is the class's; deeper folders belong to the class.
+
+    Classes are numbered in the order of their sorted names. Images directly in `image_root`, files that are no images
+    by their ending, and hidden files and folders are left out. With a class map (evaluation) its numbers are used;
+    classes without a folder are then allowed, folders that are no class are not.
+
+    Args:
+        image_root: the folder of the folders.
+        transform_ops: what is done to each image.
+        class_map: the classes, where they are known already.
+
+    Raises:
+        DataError: the folder is missing or empty, a class has no image, or a folder is not a known class.
+        ConfigError: the transforms do not fit together.
+    """
+
+    def __init__(
+        self,
+        image_root: str,
+        transform_ops: Annotated[List[Part], PartsOf("transform")],
+        class_map: Provided[Optional[ClassMap]] = None,
+    ) -> None:
+        transform = Pipeline(transform_ops)
+        require_folder(image_root)
+        found = {name: _images_in(image_root, name) for name in _class_folders(image_root)}
+        if class_map is None:
+            _refuse_empty_classes(image_root, found)
+            class_map = ClassMap(list(found))
+        else:
+            _refuse_unknown_classes(image_root, found, class_map)
+        paths = [path for images in found.values() for path in images]
+        if not paths:
+            raise DataError(f"'{image_root}' holds no image in a folder of its class; {_LAYOUT}")
+        numbers = [class_map.index(name) for name in found]
+        labels = np.repeat(numbers, [len(images) for images in found.values()]).astype(np.int64)
+        super().__init__(image_root, PackedStrings(paths), labels, class_map, transform)
+
+
+_LAYOUT = "it must hold one folder for each class, with the images inside: image_root/cat/1.jpg"
+
+
+def _class_folders(root: str) -> List[str]:
+    with os.scandir(root) as entries:
+        names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    if not names:
+        raise DataError(f"'{root}' holds no folder; {_LAYOUT}")
+    return names
+
+
+def _images_in(root: str, name: str) -> List[str]:
+    """Return the sorted paths, relative to `root`, of the images in a class's folder and below."""
+    images = []
+    for folder, folders, files in os.walk(os.path.join(root, name)):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        kept = [f for f in files if f.lower().endswith(_SUFFIXES) and not f.startswith(".")]
+        images += [os.path.relpath(os.path.join(folder, file), root) for file in sorted(kept)]
+    return images
+
+
+def _refuse_empty_classes(root: str, found: Dict[str, List[str]]) -> None:
+    empty = [name for name, images in found.items() if not images]
+    if empty:
+        raise DataError(
+            f"'{root}' has {_count(empty, 'class folder')} without an image: {_some(empty)}; "
+            f"put images ({', '.join(IMAGE_SUFFIXES[:5])}, ...) there or remove the folder"
+        )
+
+
+def _refuse_unknown_classes(root: str, found: Dict[str, List[str]], class_map: ClassMap) -> None:
+    unknown = [name for name in found if name not in class_map]
+    if unknown:
+        hint = did_you_mean(unknown[0], class_map.names)
+        raise DataError(
+            f"'{root}' has {_count(unknown, 'folder')} that the training set had no class for: {_some(unknown)}."
+            f"{hint} The {len(class_map)} known classes: {_some(class_map.names)}"
+        )
+
+
+def _count(names: List[str], noun: str) -> str:
+    return f"{len(names)} {noun}{'s' * (len(names) > 1)}"
+
+
+def _some(names: List[str]) -> str:
+    return ", ".join(names[:10]) + (f", ... and {len(names) - 10} more" if len(names) > 10 else "")

@@ -1,0 +1,116 @@
+"""Data sets that a list file describes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Callable, Dict, List, Optional, Union
+
+import numpy as np
+
+from ppcls.data.dataset.base import Dataset, require_folder, require_some_images
+from ppcls.data.dataset.class_map import ClassMap
+from ppcls.data.dataset.list_file import ListFile
+from ppcls.data.transforms import Pipeline
+from ppcls.errors import DataError, did_you_mean
+from ppcls.registry import Part, PartsOf, Provided, register
+
+_MOST_CLASSES = 1_000_000
+
+
+@register("dataset")
+class ImageNetDataset(Dataset):
+    """Images named in a list file with lines ``path label``, as ImageNet's train_list.txt and val_list.txt.
+
+    Labels are numbers from 0, or names of classes; names are numbered in alphabetical order. The class map that
+    training found is given to evaluation, where a label outside it is an error.
+
+    Args:
+        image_root: the folder that the paths start from.
+        cls_label_path: the list file; UTF-8.
+        transform_ops: what is done to each image.
+        delimiter: what divides path and label; by default the last white space of the line.
+        relabel: number the labels that occur from 0 on in ascending order; for labels with gaps.
+        class_map: the classes, where they are known already.
+
+    Raises:
+        DataError: a folder or file is missing, or lines are wrong; all are named, up to ten.
+        ConfigError: the transforms do not fit together.
+    """
+
+    def __init__(
+        self,
+        image_root: str,
+        cls_label_path: str,
+        transform_ops: Annotated[List[Part], PartsOf("transform")],
+        delimiter: Optional[str] = None,
+        relabel: bool = False,
+        class_map: Provided[Optional[ClassMap]] = None,
+    ) -> None:
+        transform = Pipeline(transform_ops)
+        require_folder(image_root)
+        images = ListFile(cls_label_path, delimiter)
+        if class_map is None:
+            class_map = _found_classes(images, relabel)
+        labels = _labels(images, class_map, by_name=relabel or not _has_numbers(images))
+        super().__init__(image_root, images.paths, labels, class_map, transform)
+        require_some_images(self, cls_label_path)
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.lstrip("-").isdigit()
+
+
+def _has_numbers(images: ListFile) -> bool:
+    return any(map(_is_number, images.words))
+
+
+def _found_classes(images: ListFile, relabel: bool) -> ClassMap:
+    if not _has_numbers(images):
+        return ClassMap(sorted(images.words))
+    _refuse(images, _fault_of_number)
+    numbers = sorted({int(word) for word in images.words})
+    if relabel:
+        return ClassMap([str(number) for number in numbers])
+    return ClassMap.numbered(numbers[-1] + 1)
+
+
+def _labels(images: ListFile, class_map: ClassMap, by_name: bool) -> np.ndarray:
+    """Return the class of each image, int64."""
+    if by_name:
+        _refuse(images, lambda word: _fault_of_name(word, class_map))
+        of_word = [class_map.index(_canonical(word)) for word in images.words]
+    else:
+        _refuse(images, lambda word: _fault_of_number(word, len(class_map)))
+        of_word = [int(word) for word in images.words]
+    return np.array(of_word, dtype=np.int64)[images.codes]
+
+
+def _canonical(word: str) -> str:
+    return str(int(word)) if _is_number(word) else word
+
+
+def _refuse(images: ListFile, fault: Callable[[str], Union[str, None]]) -> None:
+    found = ((code, fault(word)) for code, word in enumerate(images.words))
+    reasons: Dict[int, str] = {code: reason for code, reason in found if reason}
+    images.refuse(reasons, "Labels are whole numbers from 0, or names of classes on every line.")
+
+
+def _fault_of_number(word: str, classes: int = _MOST_CLASSES) -> Optional[str]:
+    if not _is_number(word):
+        return f"label '{word}' is not a whole number, as other labels are"
+    number = int(word)
+    if number < 0:
+        return f"label {number} is negative; classes are numbered from 0"
+    if number >= classes:
+        return f"label {number} is beyond the last of the {classes} classes, which is {classes - 1}"
+    return None
+
+
+def _fault_of_name(word: str, class_map: ClassMap) -> Optional[str]:
+    name = _canonical(word)
+    try:
+        class_map.index(name)
+    except DataError as error:
+        if name in class_map:
+            return str(error)
+        return f"label '{word}' is not one of the {len(class_map)} classes.{did_you_mean(name, class_map.names)}"
+    return None

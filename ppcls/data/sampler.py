@@ -1,0 +1,80 @@
+"""In which order images are taken, and in which batches."""
+
+from __future__ import annotations
+
+from typing import List
+
+import numpy as np
+
+from ppcls.errors import ConfigError
+from ppcls.registry import Provided, register
+
+
+@register("sampler")
+class DistributedBatchSampler:
+    """Every image once an epoch, in batches, shared out among processes.
+
+    A step takes ``batch_size * world_size`` images in order, of which rank r gets the r-th part, so that the
+    processes together see the same batches as one process with the joined batch size. No image is repeated to fill
+    up: the last step's images are dealt out as evenly as possible, and a rank may get none. Every rank has the same
+    number of batches.
+
+    Args:
+        batch_size: images for one process and step.
+        shuffle: draw a new order each epoch.
+        drop_last: leave out the last step if it is incomplete.
+        length: number of images.
+        seed: the order is a function of seed and epoch only.
+        rank: which process, from 0.
+        world_size: number of processes.
+
+    Raises:
+        ConfigError: the batch size is not positive, or `drop_last` leaves nothing.
+    """
+
+    def __init__(
+        self,
+        batch_size: int,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        length: Provided[int] = 0,
+        seed: Provided[int] = 0,
+        rank: Provided[int] = 0,
+        world_size: Provided[int] = 1,
+    ) -> None:
+        if batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        if drop_last and length < batch_size * world_size:
+            raise ConfigError(
+                f"drop_last leaves no batch: there are {length} images, and a step takes {batch_size * world_size}; "
+                "make batch_size smaller or set drop_last: false"
+            )
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.length = length
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        step = self.batch_size * self.world_size
+        return self.length // step if self.drop_last else -(-self.length // step)
+
+    def batches(self, epoch: int) -> List[np.ndarray]:
+        """Return this rank's batches of an epoch, each an int64 array of image numbers."""
+        order = self._order(epoch)
+        step = self.batch_size * self.world_size
+        return [self._share(order[i * step : (i + 1) * step]) for i in range(len(self))]
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if self.shuffle:
+            return np.random.default_rng([self.seed, epoch]).permutation(self.length)
+        return np.arange(self.length)
+
+    def _share(self, indices: np.ndarray) -> np.ndarray:
+        return np.array_split(indices, self.world_size)[self.rank]
+
+
+register("sampler", "BatchSampler")(DistributedBatchSampler)

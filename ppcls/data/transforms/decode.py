@@ -1,0 +1,163 @@
+"""From the bytes of an image file to an array of pixels."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import replace
+from typing import Any, Literal, Optional
+
+import cv2
+import numpy as np
+
+from ppcls.data.transforms.base import Shape, Transform, choose, with_channel_axis
+from ppcls.data.transforms.imagefile import ImageFile, inspect
+from ppcls.errors import BadImageError
+from ppcls.registry import register
+
+_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+
+
+def _quieten() -> None:
+    """Keep OpenCV from writing to the terminal what BadImageError tells, unless the user asks for its log."""
+    if "OPENCV_LOG_LEVEL" in os.environ:
+        return
+    logging: Any = getattr(cv2.utils, "logging", cv2)
+    logging.setLogLevel(0)
+
+
+_quieten()
+
+
+@register("transform")
+class DecodeImage(Transform):
+    """Decode an image file to 8 bits a channel, upright, without transparency.
+
+    JPEG (grey, colour, CMYK, YCCK), PNG (palette, grey, colour; 16 bits are scaled to 8), WebP, BMP, TIFF, GIF (first
+    frame) and whatever else OpenCV reads. What it does not read, Pillow may, if it is installed. EXIF's orientation
+    is applied, transparency dropped as it is (the colour below it shows), a file that is cut off refused.
+
+    Args:
+        to_rgb: channels in the order red, green, blue; else blue, green, red as OpenCV has them.
+        to_np: accepted for configurations of PaddleClas; images are arrays here in any case.
+        channel_first: return channels x height x width. The ops that work on pixels then refuse the image.
+        backend: ``cv2`` or ``pil`` (Pillow), the decoder.
+        channel_num: 3 for colour, 1 for grey (ITU-R BT.601 luma of the colours).
+    """
+
+    def __init__(
+        self,
+        to_rgb: bool = True,
+        to_np: bool = False,
+        channel_first: bool = False,
+        backend: str = "cv2",
+        channel_num: Literal[1, 3] = 3,
+    ) -> None:
+        self.to_rgb = to_rgb
+        self.to_np = to_np
+        self.channel_first = channel_first
+        self.backend = choose(backend, ["cv2", "pil"], "DecodeImage.backend")
+        self.channel_num = channel_num
+
+    def __call__(self, image: bytes, rng: Optional[np.random.Generator] = None) -> np.ndarray:  # type: ignore[override]
+        """Return height x width x channels, uint8.
+
+        Raises:
+            BadImageError: the bytes are not a complete image; the message says why.
+        """
+        return self._finished(decode_rgb(image, self.backend))
+
+    def adopt(self, image: np.ndarray, rng: Optional[np.random.Generator] = None) -> np.ndarray:
+        """Return an RGB or grey array, uint8, as if it came out of a file.
+
+        Raises:
+            BadImageError: the array is not height x width (x 1, 3 or 4) of uint8.
+        """
+        channels = image.shape[2] if image.ndim == 3 else 1
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or channels not in (1, 3, 4):
+            raise BadImageError(
+                f"an array must be height x width (x 1, 3 or 4) of uint8, got {image.shape} of {image.dtype}"
+            )
+        if channels == 1:
+            return self._finished(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB))
+        return self._finished(np.ascontiguousarray(image[:, :, :3]))
+
+    def _finished(self, rgb: np.ndarray) -> np.ndarray:
+        if self.channel_num == 1:
+            rgb = with_channel_axis(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
+        elif not self.to_rgb:
+            rgb = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+        return rgb.transpose(2, 0, 1) if self.channel_first else rgb
+
+    def shape_after(self, shape: Shape) -> Shape:
+        """Return an unknown size with the channels of the files."""
+        return replace(
+            shape, channels=self.channel_num, layout="chw" if self.channel_first else "hwc"
+        )
+
+
+def decode_rgb(data: bytes, backend: str = "cv2") -> np.ndarray:
+    """Return the image in a file's bytes: height x width x 3, uint8, RGB, upright.
+
+    Raises:
+        BadImageError: the bytes are not a complete image that can be decoded.
+    """
+    file = inspect(data)
+    image = _with_opencv(file) if backend == "cv2" else None
+    if image is None:
+        image = _with_pillow(file)
+    if image is None:
+        raise BadImageError(_undecodable(file))
+    return _upright(image, file.orientation)
+
+
+def _with_opencv(file: ImageFile) -> Optional[np.ndarray]:
+    try:
+        image = cv2.imdecode(np.frombuffer(file.for_opencv or file.data, dtype=np.uint8), _FLAGS)
+    except cv2.error:
+        return None
+    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+
+def _with_pillow(file: ImageFile) -> Optional[np.ndarray]:
+    try:
+        from PIL import Image, ImageOps
+    except ImportError:
+        return None
+    try:
+        with Image.open(io.BytesIO(file.data)) as image:
+            levels = ImageOps.exif_transpose(image) if file.format == "TIFF" else image
+            return _pillow_rgb(levels)
+    except Exception:  # Pillow's readers raise almost anything on a broken file
+        return None
+
+
+def _pillow_rgb(image: Any) -> np.ndarray:
+    if image.mode.startswith("I;16"):
+        high = (np.asarray(image) >> 8).astype(np.uint8)
+        return cv2.cvtColor(high, cv2.COLOR_GRAY2RGB)
+    if image.mode == "P":
+        # Palettes with transparency warn unless they pass through RGBA.
+        image = image.convert("RGBA")
+    return np.array(image.convert("RGB"))
+
+
+def _undecodable(file: ImageFile) -> str:
+    if file.format == "unknown":
+        return f"the file is not an image that can be read; it starts with {file.data[:8]!r}"
+    hint = " (animations and GIF need a newer OpenCV, or Pillow)" if file.format in ("GIF", "WebP") else ""
+    return f"the {file.format} file is damaged or of a kind that cannot be decoded{hint}"
+
+
+_TURNS = {3: cv2.ROTATE_180, 5: cv2.ROTATE_90_CLOCKWISE, 6: cv2.ROTATE_90_CLOCKWISE,
+          7: cv2.ROTATE_90_COUNTERCLOCKWISE, 8: cv2.ROTATE_90_COUNTERCLOCKWISE}  # fmt: skip
+_MIRRORS = {2: 1, 4: 0, 5: 1, 7: 1}
+
+
+def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo EXIF's orientation: turn first, then mirror."""
+    if orientation in _TURNS:
+        image = cv2.rotate(image, _TURNS[orientation])
+    if orientation in _MIRRORS:
+        image = cv2.flip(image, _MIRRORS[orientation])
+    return image

@@ -1,0 +1,269 @@
+"""What image files say of themselves before they are decoded: format, completeness, orientation.
+
+Decoders differ in what they do with half a file (OpenCV fills the rest of a JPEG with grey and says nothing) and with
+the orientation that cameras write. So both are read here from the containers themselves, whose formats are laid down
+in ITU-T T.81 (JPEG), CIPA DC-008 (EXIF), ISO/IEC 15948 (PNG), RFC 9649 (WebP), GIF89a, and TIFF 6.0.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
+
+from ppcls.errors import BadImageError
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image file that is complete as far as its container tells.
+
+    `orientation` is EXIF's, 1 to 8, where the decoder must be told. `for_opencv` are the bytes to give to OpenCV where
+    a small change to the container makes it return what is wanted.
+    """
+
+    format: str
+    data: bytes
+    orientation: int = 1
+    for_opencv: Optional[bytes] = None
+
+
+def inspect(data: bytes) -> ImageFile:
+    """Recognise the format and check that the file goes on to its end.
+
+    Raises:
+        BadImageError: the file is empty, holds text, or stops before its end; formats that are not known pass.
+    """
+    if not data:
+        raise BadImageError("the file is empty (0 bytes)")
+    for name, (signature, at, reader) in _FORMATS.items():
+        if data.startswith(signature, at):
+            try:
+                return reader(data)
+            except (struct.error, IndexError):
+                raise truncated(name, data) from None
+    _refuse_text(data)
+    return ImageFile("unknown", data)
+
+
+def truncated(name: str, data: bytes) -> BadImageError:
+    """Return the error for a file that stops too early."""
+    return BadImageError(f"the {name} file is truncated: it stops after {len(data)} bytes, before the image ends")
+
+
+def _refuse_text(data: bytes) -> None:
+    start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith(b"version https://git-lfs"):
+        raise BadImageError("the file is a pointer of Git LFS, not the image; fetch it with 'git lfs pull'")
+    if start.startswith(b"<"):
+        raise BadImageError("the file holds text (HTML or XML), not an image; perhaps a failed download")
+
+
+# JPEG
+
+
+def _read_jpeg(data: bytes) -> ImageFile:
+    orientation = 1
+    for marker, start, end in _jpeg_segments(data):
+        if marker == 0xE1 and data.startswith(b"Exif\0\0", start):
+            orientation = _orientation(data[start + 6 : end])
+        if marker == 0xDA:
+            # Inside the scans an 0xFF is always followed by 0x00 or another marker, so this is the end-of-image.
+            if data.rfind(b"\xff\xd9", end) < 0:
+                break
+            return ImageFile("JPEG", data, orientation)
+    raise truncated("JPEG", data)
+
+
+def _jpeg_segments(data: bytes) -> Iterator[Tuple[int, int, int]]:
+    """Yield (marker, start, end of the payload) up to and including the first scan's header."""
+    position = 2
+    while True:
+        position = data.index(b"\xff", position) if b"\xff" in data[position:] else len(data)
+        while data[position] == 0xFF:
+            position += 1
+        marker = data[position]
+        position += 1
+        if marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8:
+            continue
+        (length,) = struct.unpack_from(">H", data, position)
+        yield marker, position + 2, position + length
+        position += length
+
+
+# TIFF, and EXIF, which is a TIFF without an image
+
+_TIFF_TYPES = {1: "B", 3: "H", 4: "L"}
+_ORIENTATION, _EXTRA_SAMPLES = 274, 338
+_OFFSETS_AND_LENGTHS = ((273, 279), (324, 325))
+
+
+def _tiff_fields(data: bytes) -> Dict[int, Tuple[int, str, Tuple[int, ...]]]:
+    """Return {tag: (offset of the values, their struct format, the values)} of the first directory."""
+    order = "<" if data[:2] == b"II" else ">"
+    (position,) = struct.unpack_from(order + "L", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, position)
+    fields = {}
+    for entry in range(position + 2, position + 2 + 12 * count, 12):
+        tag, kind, number = struct.unpack_from(order + "HHL", data, entry)
+        if kind in _TIFF_TYPES and number <= len(data):
+            form = f"{order}{number}{_TIFF_TYPES[kind]}"
+            inline = struct.calcsize(form) <= 4
+            at = entry + 8 if inline else struct.unpack_from(order + "L", data, entry + 8)[0]
+            fields[tag] = (at, form, struct.unpack_from(form, data, at))
+    return fields
+
+
+def _orientation(exif: bytes) -> int:
+    """Return EXIF's orientation, or 1 (upright) where the block is missing or damaged."""
+    try:
+        value = _tiff_fields(exif)[_ORIENTATION][2][0]
+    except (struct.error, KeyError, IndexError):
+        return 1
+    return value if 1 <= value <= 8 else 1
+
+
+def _read_tiff(data: bytes) -> ImageFile:
+    fields = _tiff_fields(data)
+    for offsets, lengths in _OFFSETS_AND_LENGTHS:
+        if offsets in fields and lengths in fields:
+            ends = [sum(pair) for pair in zip(fields[offsets][2], fields[lengths][2])]
+            if max(ends) > len(data):
+                raise truncated("TIFF", data)
+    # libtiff, which both decoders use, turns the image upright itself.
+    return ImageFile("TIFF", data, for_opencv=_with_associated_alpha(data, fields))
+
+
+def _with_associated_alpha(
+    data: bytes, fields: Dict[int, Tuple[int, str, Tuple[int, ...]]]
+) -> Optional[bytes]:
+    """Declare the colours as multiplied by alpha already, since libtiff multiplies them otherwise; alpha is dropped."""
+    at, form, values = fields.get(_EXTRA_SAMPLES, (0, "", ()))
+    if values != (2,):
+        return None
+    return data[:at] + struct.pack(form, 1) + data[at + struct.calcsize(form) :]
+
+
+# PNG
+
+_NOISY_CHUNKS = {b"iCCP"}
+"""Chunks that change no pixel here, but make libpng write warnings to the terminal when they are imperfect."""
+
+
+def _read_png(data: bytes) -> ImageFile:
+    orientation, kept, noisy, complete = 1, [data[:8]], False, False
+    for kind, start, end in _png_chunks(data):
+        if kind == b"eXIf":
+            orientation = _orientation(data[start + 8 : end - 4])
+        if kind in _NOISY_CHUNKS:
+            noisy = True
+        else:
+            kept.append(data[start:end])
+        complete = kind == b"IEND"
+    if not complete:
+        raise truncated("PNG", data)
+    return ImageFile("PNG", data, orientation, b"".join(kept) if noisy else None)
+
+
+def _png_chunks(data: bytes) -> Iterator[Tuple[bytes, int, int]]:
+    """Yield (name, start, end) of each chunk, length and checksum included, up to IEND."""
+    position, kind = 8, b""
+    while kind != b"IEND":
+        length, kind = struct.unpack_from(">L4s", data, position)
+        end = position + 12 + length
+        (checksum,) = struct.unpack_from(">L", data, end - 4)
+        is_critical = kind[:1].isupper()
+        if is_critical and zlib.crc32(memoryview(data)[position + 4 : end - 4]) != checksum:
+            raise BadImageError(f"the PNG file is damaged: the checksum of its part {kind!r} is wrong")
+        yield kind, position, end
+        position = end
+
+
+# WebP
+
+
+def _read_webp(data: bytes) -> ImageFile:
+    (size,) = struct.unpack_from("<L", data, 4)
+    end = size + 8
+    if end > len(data):
+        raise truncated("WebP", data)
+    orientation, position = 1, 12
+    while position + 8 <= end:
+        kind, length = struct.unpack_from("<4sL", data, position)
+        if kind == b"EXIF":
+            exif = data[position + 8 : position + 8 + length]
+            orientation = _orientation(exif[6:] if exif.startswith(b"Exif\0\0") else exif)
+        position += 8 + length + length % 2
+    return ImageFile("WebP", data, orientation)
+
+
+# GIF
+
+
+def _read_gif(data: bytes) -> ImageFile:
+    control: Optional[int] = None
+    position = 13 + _palette_bytes(data[10])
+    while data[position] == 0x21:
+        if data[position + 1] == 0xF9:
+            control = position + 3
+        position = _after_sub_blocks(data, position + 2)
+    if data[position] != 0x2C:
+        raise BadImageError("the GIF file holds no image")
+    _after_sub_blocks(data, position + 11 + _palette_bytes(data[position + 9]))
+    if control is None or not data[control] & 1:
+        return ImageFile("GIF", data)
+    # A transparent pixel keeps the colour of its palette entry, as alpha is dropped elsewhere.
+    opaque = data[:control] + bytes([data[control] & 0xFE]) + data[control + 1 :]
+    return ImageFile("GIF", data, for_opencv=opaque)
+
+
+def _palette_bytes(flags: int) -> int:
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _after_sub_blocks(data: bytes, position: int) -> int:
+    while data[position]:
+        position += data[position] + 1
+    return position + 1
+
+
+# BMP
+
+
+def _read_bmp(data: bytes) -> ImageFile:
+    start, header = struct.unpack_from("<LL", data, 10)
+    if header >= 40:
+        width, height, _, bits, compression = struct.unpack_from("<llHHL", data, 18)
+        is_plain = compression in (0, 3)
+        if is_plain and start + (width * bits + 31) // 32 * 4 * abs(height) > len(data):
+            raise truncated("BMP", data)
+    return ImageFile("BMP", data)
+
+
+# JPEG 2000
+
+
+def _read_jpeg2000(data: bytes) -> ImageFile:
+    if b"\xff\xd9" not in data:
+        raise truncated("JPEG 2000", data)
+    return ImageFile("JPEG 2000", data)
+
+
+_FORMATS: Dict[str, Tuple[bytes, int, Callable[[bytes], ImageFile]]] = {
+    "JPEG": (b"\xff\xd8\xff", 0, _read_jpeg),
+    "PNG": (b"\x89PNG\r\n\x1a\n", 0, _read_png),
+    "WebP": (b"WEBPVP8", 8, _read_webp),
+    "GIF": (b"GIF8", 0, _read_gif),
+    "BMP": (b"BM", 0, _read_bmp),
+    "TIFF": (b"II*\0", 0, _read_tiff),
+    "JPEG 2000": (b"\0\0\0\x0cjP  ", 0, _read_jpeg2000),
+    "TIFF of big-endian order": (b"MM\0*", 0, _read_tiff),
+}
+"""Name: (signature, where it stands, reader)."""
+
+IMAGE_SUFFIXES: List[str] = [
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif",
+]  # fmt: skip
+"""Names of files that are taken for images, in lower case."""

@@ -1,0 +1,96 @@
+"""A list of transforms, run one after the other."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from ppcls.data.transforms.base import Shape, Transform
+from ppcls.data.transforms.decode import DecodeImage
+from ppcls.data.transforms.normalize import ToCHWImage
+from ppcls.errors import ConfigError
+from ppcls.registry import Part
+
+Source = Union[bytes, np.ndarray]
+
+
+class Pipeline:
+    """Turns the bytes of an image file, or an RGB image, into the float32 array that a network reads.
+
+    The list may begin with DecodeImage and end with ToCHWImage; where they are left out they are added.
+    """
+
+    def __init__(self, ops: Sequence[Part]) -> None:
+        """Build the ops and follow the image's shape through them.
+
+        Raises:
+            ConfigError: an op's arguments make no sense, or do not fit the op before it.
+        """
+        built = [part.build() for part in ops]
+        if any(isinstance(op, DecodeImage) for op in built[1:]):
+            raise ConfigError("DecodeImage must be the first of transform_ops, and stand there once")
+        self._decode = built.pop(0) if built and isinstance(built[0], DecodeImage) else DecodeImage()
+        self._ops: List[Transform] = built
+        shape = self._shape_after(self._decode.shape_after(Shape()))
+        if shape.layout == "hwc":
+            self._ops.append(ToCHWImage())
+        self._shape = shape
+        self._is_random = any(op.is_random for op in self._ops)
+
+    def _shape_after(self, shape: Shape) -> Shape:
+        for op in self._ops:
+            shape = op.shape_after(shape)
+        return shape
+
+    @property
+    def channels(self) -> int:
+        """The number of channels of the arrays."""
+        return self._shape.channels
+
+    @property
+    def output_size(self) -> Optional[Tuple[int, int]]:
+        """(height, width) in pixels of the arrays, or None when it differs from image to image."""
+        if self._shape.height is None or self._shape.width is None:
+            return None
+        return self._shape.height, self._shape.width
+
+    @property
+    def is_random(self) -> bool:
+        """Whether two calls on the same image may differ."""
+        return self._is_random
+
+    def __call__(
+        self,
+        source: Source,
+        rng: Optional[np.random.Generator] = None,
+        out: Optional[np.ndarray] = None,
+    ) -> np.ndarray:
+        """Return channels x height x width, float32.
+
+        Args:
+            source: the bytes of an image file, or an image: height x width (x 1 or 3), uint8, RGB.
+            rng: the source of all randomness; left out, a fixed one.
+            out: where to write the result, float32 of its shape; saves a copy.
+
+        Raises:
+            BadImageError: the bytes are no complete image, or the image is too small for a crop.
+        """
+        rng = np.random.default_rng(0) if rng is None and self._is_random else rng
+        decode = self._decode.adopt if isinstance(source, np.ndarray) else self._decode
+        image = decode(source, rng)  # type: ignore[arg-type]
+        for op in self._ops:
+            image = op(image, rng)  # type: ignore[arg-type]
+        if out is None:
+            return np.ascontiguousarray(image, dtype=np.float32)
+        np.copyto(out, image)
+        return out
+
+    def spec(self) -> List[Dict[str, Dict[str, Any]]]:
+        """Return the ops as plain ``{Name: {argument: value}}`` with every argument resolved."""
+        return [{type(op).__name__: _arguments(op)} for op in [self._decode, *self._ops]]
+
+
+def _arguments(op: Transform) -> Dict[str, Any]:
+    return {name: getattr(op, name) for name in inspect.signature(type(op)).parameters}
