@@ -30,6 +30,7 @@ class ImageNetDataset(Dataset):
         delimiter: what divides path and label; by default the last white space of the line.
         relabel: number the labels that occur from 0 on in ascending order; for labels with gaps.
         class_map: the classes, where they are known already.
+        class_num: how many classes there are, where only that is known; numbers beyond are errors.
 
     Raises:
         DataError: a folder or file is missing, or lines are wrong; all are named, up to ten.
@@ -44,12 +45,13 @@ class ImageNetDataset(Dataset):
         delimiter: Optional[str] = None,
         relabel: bool = False,
         class_map: Provided[Optional[ClassMap]] = None,
+        class_num: Provided[Optional[int]] = None,
     ) -> None:
         transform = Pipeline(transform_ops)
         require_folder(image_root)
         images = ListFile(cls_label_path, delimiter)
         if class_map is None:
-            class_map = _found_classes(images, relabel)
+            class_map = _found_classes(images, relabel, class_num)
         labels = _labels(images, class_map, by_name=relabel or not _has_numbers(images))
         super().__init__(image_root, images.paths, labels, class_map, transform)
         require_some_images(self, cls_label_path)
@@ -63,14 +65,14 @@ def _has_numbers(images: ListFile) -> bool:
     return any(map(_is_number, images.words))
 
 
-def _found_classes(images: ListFile, relabel: bool) -> ClassMap:
+def _found_classes(images: ListFile, relabel: bool, class_num: Optional[int]) -> ClassMap:
     if not _has_numbers(images):
         return ClassMap(sorted(images.words))
     _refuse(images, _fault_of_number)
     numbers = sorted({int(word) for word in images.words})
     if relabel:
         return ClassMap([str(number) for number in numbers])
-    return ClassMap.numbered(numbers[-1] + 1)
+    return ClassMap.numbered(class_num or numbers[-1] + 1)
 
 
 def _labels(images: ListFile, class_map: ClassMap, by_name: bool) -> np.ndarray:
