@@ -1,0 +1,150 @@
+"""Fitting weights to a network, and saving a network's weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, List, Mapping, Optional, Tuple, Union
+
+import numpy as np
+
+from ppcls.errors import CheckpointError
+from ppcls.weights.files import write_weights
+from ppcls.weights.reference import to_own_names
+
+Shape = Tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """An array whose shape in the file is not the network's."""
+
+    name: str
+    in_file: Shape
+    in_network: Shape
+
+    def __str__(self) -> str:
+        return f"{self.name} {list(self.in_file)} instead of {list(self.in_network)}"
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What of a file fits a network, by the network's parameter names.
+
+    Attributes:
+        source: whose names the file uses: "ppcls" or a key of `ppcls.weights.reference.SOURCES`.
+        matched: what both have, in the same shape.
+        missing: what only the network has.
+        unexpected: what only the file has.
+        mismatched: what both have, in different shapes.
+        hint: what probably happened, when that is clear.
+    """
+
+    source: str
+    matched: List[str] = field(default_factory=list)
+    missing: List[str] = field(default_factory=list)
+    unexpected: List[str] = field(default_factory=list)
+    mismatched: List[Mismatch] = field(default_factory=list)
+    hint: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every array of the file has its place in the network, and the other way round."""
+        return not (self.missing or self.unexpected or self.mismatched)
+
+    def words(self) -> str:
+        """Say in one sentence what was found, with counts and the first names."""
+        total = len(self.matched) + len(self.missing) + len(self.mismatched)
+        parts = [f"{len(self.matched)} of the network's {total} arrays match"]
+        parts += _listed("missing from the file", self.missing)
+        parts += _listed("not in the network", self.unexpected)
+        parts += _listed("of another shape", self.mismatched)
+        return "; ".join(parts) + (f". {self.hint}" if self.hint else "")
+
+
+def load_into(network: Any, arrays: Mapping[str, np.ndarray], partial: bool = False) -> LoadReport:
+    """Give `network` the weights in `arrays`, which may use our names or another toolkit's.
+
+    Floating-point arrays are converted to the parameter's type. Nothing is changed when an error is
+    raised.
+
+    Args:
+        network: a `ppcls.arch` network, or any layer when the names are its own.
+        arrays: what `read_weights` returned: {name: array}.
+        partial: load what matches and leave the rest of the network as it is.
+
+    Raises:
+        CheckpointError: something is missing, unexpected or of another shape and `partial` is
+            False, or nothing matches at all. The message is the report in words.
+    """
+    own, source = to_own_names(network, arrays)
+    parameters = network.state_dict()
+    report = _compare(network, parameters, own, source)
+    if not report.matched:
+        raise CheckpointError(f"the weights are of another network: {report.words()}")
+    if not (report.complete or partial):
+        raise CheckpointError(f"the weights do not fit the network: {report.words()}")
+    for name in report.matched:
+        parameters[name].set_value(own[name].astype(parameters[name].numpy().dtype, copy=False))
+    return report
+
+
+def save_weights(
+    network: Any, path: Union[str, Path], metadata: Optional[Mapping[str, str]] = None
+) -> None:
+    """Write all arrays of `network` to the safetensors file `path`, atomically.
+
+    Raises:
+        CheckpointError: the file cannot be written; one that was there before is still intact.
+    """
+    arrays = {name: value.numpy() for name, value in network.state_dict().items()}
+    write_weights(path, arrays, metadata)
+
+
+def _compare(
+    network: Any, parameters: Mapping[str, Any], own: Mapping[str, np.ndarray], source: str
+) -> LoadReport:
+    matched, missing, mismatched = [], [], []
+    for name, value in parameters.items():
+        if name not in own:
+            missing.append(name)
+        elif own[name].shape != tuple(value.shape):
+            mismatched.append(Mismatch(name, own[name].shape, tuple(value.shape)))
+        else:
+            matched.append(name)
+    unexpected = [name for name in own if name not in parameters]
+    hint = _hint(network, mismatched)
+    return LoadReport(source, matched, missing, unexpected, mismatched, hint)
+
+
+def _hint(network: Any, mismatched: List[Mismatch]) -> str:
+    """Recognise another number of classes or input channels by the one dimension that differs."""
+    pairs = {_difference(item) for item in mismatched}
+    if len(pairs) != 1 or pairs == {None}:
+        return ""
+    ((in_file, in_network),) = pairs  # type: ignore[misc]
+    if in_network == getattr(network, "class_num", None):
+        return (
+            f"The file holds {in_file} classes, the network {in_network}: build it with "
+            f"class_num: {in_file}, or use partial: true, which loads all but the last layer"
+        )
+    if in_network == getattr(network, "in_channels", None):
+        return (
+            f"The file is for images of {in_file} channels, the network for {in_network}: build "
+            f"it with in_channels: {in_file}, or use partial: true, which loads all but that layer"
+        )
+    return ""
+
+
+def _difference(item: Mismatch) -> Optional[Tuple[int, int]]:
+    if len(item.in_file) != len(item.in_network):
+        return None
+    differing = {pair for pair in zip(item.in_file, item.in_network) if pair[0] != pair[1]}
+    return differing.pop() if len(differing) == 1 else None
+
+
+def _listed(what: str, items: List[Any], first: int = 3) -> List[str]:
+    if not items:
+        return []
+    more = f" and {len(items) - first} more" if len(items) > first else ""
+    return [f"{len(items)} {what} ({', '.join(map(str, items[:first]))}{more})"]
