@@ -6,7 +6,9 @@ them for this machine and never overrides what the user has set.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import os
 import random
 import sys
@@ -34,7 +36,7 @@ def _cgroup_quota(default: int) -> int:
 
 
 def prepare() -> Dict[str, str]:
-    """Set the environment that Paddle reads when it is loaded; return what was set.
+    """Set the environment that Paddle reads when it is loaded, and load it; return what was set.
 
     Threads: Paddle forces one OpenMP thread unless told otherwise. MKL: the version inside Paddle's CPU wheel takes a
     slow path on AMD processors unless it is told to use the AVX2 one. Paddle's import warnings are of no use to users.
@@ -48,9 +50,13 @@ def prepare() -> Dict[str, str]:
     if _is_amd():
         wanted["MKL_DEBUG_CPU_TYPE"] = "5"
     changed = {key: value for key, value in wanted.items() if key not in os.environ}
-    if "paddle" not in sys.modules:
-        os.environ.update(changed)
     warnings.filterwarnings("ignore", module=r"paddle\..*")
+    if "paddle" in sys.modules:
+        return {}
+    os.environ.update(changed)
+    # Paddle prints two lines about any number of threads but one, which says nothing to users.
+    with contextlib.redirect_stderr(io.StringIO()):
+        importlib.import_module("paddle")
     return changed
 
 

@@ -53,7 +53,7 @@ class GlobalSection(Section):
 class AmpSection(Section):
     """`AMP`: mixed precision. float16 needs a GPU; bfloat16 also works on CPUs."""
 
-    level: Literal["O1", "O2"] = "O1"
+    level: Literal["O1"] = "O1"
     dtype: Literal["float16", "bfloat16"] = "float16"
     scale_loss: Annotated[float, Field(gt=0)] = 32768.0
     use_dynamic_loss_scaling: bool = True

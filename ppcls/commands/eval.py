@@ -1,0 +1,88 @@
+"""``ppcls eval``: measure a trained network on the images of DataLoader.Eval."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict
+
+from ppcls import runtime
+from ppcls.commands import add_config_arguments
+
+if TYPE_CHECKING:
+    from ppcls.config import Config
+    from ppcls.engine.evaluator import Evaluation
+    from ppcls.engine.trained import Trained
+
+HELP = "evaluate a trained network"
+_log = logging.getLogger("ppcls")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    add_config_arguments(parser)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and error rows to FILE as well")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate and print the figures; status 1 when no image could be read."""
+    runtime.prepare()
+    from ppcls.config import load_config, require, to_yaml
+    from ppcls.engine.trained import eval_transform, load_trained
+
+    config = load_config(arguments.config, arguments.override)
+    if arguments.print_config:
+        print(to_yaml(config.data), end="")
+        return 0
+    require(config, "DataLoader.Eval")
+    device = runtime.use_device(config.Global.device)
+    trained = load_trained(config, eval_transform(config).channels)
+    found = _evaluate(config, trained)
+    _say(found)
+    if arguments.json:
+        _write(arguments.json, found, trained, device)
+    return 0 if found.images else 1
+
+
+def _evaluate(config: Config, trained: Trained) -> Evaluation:
+    from ppcls.engine.builder import build_split, check_images_fit
+    from ppcls.engine.evaluator import evaluate
+    from ppcls.loss import CombinedLoss
+    from ppcls.metric import CombinedMetric
+    from ppcls.registry import Part
+
+    assert config.DataLoader.Eval is not None
+    split = build_split(config.DataLoader.Eval, config.Global.seed or 0, trained.class_map)
+    check_images_fit(config, trained.network, split.dataset.transform, "DataLoader.Eval")
+    metrics = CombinedMetric(config.Metric.Eval or [Part("metric", "TopkAcc")], class_num=len(trained.class_map))
+    loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
+    return evaluate(trained.network, split.loader, metrics, loss, show_progress=True)
+
+
+def _say(found: Evaluation) -> None:
+    from ppcls.engine.loggers.console import format_figure
+
+    for image in found.bad:
+        _log.error("%s: %s", image.path, image.reason)
+    figures = "  ".join(f"{name} {format_figure(name, value)}" for name, value in found.figures.items())
+    _log.info("%d images in %.1f s: %s", found.images, found.seconds, figures)
+    if found.bad:
+        _log.warning("%d images could not be read and are not in these figures", len(found.bad))
+
+
+def _write(path: Path, found: Evaluation, trained: Trained, device: str) -> None:
+    from ppcls.files import write_text
+
+    report: Dict[str, Any] = {
+        "metrics": found.figures,
+        "images": found.images,
+        "errors": [{"path": image.path, "label": image.label, "error": image.reason} for image in found.bad],
+        "seconds": found.seconds,
+        "arch": trained.network.model_name,
+        "weights": str(trained.path),
+        "device": device,
+    }
+    write_text(path, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    _log.info("written to %s", path)

@@ -1,0 +1,158 @@
+"""``ppcls train``: train a network as a configuration file says."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, List, Optional
+
+from ppcls import runtime
+from ppcls.commands import add_config_arguments
+
+if TYPE_CHECKING:
+    from ppcls.config import Config
+    from ppcls.engine.builder import Job
+    from ppcls.engine.loggers import Logger
+    from ppcls.engine.run_folder import RunFolder
+    from ppcls.engine.trainer import Trainer
+
+HELP = "train a network"
+_log = logging.getLogger("ppcls")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    add_config_arguments(parser)
+    parser.add_argument(
+        "--resume",
+        metavar="auto|FILE",
+        help="go on where a run stood: 'auto' takes the newest readable checkpoint of Global.output_dir",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="delete the run that Global.output_dir holds")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="build everything, run one batch forward and backward, report, stop"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train; return the exit status."""
+    runtime.prepare()
+    from ppcls.config import load_config, to_yaml
+
+    config = load_config(arguments.config, arguments.override)
+    if arguments.print_config:
+        print(to_yaml(config.data), end="")
+        return 0
+    if arguments.dry_run:
+        return _dry_run(config)
+    return _train(config, arguments)
+
+
+def _dry_run(config: Config) -> int:
+    from ppcls.engine.builder import build_job
+    from ppcls.engine.dry_run import dry_run
+
+    print(dry_run(config, build_job(config, runtime.use_device(config.Global.device))))
+    return 0
+
+
+def _train(config: Config, arguments: argparse.Namespace) -> int:
+    from ppcls.config import to_yaml
+    from ppcls.engine.builder import build_job
+    from ppcls.engine.interrupt import StopRequest
+    from ppcls.engine.run_folder import RunFolder
+    from ppcls.engine.trainer import Trainer
+    from ppcls.files import write_text
+    from ppcls.logs import log_to_file
+
+    device = runtime.use_device(config.Global.device)
+    folder = RunFolder(Path(config.Global.output_dir))
+    resume = arguments.resume or config.Global.checkpoints
+    with StopRequest() as stop:
+        job = build_job(config, device)
+        folder.claim(resume=resume is not None, overwrite=arguments.overwrite)
+        with log_to_file(folder.log):
+            trainer = Trainer(config, job, folder, stop)
+            _resume(trainer, resume)
+            write_text(folder.config, to_yaml(config.data))
+            return _fit(config, job, folder, trainer)
+
+
+def _resume(trainer: Trainer, wanted: Optional[str]) -> None:
+    from ppcls.engine.checkpoint import load
+
+    if wanted is None:
+        return
+    found = trainer.checkpoints.newest() if wanted == "auto" else (Path(wanted), load(Path(wanted)))
+    if found is None:
+        _log.info("there is no checkpoint to resume from yet: starting from the beginning")
+        return
+    trainer.restore(*found)
+    state = trainer.state
+    _log.info("resumed from %s: epoch %d, batch %d, step %d", found[0], state.epoch + 1, state.batch, state.step)
+
+
+def _fit(config: Config, job: Job, folder: RunFolder, trainer: Trainer) -> int:
+    from ppcls.engine.interrupt import Interrupted
+    from ppcls.engine.loggers import Loggers
+
+    _announce(config, job)
+    trainer.loggers = Loggers(_loggers(config, folder, trainer))
+    began = time.perf_counter()
+    try:
+        state = trainer.fit()
+    except Interrupted as stopped:
+        _log.info("%s; the state is saved, continue with --resume auto", stopped)
+        return stopped.exit_status
+    finally:
+        trainer.loggers.close()
+        _draw(config, folder)
+    _log.info("trained %d epochs (%d steps) in %.1f s", state.epoch, state.step, time.perf_counter() - began)
+    _conclude(folder, trainer)
+    return 0
+
+
+def _announce(config: Config, job: Job) -> None:
+    from ppcls.arch.summary import count_parameters
+
+    count = count_parameters(job.network)
+    held = len(job.eval.dataset) if job.eval else 0
+    _log.info(
+        "training %s (%s parameters) on %s: %d images of %d classes, %d for evaluation, %d epochs",
+        config.Arch.name, f"{count:,}", job.device, len(job.train.dataset), len(job.class_map), held,
+        config.Global.epochs,
+    )  # fmt: skip
+
+
+def _loggers(config: Config, folder: RunFolder, trainer: Trainer) -> List[Logger]:
+    from ppcls.engine.loggers.console import Console
+    from ppcls.engine.loggers.jsonl import JsonLines
+    from ppcls.engine.loggers.visualdl import VisualDL
+
+    members: List[Logger] = [
+        Console(config.Global.epochs, trainer.batches),
+        JsonLines(folder.records, keep_until_step=trainer.state.step),
+    ]
+    if config.Global.use_visualdl:
+        members.append(VisualDL(folder.visualdl))
+    return members
+
+
+def _draw(config: Config, folder: RunFolder) -> None:
+    from ppcls.engine.loggers.curves import draw_curves
+
+    draw_curves(folder.records, folder.curves, f"{config.Arch.name} - {folder.root.name}")
+
+
+def _conclude(folder: RunFolder, trainer: Trainer) -> None:
+    from ppcls.engine.loggers.console import format_figure
+
+    state, name = trainer.state, trainer.job.best_metric
+    if state.best_value is not None:
+        value = format_figure(name, state.best_value)
+        _log.info("best %s: %s, in epoch %d: %s", name, value, state.best_epoch, folder.best_model)
+    paths = trainer.checkpoints.paths()
+    _log.info("newest checkpoint: %s", paths[-1] if paths else "none")
+    _log.info("curves: %s  figures: %s", folder.curves, folder.records)

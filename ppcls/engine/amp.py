@@ -1,0 +1,65 @@
+"""Mixed precision: which arithmetic a step uses and how gradients are kept from underflowing."""
+
+from __future__ import annotations
+
+from typing import Any, ContextManager, Dict, Optional
+
+import paddle
+
+from ppcls.config.schema import AmpSection
+from ppcls.errors import ConfigError
+
+
+class Precision:
+    """Runs forward passes and updates in float32, or in mixed precision when the section AMP is there.
+
+    Micikevicius et al., "Mixed Precision Training", ICLR 2018. bfloat16 has float32's exponent range and needs no
+    scaling of the loss.
+
+    Raises:
+        ConfigError: float16 is asked for on a CPU.
+    """
+
+    def __init__(self, section: Optional[AmpSection], device: str) -> None:
+        self.section = section
+        if section and section.dtype == "float16" and device == "cpu":
+            raise ConfigError(
+                "AMP.dtype float16 needs a GPU; on a CPU use -o AMP.dtype=bfloat16 or remove the section: -o AMP=~"
+            )
+        scaled = section is not None and section.dtype == "float16"
+        self.scaler = paddle.amp.GradScaler(
+            enable=scaled,
+            init_loss_scaling=section.scale_loss if section else 1.0,
+            use_dynamic_loss_scaling=bool(section and section.use_dynamic_loss_scaling),
+        )
+
+    def forward(self) -> ContextManager[Any]:
+        """Return the context in which a forward pass and its loss are computed."""
+        if self.section is None:
+            return paddle.amp.auto_cast(enable=False)
+        return paddle.amp.auto_cast(level=self.section.level, dtype=self.section.dtype)
+
+    def backward(self, loss: paddle.Tensor) -> None:
+        """Compute gradients, scaled when float16 is used."""
+        (self.scaler.scale(loss) if self.scaler.is_enable() else loss).backward()
+
+    def update(self, optimizer: Any) -> None:
+        """Apply the gradients; a step whose scaled gradients overflow is left out."""
+        if self.scaler.is_enable():
+            self.scaler.step(optimizer.inner)
+            self.scaler.update()
+        else:
+            optimizer.step()
+
+    def state(self) -> Dict[str, Any]:
+        """Return the scaling's state as plain numbers."""
+        if not self.scaler.is_enable():
+            return {}
+        found = self.scaler.state_dict()
+        return {key: getattr(value, "tolist", lambda v=value: v)() for key, value in found.items()}
+
+    def load_state(self, state: Dict[str, Any]) -> None:
+        """Take back what `state` returned."""
+        if state and self.scaler.is_enable():
+            arrays = {key: paddle.to_tensor(v) if isinstance(v, list) else v for key, v in state.items()}
+            self.scaler.load_state_dict(arrays)

@@ -1,0 +1,52 @@
+"""Unreadable training images: skipped, counted, named, and too many of them stop the run."""
+
+from __future__ import annotations
+
+import logging
+from typing import Dict, Iterable, List
+
+from ppcls.data.loader import BadImage
+from ppcls.errors import DataError
+
+_log = logging.getLogger("ppcls")
+
+
+class BadSampleCount:
+    """Counts the distinct images of a training set that could not be read."""
+
+    def __init__(self, total: int, limit: float) -> None:
+        """Watch over `total` images, of which at most the fraction `limit` may be bad."""
+        self.total = total
+        self.limit = limit
+        self.reasons: Dict[int, str] = {}
+
+    def add(self, bad: Iterable[BadImage]) -> None:
+        """Take note of the bad images of one batch; each is named in the log once.
+
+        Raises:
+            DataError: more than the accepted fraction of the set is bad.
+        """
+        for image in bad:
+            if image.index not in self.reasons:
+                self.reasons[image.index] = f"{image.path}: {image.reason}"
+                _log.warning("skipped an unreadable training image: %s", self.reasons[image.index])
+        if len(self.reasons) > self.limit * self.total:
+            raise DataError(self._too_many())
+
+    def indices(self) -> List[int]:
+        """Return the bad images' indices, for a checkpoint."""
+        return sorted(self.reasons)
+
+    def restore(self, indices: Iterable[int]) -> None:
+        """Take back what `indices` returned."""
+        self.reasons.update({index: f"image {index}, found before the run was resumed" for index in indices})
+
+    def _too_many(self) -> str:
+        shown = list(self.reasons.values())[:5]
+        more = len(self.reasons) - len(shown)
+        lines = shown + ([f"... and {more} more"] if more else [])
+        return (
+            f"{len(self.reasons)} of {self.total} training images cannot be read, more than "
+            f"Global.max_bad_samples={self.limit:g} (a fraction) accepts:\n  " + "\n  ".join(lines) + "\n"
+            "Repair or remove these files, or raise the limit: -o Global.max_bad_samples=0.05"
+        )

@@ -1,0 +1,277 @@
+"""From a checked configuration to the objects of a job, and whether they fit each other."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+import numpy as np
+import paddle
+
+from ppcls import runtime
+from ppcls.arch import build as build_network_part
+from ppcls.config import Config, require
+from ppcls.config.schema import SplitSection
+from ppcls.data.dataset import ClassMap
+from ppcls.data.loader import DataLoader
+from ppcls.data.transforms import Pipeline
+from ppcls.engine.checkpoint import read_network
+from ppcls.errors import CheckpointError, ConfigError, did_you_mean
+from ppcls.loss import CombinedLoss
+from ppcls.metric import CombinedMetric
+from ppcls.registry import Part
+from ppcls.weights.loading import LoadReport, load_into
+
+_log = logging.getLogger("ppcls")
+
+
+@dataclass
+class Split:
+    """One set of images, ready to be walked through."""
+
+    dataset: Any
+    sampler: Any
+    loader: DataLoader
+
+
+@dataclass
+class Job:
+    """Everything that training works on."""
+
+    device: str
+    network: Any
+    class_map: ClassMap
+    train: Split
+    eval: Optional[Split]
+    loss: CombinedLoss
+    eval_loss: Optional[CombinedLoss]
+    metrics: CombinedMetric
+    eval_metrics: CombinedMetric
+    optimizer: Any
+    best_metric: str
+
+    def load(self, arrays: Mapping[str, np.ndarray], path: Path) -> None:
+        """Give the network the weights of a checkpoint.
+
+        Raises:
+            CheckpointError: they do not fit.
+        """
+        load_weights(self.network, arrays, path, partial=False)
+
+
+def build_job(config: Config, device: str) -> Job:
+    """Build all that training needs, and check that the parts fit each other.
+
+    Raises:
+        ConfigError: sections are missing or contradict each other.
+        DataError: the data set is missing, empty or malformed.
+    """
+    require(config, "DataLoader.Train", "Optimizer", "Loss.Train")
+    settings, seed = config.Global, config.Global.seed or 0
+    train = _build_train(config, seed)
+    class_map = train.dataset.class_map
+    evaluation = build_split(config.DataLoader.Eval, seed, class_map) if config.DataLoader.Eval else None
+    runtime.seed_everything(seed)
+    network = build_network(config, len(class_map), train.dataset.transform)
+    for name, split in (("Train", train), ("Eval", evaluation)):
+        if split is not None:
+            check_images_fit(config, network, split.dataset.transform, f"DataLoader.{name}")
+    metrics = config.Metric.Eval or config.Metric.Train or [Part("metric", "TopkAcc")]
+    updates = -(-len(train.sampler) // settings.update_freq)
+    eval_metrics = CombinedMetric(metrics, class_num=len(class_map))
+    return Job(
+        device=device,
+        network=network,
+        class_map=class_map,
+        train=train,
+        eval=evaluation,
+        loss=CombinedLoss(config.Loss.Train or []),
+        eval_loss=CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None,
+        metrics=CombinedMetric(config.Metric.Train or metrics, class_num=len(class_map)),
+        eval_metrics=eval_metrics,
+        optimizer=config.Optimizer.build(  # type: ignore[union-attr]
+            model=network, epochs=settings.epochs, steps_per_epoch=updates
+        ),
+        best_metric=_best_metric(config, eval_metrics),
+    )
+
+
+def network_facts(job: Job) -> Dict[str, Any]:
+    """Return what a weight file says of its network: enough to refuse it where it does not belong."""
+    network = job.network
+    return {
+        "arch": network.model_name,
+        "class_num": network.class_num,
+        "in_channels": network.in_channels,
+        "class_names": list(job.class_map.names),
+    }
+
+
+def _build_train(config: Config, seed: int) -> Split:
+    section = config.DataLoader.Train
+    assert section is not None
+    names = class_map_of_files(config)
+    class_num = config.Arch.part.arguments.get("class_num")
+    split = build_split(section, seed, names, class_num)
+    found = len(split.dataset.class_map)
+    if class_num is not None and found != class_num:
+        raise ConfigError(
+            f"{config.where('Arch', 'class_num')} is {class_num}, but the training set has {found} classes. "
+            f"Use -o Arch.class_num={found}, or leave class_num out: it then follows from the data"
+        )
+    return split
+
+
+def build_split(
+    section: SplitSection, seed: int, class_map: Optional[ClassMap], class_num: Optional[int] = None
+) -> Split:
+    """Build one data set with its sampler and loader.
+
+    Raises:
+        DataError: see the data set's class.
+    """
+    dataset = section.dataset.build(class_map=class_map, class_num=class_num)
+    sampler = section.sampler.build(length=len(dataset), seed=seed)
+    if section.batch_transform_ops:
+        raise ConfigError("batch_transform_ops: there are none yet that could be applied; remove the list")
+    loader = DataLoader(
+        dataset, sampler, section.loader.num_workers, seed=seed, prefetch=section.loader.prefetch
+    )
+    return Split(dataset, sampler, loader)
+
+
+def class_map_of_files(config: Config) -> Optional[ClassMap]:
+    """Return the class names of the label file that the configuration names, if it does and the file is there.
+
+    Raises:
+        DataError: `Global.class_id_map_file` is missing or malformed.
+        ConfigError: its number of classes is not `Arch.class_num`.
+    """
+    path = config.Global.class_id_map_file
+    if path is None:
+        return None
+    class_map = ClassMap.from_label_file(path)
+    class_num = config.Arch.part.arguments.get("class_num", len(class_map))
+    if len(class_map) != class_num:
+        raise ConfigError(
+            f"{config.where('Arch', 'class_num')} is {class_num}, but the label file {path} names {len(class_map)} "
+            f"classes ({config.where('Global', 'class_id_map_file')})"
+        )
+    return class_map
+
+
+def build_network(config: Config, class_num: int, transform: Pipeline) -> Any:
+    """Build the network with the given number of classes and the channels that the images have.
+
+    Raises:
+        ConfigError: the configuration says otherwise, or the network's arguments make no sense.
+    """
+    given = config.Arch.part.arguments
+    channels = given.get("in_channels", transform.channels)
+    if channels != transform.channels:
+        raise ConfigError(
+            f"{config.where('Arch', 'in_channels')} is {channels}, but the transforms give images of "
+            f"{transform.channels} channel(s) (DecodeImage.channel_num)"
+        )
+    arguments = {**given, "class_num": class_num, "in_channels": channels}
+    network = build_network_part(Part("arch", config.Arch.name, arguments))
+    load_pretrained(config, network)
+    return network
+
+
+def load_pretrained(config: Config, network: Any) -> None:
+    """Start from the weights that `Arch.pretrained` or `Global.pretrained_model` names, if any.
+
+    Raises:
+        ConfigError: `Arch.pretrained: true`, for which no published weights can be fetched yet.
+        CheckpointError: the file is unreadable or does not fit.
+    """
+    wanted = config.Arch.pretrained or config.Global.pretrained_model
+    if wanted is True:
+        raise ConfigError(
+            f"{config.where('Arch', 'pretrained')}: published weights are not downloaded; give the path of a weight "
+            "file (.safetensors, or PaddleClas' .pdparams) instead of true"
+        )
+    if wanted:
+        path = Path(str(wanted))
+        arrays, facts = read_network(path)
+        if not config.Global.partial:
+            check_same_network(facts, network, path)
+        report = load_weights(network, arrays, path, config.Global.partial)
+        _log.info("started from %s: %s", path, report.words())
+
+
+def load_weights(network: Any, arrays: Mapping[str, np.ndarray], path: Path, partial: bool) -> LoadReport:
+    """Give the network the weights read from `path`.
+
+    Raises:
+        CheckpointError: they do not fit, and `partial` is not asked for.
+    """
+    try:
+        return load_into(network, arrays, partial=partial)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+def check_same_network(facts: Mapping[str, Any], network: Any, path: Path) -> None:
+    """Compare what a file of this toolkit says of itself with the network that is to take its weights.
+
+    Raises:
+        CheckpointError: another architecture, or another number of classes.
+    """
+    if facts.get("arch", network.model_name) != network.model_name:
+        raise CheckpointError(
+            f"{path} holds the weights of {facts['arch']}, the configuration asks for {network.model_name}. "
+            f"Use -o Arch.name={facts['arch']}, or another file"
+        )
+    if facts.get("class_num", network.class_num) != network.class_num:
+        raise CheckpointError(
+            f"{path} was trained for {facts['class_num']} classes, the network has {network.class_num}. To load all but "
+            "the last layer: -o Global.partial=True"
+        )
+
+
+def check_images_fit(config: Config, network: Any, transform: Pipeline, where: str) -> None:
+    """Check that every image has one size, and that the network can take it.
+
+    Raises:
+        ConfigError: it cannot; the message says which sizes are possible.
+    """
+    size, label = transform.output_size, f"{where}.dataset.transform_ops"
+    if size is None:
+        raise ConfigError(
+            f"{config.where(*where.split('.'), 'dataset', 'transform_ops')}: images of different sizes come out of this "
+            "list; end it with CropImage, RandCropImage or ResizeImage: {size: ...}"
+        )
+    if min(size) < network.min_input_size:
+        raise ConfigError(
+            f"{config.where(*label.split('.'))} gives images of {size[0]}x{size[1]} pixels; {network.model_name} needs at "
+            f"least {network.min_input_size}x{network.min_input_size}, and was designed for {network.input_size}"
+        )
+    shape = config.Global.image_shape
+    if shape and where.endswith("Eval") and shape != [transform.channels, *size]:
+        raise ConfigError(
+            f"{config.where('Global', 'image_shape')} is {shape}, but {label} gives {[transform.channels, *size]}"
+        )
+
+
+def _best_metric(config: Config, metrics: CombinedMetric) -> str:
+    possible: List[str] = [*metrics.names, *(["loss"] if config.Loss.Eval else [])]
+    wanted = config.Global.best_metric
+    if wanted is None:
+        return metrics.main
+    if wanted not in possible:
+        raise ConfigError(
+            f"{config.where('Global', 'best_metric')}: unknown metric '{wanted}'.{did_you_mean(wanted, possible)} "
+            f"Measured in evaluation: {', '.join(possible)}"
+        )
+    return wanted
+
+
+def count_parameters(network: paddle.nn.Layer) -> int:
+    """Return the number of trainable parameters."""
+    from ppcls.arch.summary import count_parameters as count
+
+    return int(count(network))

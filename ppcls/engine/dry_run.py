@@ -1,0 +1,95 @@
+"""``--dry-run``: everything is built, one batch goes forward and backward, nothing is written."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from typing import List, Tuple
+
+import paddle
+
+from ppcls.arch.summary import count_macs, count_parameters
+from ppcls.config import Config
+from ppcls.data.loader import Batch
+from ppcls.engine.amp import Precision
+from ppcls.engine.builder import Job, Split
+from ppcls.errors import DataError
+
+_GIGA = 1e9
+
+
+def dry_run(config: Config, job: Job) -> str:
+    """Run one training batch, and one evaluation batch where there is one; return the report as text.
+
+    Raises:
+        DataError: no image of the first batch can be read.
+    """
+    batch = _first_batch(job.train)
+    began = time.perf_counter()
+    loss = _learn(config, job, batch)
+    seconds = time.perf_counter() - began
+    shape = list(batch.images.shape)
+    rows: List[Tuple[str, str]] = [
+        ("network", f"{job.network.model_name}, {job.network.class_num} classes, on {job.device}"),
+        ("training batch", f"{shape}, {batch.images.dtype}; labels {batch.labels.min()} to {batch.labels.max()}"),
+        *_cost(job, shape),
+        ("loss", f"{loss:.4f}, forward and backward in {seconds:.2f} s"),
+        ("learning rate", _rates(config, job)),
+        ("data", _data("train", job.train) + (f"; {_data('eval', job.eval)}" if job.eval else "")),
+        ("peak memory", _memory(job.device)),
+    ]
+    if job.eval:
+        rows.append(("evaluation batch", str(list(_first_batch(job.eval).images.shape))))
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(["dry run: all parts fit together", *(f"  {name:<{width}}  {text}" for name, text in rows)])
+
+
+def _first_batch(split: Split) -> Batch:
+    batches = split.loader.epoch(0)
+    try:
+        batch = next(iter(batches))
+    finally:
+        batches.close()  # type: ignore[attr-defined]
+    if not len(batch):
+        reasons = "\n  ".join(f"{image.path}: {image.reason}" for image in batch.bad[:5])
+        raise DataError(f"no image of the first batch can be read:\n  {reasons}")
+    return batch
+
+
+def _learn(config: Config, job: Job, batch: Batch) -> float:
+    precision = Precision(config.AMP, job.device)
+    job.network.train()
+    job.optimizer.set_step(0)
+    with precision.forward():
+        logits = job.network(paddle.to_tensor(batch.images))
+        loss = job.loss(logits, paddle.to_tensor(batch.labels))["loss"]
+    precision.backward(loss)
+    precision.update(job.optimizer)
+    job.optimizer.clear_grad()
+    return float(loss.item())
+
+
+def _cost(job: Job, shape: List[int]) -> List[Tuple[str, str]]:
+    macs = count_macs(job.network, tuple(shape[1:]))
+    return [
+        ("parameters", f"{count_parameters(job.network):,} trainable"),
+        ("FLOPs", f"{2 * macs / _GIGA:.3f} G an image ({macs / _GIGA:.3f} G multiply-accumulates), forward"),
+    ]
+
+
+def _rates(config: Config, job: Job) -> str:
+    total = len(job.train.sampler) * config.Global.epochs // config.Global.update_freq
+    schedule = job.optimizer.schedule
+    return f"{schedule.at(0):g} at first, {schedule.at(total // 2):g} half-way, {schedule.at(total - 1):g} at last"
+
+
+def _data(name: str, split: Split) -> str:
+    return f"{name} {len(split.dataset)} images in {len(split.sampler)} batches"
+
+
+def _memory(device: str) -> str:
+    if device.startswith("gpu"):
+        return f"{paddle.device.cuda.max_memory_allocated() / 2**30:.2f} GiB on the device"
+    unit = 1 if sys.platform == "darwin" else 1024
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30:.2f} GiB, the whole process"

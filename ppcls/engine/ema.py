@@ -1,0 +1,52 @@
+"""Exponential moving average of the weights (Polyak averaging), as used for EfficientNet and MobileNetV3."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Dict, Iterator
+
+import numpy as np
+import paddle
+
+
+class ExponentialMovingAverage:
+    """Keeps ``average = decay * average + (1 - decay) * weight`` of every floating-point entry of a state dict.
+
+    The decay is lowered to ``(1 + step) / (10 + step)`` while that is smaller, so that the random initial weights are
+    forgotten early on (TensorFlow's `ExponentialMovingAverage` with `num_updates`).
+    """
+
+    def __init__(self, model: paddle.nn.Layer, decay: float) -> None:
+        self.model = model
+        self.decay = decay
+        self.average = {name: value.clone().detach() for name, value in model.state_dict().items()}
+
+    @paddle.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights after optimiser update number `step` (counted from 1)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for name, value in self.model.state_dict().items():
+            if paddle.is_floating_point(value):
+                mixed = self.average[name] * decay + value.astype(self.average[name].dtype) * (1 - decay)
+                paddle.assign(mixed, self.average[name])
+            else:
+                paddle.assign(value, self.average[name])
+
+    def arrays(self) -> Dict[str, np.ndarray]:
+        """Return the averages as arrays under the state dict's names."""
+        return {name: value.numpy() for name, value in self.average.items()}
+
+    def load(self, arrays: Dict[str, np.ndarray]) -> None:
+        """Take back what `arrays` returned."""
+        for name, value in self.average.items():
+            value.set_value(arrays[name])
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        """Let the network have the averaged weights inside the block."""
+        own = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.set_state_dict(self.average)
+        try:
+            yield
+        finally:
+            self.model.set_state_dict(own)

@@ -1,0 +1,88 @@
+"""Evaluation: exact over the whole set, the last incomplete batch included."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Dict, Iterable, List, Optional
+
+import paddle
+from tqdm import tqdm
+
+from ppcls.data.loader import BadImage, Batch, DataLoader
+from ppcls.loss import CombinedLoss
+from ppcls.metric import CombinedMetric
+
+
+@dataclass
+class Evaluation:
+    """Figures over all readable images of a set, and the images that could not be read."""
+
+    figures: Dict[str, float]
+    images: int
+    seconds: float
+    bad: List[BadImage] = field(default_factory=list)
+
+
+@paddle.no_grad()
+def evaluate(
+    network: paddle.nn.Layer,
+    loader: DataLoader,
+    metrics: CombinedMetric,
+    loss: Optional[CombinedLoss] = None,
+    show_progress: bool = False,
+) -> Evaluation:
+    """Run the network over every batch in evaluation mode and return the mean loss and the metrics.
+
+    The network's mode (training or evaluation) is what it was before.
+    """
+    was_training, began = network.training, time.perf_counter()
+    network.eval()
+    metrics.reset()
+    tally = _Tally()
+    for batch in _watched(loader, show_progress):
+        tally.bad.extend(batch.bad)
+        if len(batch.labels):
+            _judge(network, batch, metrics, loss, tally)
+    if was_training:
+        network.train()
+    figures = {**tally.mean_losses(), **metrics.compute()}
+    return Evaluation(figures, tally.images, time.perf_counter() - began, tally.bad)
+
+
+class _Tally:
+    """Sums of the losses, kept on the device until the end."""
+
+    def __init__(self) -> None:
+        self.sums: Dict[str, paddle.Tensor] = {}
+        self.images = 0
+        self.bad: List[BadImage] = []
+
+    def add(self, losses: Dict[str, paddle.Tensor], count: int) -> None:
+        for name, value in losses.items():
+            weighted = value.astype("float64") * count
+            self.sums[name] = self.sums[name] + weighted if name in self.sums else weighted
+        self.images += count
+
+    def mean_losses(self) -> Dict[str, float]:
+        return {"loss": self.sums["loss"].item() / self.images} if self.sums else {}
+
+
+def _judge(
+    network: paddle.nn.Layer,
+    batch: Batch,
+    metrics: CombinedMetric,
+    loss: Optional[CombinedLoss],
+    tally: _Tally,
+) -> None:
+    logits = network(paddle.to_tensor(batch.images))
+    labels = paddle.to_tensor(batch.labels)
+    metrics.update(logits, labels)
+    tally.add(loss(logits, labels) if loss else {}, len(batch.labels))
+
+
+def _watched(loader: DataLoader, show: bool) -> Iterable[Batch]:
+    batches = loader.epoch(0)
+    if not show:
+        return batches
+    return tqdm(batches, total=len(loader), desc="evaluating", unit="batch", leave=False, disable=None)

@@ -1,0 +1,83 @@
+"""What a person sees of a run: a progress bar on a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import timedelta
+from typing import Optional
+
+from tqdm import tqdm
+
+from ppcls.engine.loggers import Record
+
+_log = logging.getLogger("ppcls")
+
+_FORMAT = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
+
+
+class Console:
+    """Shows loss, learning rate, top-1, images per second, the share of time spent waiting for data, and ETA."""
+
+    def __init__(self, epochs: int, batches: int) -> None:
+        self.epochs = epochs
+        self.batches = batches
+        self._bar: Optional[tqdm[None]] = None
+
+    def write(self, record: Record) -> None:
+        """Show one record."""
+        handle = {"train": self._train, "epoch": self._epoch, "eval": self._eval}[record["event"]]
+        handle(record)
+
+    def close(self) -> None:
+        """Leave the terminal on a line of its own."""
+        self._drop_bar()
+
+    def _train(self, record: Record) -> None:
+        if sys.stdout.isatty():
+            self._advance(record)
+        else:
+            place = f"epoch {record['epoch']}/{self.epochs} batch {record['batch']}/{self.batches}"
+            _log.info("%s  %s", place, describe_step(record))
+
+    def _advance(self, record: Record) -> None:
+        if self._bar is None:
+            self._bar = tqdm(total=self.batches, bar_format=_FORMAT, file=sys.stdout, leave=False)
+            self._bar.set_description_str(f"epoch {record['epoch']}/{self.epochs}")
+        self._bar.set_postfix_str(describe_step(record), refresh=False)
+        self._bar.update(record["batch"] - self._bar.n)
+
+    def _epoch(self, record: Record) -> None:
+        self._drop_bar()
+        _log.info("epoch %d/%d  train: %s", record["epoch"], self.epochs, describe_figures(record))
+
+    def _eval(self, record: Record) -> None:
+        self._drop_bar()
+        mark = "  (best so far)" if record.get("best") else ""
+        figures = describe_figures(record)
+        _log.info("epoch %d/%d  eval:  %s%s", record["epoch"], self.epochs, figures, mark)
+
+    def _drop_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def describe_step(record: Record) -> str:
+    """Return the figures of one training record as words."""
+    eta = str(timedelta(seconds=int(record["eta_seconds"])))
+    return (
+        f"{describe_figures(record)}  lr {record['lr']:.4g}  {record['images_per_second']:.0f} images/s  "
+        f"waiting for data {record['data_wait']:.0%}  ETA {eta}"
+    )
+
+
+def describe_figures(record: Record) -> str:
+    """Return loss and metrics of a record as words: losses with four digits, shares as percentages."""
+    figures = record["figures"]
+    return "  ".join(f"{name} {format_figure(name, value)}" for name, value in figures.items())
+
+
+def format_figure(name: str, value: float) -> str:
+    """Return a figure for people: accuracies in percent, all else with four decimals."""
+    return f"{value:.2%}" if name.startswith("top") else f"{value:.4f}"

@@ -1,0 +1,88 @@
+"""The picture of a run: loss, accuracy and learning rate over epochs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, List, Tuple
+
+from ppcls.engine.loggers import Record
+from ppcls.engine.loggers.jsonl import read_records
+from ppcls.files import replacing
+
+_STYLES = {"train": {"color": "#1f77b4"}, "eval": {"color": "#d62728", "marker": "o", "ms": 3}}
+
+
+def draw_curves(records_path: Path, picture: Path, title: str) -> bool:
+    """Draw the records of `train_log.jsonl` as a PNG; return whether there was anything to draw."""
+    records = read_records(records_path)
+    if not records:
+        return False
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, 3)
+    _loss(panels[0], records)
+    _accuracy(panels[1], records)
+    _rate(panels[2], records)
+    figure.suptitle(title)
+    with replacing(picture) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
+    return True
+
+
+def _loss(axes: Any, records: List[Record]) -> None:
+    steps, values = _series(records, "train", "loss")
+    axes.plot(steps, values, color="#1f77b4", alpha=0.35, linewidth=0.8, label="train, per log line")
+    _plot(axes, records, "epoch", "loss", label="train, per epoch", color="#1f77b4")
+    _plot(axes, records, "eval", "loss", label="eval", **_STYLES["eval"])
+    _finish(axes, "loss")
+    if values and min(values) > 0:
+        axes.set_yscale("log")
+
+
+def _accuracy(axes: Any, records: List[Record]) -> None:
+    name = _main_metric(records)
+    _plot(axes, records, "epoch", name, label="train", **_STYLES["train"])
+    _plot(axes, records, "eval", name, label="eval", **_STYLES["eval"])
+    _finish(axes, name)
+
+
+def _rate(axes: Any, records: List[Record]) -> None:
+    points = [(_epochs(r), r["lr"]) for r in records if r["event"] == "train"]
+    axes.plot(*_columns(points), color="#2ca02c", label="learning rate")
+    _finish(axes, "learning rate")
+
+
+def _main_metric(records: List[Record]) -> str:
+    found = [name for r in records if r["event"] != "train" for name in r["figures"]]
+    metrics = [name for name in found if name.startswith("top")] or found
+    return metrics[0] if metrics else "top1"
+
+
+def _plot(axes: Any, records: List[Record], event: str, name: str, **style: Any) -> None:
+    axes.plot(*_series(records, event, name), **style)
+
+
+def _series(records: List[Record], event: str, name: str) -> Tuple[List[float], List[float]]:
+    return _columns(
+        [(_epochs(r), r["figures"][name]) for r in records if r["event"] == event and name in r["figures"]]
+    )
+
+
+def _columns(points: List[Tuple[float, float]]) -> Tuple[List[float], List[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _epochs(record: Record) -> float:
+    """Return the record's position in epochs: 1.0 is the end of the first."""
+    return float(record["position"])
+
+
+def _finish(axes: Any, label: str) -> None:
+    axes.set_xlabel("epoch")
+    axes.set_title(label)
+    axes.grid(alpha=0.3)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8)

@@ -1,0 +1,46 @@
+"""`train_log.jsonl`: one JSON object a line, which any tool can read while the run goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Iterator, List
+
+from ppcls.engine.loggers import Record
+from ppcls.files import write_text
+
+
+class JsonLines:
+    """Appends records to a file; each line is flushed, so a killed run loses none."""
+
+    def __init__(self, path: Path, keep_until_step: int) -> None:
+        """Open `path`; records of an earlier run beyond `keep_until_step` will be made again and are dropped."""
+        kept = [record for record in read_records(path) if record["step"] <= keep_until_step]
+        write_text(path, "".join(_line(record) for record in kept))
+        self._file = path.open("a", encoding="utf-8")
+
+    def write(self, record: Record) -> None:
+        """Append one line."""
+        self._file.write(_line(record))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_records(path: Path) -> List[Record]:
+    """Return the records of a file, leaving out a last line that a killed run did not finish."""
+    return list(_records(path)) if path.exists() else []
+
+
+def _records(path: Path) -> Iterator[Record]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record, ensure_ascii=False) + "\n"

@@ -1,0 +1,36 @@
+"""Scalars for VisualDL, when `Global.use_visualdl` is set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ppcls.engine.loggers import Record
+from ppcls.errors import UsageError
+
+
+class VisualDL:
+    """Writes each figure as a scalar over steps.
+
+    Raises:
+        UsageError: the package visualdl is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from visualdl import LogWriter
+        except ImportError as error:
+            raise UsageError(
+                f"Global.use_visualdl is set, but the package visualdl cannot be imported ({error}). "
+                "Install it with `pip install 'ppcls[visualdl]'`, or use -o Global.use_visualdl=False"
+            ) from None
+        self._writer = LogWriter(logdir=str(folder))
+
+    def write(self, record: Record) -> None:
+        """Add the figures of one record."""
+        scalars = {**record["figures"], **{key: record[key] for key in ("lr",) if key in record}}
+        for name, value in scalars.items():
+            self._writer.add_scalar(f"{record['event']}/{name}", value, record["step"])
+
+    def close(self) -> None:
+        """Flush to disk."""
+        self._writer.close()

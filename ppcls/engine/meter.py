@@ -1,0 +1,105 @@
+"""Running figures of training: sums stay on the device and are read only when they are shown."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any, Dict, Iterator, Tuple, TypeVar, Union
+
+import paddle
+
+from ppcls.metric import CombinedMetric
+
+T = TypeVar("T")
+
+
+class Meter:
+    """Loss and metrics of the epoch so far, and speed since the last look."""
+
+    def __init__(self, metrics: CombinedMetric) -> None:
+        self.metrics = metrics
+        self.begin_epoch({})
+
+    def begin_epoch(self, running: Dict[str, float]) -> None:
+        """Start an epoch, or go on within one from what `state` returned."""
+        rest = dict(running)
+        self._epoch = _Mean(rest.pop("loss_sum", 0.0), int(rest.pop("images", 0)))
+        self.metrics.reset()
+        if rest:
+            self.metrics.load_state(rest)
+        self._open_window()
+
+    def state(self) -> Dict[str, float]:
+        """Return the epoch's sums as plain numbers."""
+        loss_sum, images = self._epoch.read()
+        return {"loss_sum": loss_sum, "images": float(images), **self.metrics.state()}
+
+    def timed(self, batches: Iterator[T]) -> Iterator[T]:
+        """Yield `batches`, taking note of how long each was waited for."""
+        with contextlib.closing(batches):  # type: ignore[type-var]
+            while True:
+                began = time.perf_counter()
+                batch = next(batches, None)
+                self._waited += time.perf_counter() - began
+                if batch is None:
+                    return
+                self._batches += 1
+                yield batch
+
+    @paddle.no_grad()
+    def add(self, loss: paddle.Tensor, logits: paddle.Tensor, labels: paddle.Tensor) -> None:
+        """Take in one batch; nothing is copied to the host."""
+        count = len(labels)
+        weighted = loss.detach().astype("float64") * count
+        self._window.add(weighted, count)
+        self._epoch.add(weighted, count)
+        self.metrics.update(logits.detach(), labels)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no image was seen since the last look."""
+        return self._window.images == 0
+
+    def window_loss(self) -> float:
+        """Return the mean loss since the last look; the host waits for the device here."""
+        return self._window.mean()
+
+    def read_window(self, batches_left: int) -> Dict[str, Any]:
+        """Return what is shown of the batches since the last look, and begin a new window."""
+        seconds = max(time.perf_counter() - self._began, 1e-9)
+        shown = {
+            "figures": {"loss": self._window.mean(), **self.metrics.compute()},
+            "images_per_second": self._window.images / seconds,
+            "data_wait": min(1.0, self._waited / seconds),
+            "eta_seconds": seconds / max(1, self._batches) * batches_left,
+        }
+        self._open_window()
+        return shown
+
+    def epoch_figures(self) -> Dict[str, float]:
+        """Return mean loss and metrics of the whole epoch; empty when no image could be read."""
+        return {"loss": self._epoch.mean(), **self.metrics.compute()} if self._epoch.images else {}
+
+    def _open_window(self) -> None:
+        self._window = _Mean()
+        self._began, self._waited, self._batches = time.perf_counter(), 0.0, 0
+
+
+class _Mean:
+    """A mean whose sum stays on the device until it is read."""
+
+    def __init__(self, total: Union[float, paddle.Tensor] = 0.0, images: int = 0) -> None:
+        self.total = total
+        self.images = images
+
+    def add(self, weighted: paddle.Tensor, count: int) -> None:
+        self.total = weighted + self.total
+        self.images += count
+
+    def read(self) -> Tuple[float, int]:
+        total = self.total if isinstance(self.total, (int, float)) else self.total.item()
+        return float(total), self.images
+
+    def mean(self) -> float:
+        total, images = self.read()
+        return total / images if images else 0.0

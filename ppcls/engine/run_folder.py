@@ -1,0 +1,90 @@
+"""The output folder of a run: one place that knows which file lies where."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List
+
+from ppcls.errors import UsageError
+from ppcls.files import remove_leftovers
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside `Global.output_dir`."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration that the run uses."""
+        return self.root / "config.yaml"
+
+    @property
+    def log(self) -> Path:
+        """What the run said, as plain lines."""
+        return self.root / "train.log"
+
+    @property
+    def records(self) -> Path:
+        """Every logged figure, one JSON object a line."""
+        return self.root / "train_log.jsonl"
+
+    @property
+    def curves(self) -> Path:
+        """The picture of loss, learning rate and accuracy."""
+        return self.root / "curves.png"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Full states to resume from."""
+        return self.root / "checkpoints"
+
+    @property
+    def best_model(self) -> Path:
+        """The weights with the best metric so far."""
+        return self.root / "best_model.safetensors"
+
+    @property
+    def visualdl(self) -> Path:
+        """Scalars for VisualDL."""
+        return self.root / "visualdl"
+
+    @property
+    def inference(self) -> Path:
+        """The exported bundle, unless `Global.save_inference_dir` says otherwise."""
+        return self.root / "inference"
+
+    def contents(self) -> List[Path]:
+        """Return what an earlier run left here."""
+        paths = (self.checkpoints, self.best_model, self.records, self.log, self.curves)
+        return [path for path in (*paths, self.config, self.visualdl) if path.exists()]
+
+    def claim(self, resume: bool, overwrite: bool) -> None:
+        """Make the folder ready for a run.
+
+        Raises:
+            UsageError: it holds a run already and neither `resume` nor `overwrite` was asked for, or the folder
+                cannot be made.
+        """
+        found = self.contents()
+        if found and not resume and not overwrite:
+            raise UsageError(
+                f"the output folder {self.root} already holds a run ({found[0].name}). To continue it: --resume auto; "
+                f"to delete it and start again: --overwrite; to keep it: -o Global.output_dir=ANOTHER_FOLDER"
+            )
+        try:
+            if overwrite:
+                _delete(found)
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot use the output folder {self.root}: {error.strerror}") from None
+        remove_leftovers(self.checkpoints)
+        remove_leftovers(self.root)
+
+
+def _delete(paths: List[Path]) -> None:
+    for path in paths:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,0 +1,136 @@
+"""A trained network from its weight file and configuration: what evaluation, prediction and export start from."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+from ppcls.arch import build as build_network_part
+from ppcls.config import Config
+from ppcls.data.dataset import ClassMap
+from ppcls.data.transforms import Pipeline
+from ppcls.engine.builder import check_same_network, class_map_of_files, load_weights
+from ppcls.engine.checkpoint import CheckpointFolder, read_network
+from ppcls.engine.run_folder import RunFolder
+from ppcls.errors import CheckpointError, ConfigError
+from ppcls.registry import Part
+
+_log = logging.getLogger("ppcls")
+
+
+@dataclass
+class Trained:
+    """A network with its trained weights, in evaluation mode, and what is known of it."""
+
+    network: Any
+    class_map: ClassMap
+    path: Path
+    facts: Dict[str, Any]
+
+
+def load_trained(config: Config, channels: int) -> Trained:
+    """Build the network of a configuration and give it trained weights.
+
+    The weights are `Global.pretrained_model`, else the best model of `Global.output_dir`, else its newest checkpoint.
+
+    Args:
+        channels: how many channels the transforms give.
+
+    Raises:
+        CheckpointError: there are no weights, they are unreadable, or they belong to another network or other classes.
+        ConfigError: the configuration contradicts the transforms.
+    """
+    path = find_weights(config)
+    arrays, facts = read_network(path)
+    class_map = _class_map(config, facts, path)
+    arguments = {"in_channels": channels, **config.Arch.part.arguments, "class_num": len(class_map)}
+    if arguments["in_channels"] != channels:
+        raise ConfigError(
+            f"{config.where('Arch', 'in_channels')} is {arguments['in_channels']}, but the transforms give images of "
+            f"{channels} channel(s) (DecodeImage.channel_num)"
+        )
+    network = build_network_part(Part("arch", config.Arch.name, arguments))
+    check_same_network(facts, network, path)
+    load_weights(network, arrays, path, partial=False)
+    network.eval()
+    _log.info("weights: %s%s", path, _origin(facts))
+    return Trained(network, class_map, path, facts)
+
+
+def find_weights(config: Config) -> Path:
+    """Return the file that holds the weights to use.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if config.Global.pretrained_model or isinstance(config.Arch.pretrained, str):
+        return Path(str(config.Global.pretrained_model or config.Arch.pretrained))
+    folder = RunFolder(Path(config.Global.output_dir))
+    checkpoints = CheckpointFolder(folder.checkpoints, keep=1).paths()
+    found: List[Path] = [folder.best_model] if folder.best_model.exists() else checkpoints[-1:]
+    if not found:
+        raise CheckpointError(
+            f"there are no trained weights: {folder.root} holds no best_model.safetensors and no checkpoint. Train first, "
+            "or name a weight file: -o Global.pretrained_model=FILE"
+        )
+    return found[0]
+
+
+def eval_transform(config: Config) -> Pipeline:
+    """Return the preprocessing of evaluation, which prediction and export use as well.
+
+    Raises:
+        ConfigError: the configuration has neither DataLoader.Eval nor Infer.transforms.
+    """
+    return Pipeline(eval_transform_ops(config))
+
+
+def eval_transform_ops(config: Config) -> List[Part]:
+    """Return the list of transforms of evaluation; `Infer.transforms` where there is no DataLoader.Eval.
+
+    A list in `Infer.transforms` that differs gets a warning: two lists are how deployment comes to differ from
+    training.
+
+    Raises:
+        ConfigError: the configuration has neither.
+    """
+    split, own = config.DataLoader.Eval, config.Infer.transforms
+    if split is None:
+        if own is None:
+            raise ConfigError(
+                f"{config.where('DataLoader')}: the preprocessing is unknown; give DataLoader.Eval.dataset.transform_ops"
+            )
+        return own
+    ops: List[Part] = split.dataset.arguments["transform_ops"]
+    if own is not None and Pipeline(own).spec() != Pipeline(ops).spec():
+        _log.warning(
+            "%s differs from DataLoader.Eval.dataset.transform_ops, which is used, so that images are prepared as "
+            "they were in evaluation; remove Infer.transforms",
+            config.where("Infer", "transforms"),
+        )
+    return ops
+
+
+def _class_map(config: Config, facts: Dict[str, Any], path: Path) -> ClassMap:
+    """Return the classes that the weights were trained for; foreign weights follow the configuration."""
+    wanted: Optional[int] = config.Arch.part.arguments.get("class_num")
+    if "class_names" in facts:
+        found = ClassMap(facts["class_names"])
+        if wanted is not None and wanted != len(found):
+            raise CheckpointError(
+                f"{path} was trained for {len(found)} classes, but {config.where('Arch', 'class_num')} is {wanted}. "
+                f"Use -o Arch.class_num={len(found)}, or leave class_num out"
+            )
+        return found
+    named = class_map_of_files(config)
+    if named is not None:
+        return named
+    if wanted is None:
+        raise ConfigError(f"Arch.class_num: how many classes {path} has is not noted in it; set Arch.class_num")
+    return ClassMap.numbered(wanted)
+
+
+def _origin(facts: Dict[str, Any]) -> str:
+    return f" (epoch {facts['epoch']}, step {facts['step']})" if "epoch" in facts and "step" in facts else ""

@@ -1,0 +1,261 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+import numpy as np
+import paddle
+
+from ppcls import runtime
+from ppcls.config import Config, to_yaml
+from ppcls.data.loader import Batch
+from ppcls.engine.amp import Precision
+from ppcls.engine.bad_samples import BadSampleCount
+from ppcls.engine.builder import Job, network_facts
+from ppcls.engine.checkpoint import Checkpoint, CheckpointFolder, TrainState, save_weights
+from ppcls.engine.ema import ExponentialMovingAverage
+from ppcls.engine.evaluator import Evaluation, evaluate
+from ppcls.engine.interrupt import Interrupted, StopRequest
+from ppcls.engine.loggers import Loggers
+from ppcls.engine.meter import Meter
+from ppcls.engine.run_folder import RunFolder
+from ppcls.errors import CheckpointError, TrainingError
+
+_log = logging.getLogger("ppcls")
+
+
+class Trainer:
+    """Trains the network of a job, from the start or from a checkpoint, and keeps what is worth keeping."""
+
+    def __init__(self, config: Config, job: Job, folder: RunFolder, stop: StopRequest) -> None:
+        self.config, self.job, self.folder, self.stop = config, job, folder, stop
+        self.settings = config.Global
+        self.seed = config.Global.seed or 0
+        self.state = TrainState()
+        self.checkpoints = CheckpointFolder(folder.checkpoints, config.Global.keep_checkpoints)
+        self.precision = Precision(config.AMP, job.device)
+        self.ema = ExponentialMovingAverage(job.network, config.EMA.decay) if config.EMA else None
+        self.bad = BadSampleCount(len(job.train.dataset), config.Global.max_bad_samples)
+        self.meter = Meter(job.metrics)
+        self.loggers = Loggers([])
+        self._pending = 0
+        self._sound_until = 0
+
+    @property
+    def batches(self) -> int:
+        """Batches per epoch."""
+        return len(self.job.train.sampler)
+
+    def fit(self) -> TrainState:
+        """Train until the last epoch, an early stop, or a request to stop.
+
+        Raises:
+            TrainingError: the loss is not finite.
+            DataError: too many training images cannot be read.
+            Interrupted: Ctrl-C or termination, after saving.
+        """
+        while self.state.epoch < self.settings.epochs and not self.state.finished:
+            self._train_epoch()
+            self._end_epoch()
+        return self.state
+
+    def _train_epoch(self) -> None:
+        self.job.network.train()
+        self.meter.begin_epoch(self.state.running)
+        batches = self.job.train.loader.epoch(self.state.epoch, start=self.state.batch)
+        for batch in self.meter.timed(batches):
+            self._learn(batch)
+            if self.state.batch % self.settings.update_freq == 0 or self.state.batch == self.batches:
+                self._update()
+        self._report_epoch()
+
+    def _learn(self, batch: Batch) -> None:
+        """Add one batch's gradients."""
+        self.bad.add(batch.bad)
+        runtime.seed_step(self.seed, self.state.epoch * self.batches + self.state.batch)
+        self.state.batch += 1
+        if not len(batch.labels):
+            return
+        labels = paddle.to_tensor(batch.labels)
+        with self.precision.forward():
+            logits = self.job.network(paddle.to_tensor(batch.images))
+            loss = self.job.loss(logits, labels)["loss"]
+        self.precision.backward(loss / self._group_size())
+        self.meter.add(loss, logits, labels)
+        self._pending += len(batch.labels)
+
+    def _group_size(self) -> int:
+        """Return how many batches share the update that the current one belongs to."""
+        frequency = self.settings.update_freq
+        first = (self.state.batch - 1) // frequency * frequency
+        return min(frequency, self.batches - first)
+
+    def _update(self) -> None:
+        """Apply the gradients, then log and save where it is time to."""
+        if self._pending:
+            self.job.optimizer.set_step(self.state.step)
+            self.precision.update(self.job.optimizer)
+            self.job.optimizer.clear_grad()
+        self._pending = 0
+        self.state.step += 1
+        if self.ema:
+            self.ema.update(self.state.step)
+        if self.state.step % self.settings.print_batch_step == 0:
+            self._report_step()
+        if self.settings.save_steps and self.state.step % self.settings.save_steps == 0:
+            self.save()
+        if self.stop.number is not None:
+            self.save()
+            raise Interrupted(self.stop.number)
+
+    def _report_step(self) -> None:
+        self._check_loss()
+        if not self.meter.is_empty:
+            left = (self.settings.epochs - self.state.epoch) * self.batches - self.state.batch
+            figures = self.meter.read_window(left)
+            lr = self.job.optimizer.schedule.at(self.state.step - 1)
+            self.loggers.write(self._record("train", lr=lr, batch=self.state.batch, **figures))
+
+    def _check_loss(self) -> None:
+        """Stop when the loss is no number any more; this is where the host waits for the device.
+
+        Raises:
+            TrainingError: naming the steps between which it happened.
+        """
+        if not math.isfinite(self.meter.window_loss()):
+            raise TrainingError(
+                f"the loss became NaN or Inf between steps {self._sound_until} and {self.state.step} (epoch "
+                f"{self.state.epoch + 1}), learning rate {self.job.optimizer.schedule.at(self.state.step - 1):g}. "
+                f"{self._last_good()} Usual causes: a learning rate that is too high (lower Optimizer.lr.learning_rate, "
+                "or add warmup_epoch), or no gradient clipping (Optimizer.clip_norm)"
+            )
+        self._sound_until = self.state.step
+
+    def _last_good(self) -> str:
+        paths = self.checkpoints.paths()
+        return f"The last good checkpoint is {paths[-1]}." if paths else "No checkpoint had been written yet."
+
+    def _report_epoch(self) -> None:
+        self._check_loss()
+        figures = self.meter.epoch_figures()
+        if figures:
+            self.loggers.write(self._record("epoch", figures=figures))
+
+    def _end_epoch(self) -> None:
+        """Evaluate, keep the best, decide whether to go on, and save."""
+        if self._time_to_evaluate():
+            self._keep_if_best(self._evaluate())
+        self.state = replace(self.state, epoch=self.state.epoch + 1, batch=0, running={})
+        self.meter.begin_epoch({})
+        last = self.state.epoch == self.settings.epochs or self.state.finished
+        if last or self.state.epoch % self.settings.save_interval == 0:
+            self.save()
+
+    def _time_to_evaluate(self) -> bool:
+        settings, done = self.settings, self.state.epoch + 1
+        if not settings.eval_during_train or self.job.eval is None or done < settings.start_eval_epoch:
+            return False
+        return done % settings.eval_interval == 0 or done == settings.epochs
+
+    def _evaluate(self) -> Evaluation:
+        assert self.job.eval is not None
+        if self.ema is None:
+            return self._run_evaluation()
+        with self.ema.applied():
+            return self._run_evaluation()
+
+    def _run_evaluation(self) -> Evaluation:
+        job = self.job
+        found = evaluate(job.network, job.eval.loader, job.eval_metrics, job.eval_loss)  # type: ignore[union-attr]
+        for image in found.bad:
+            _log.warning("left out of the evaluation, unreadable: %s: %s", image.path, image.reason)
+        return found
+
+    def _keep_if_best(self, found: Evaluation) -> None:
+        name = self.job.best_metric
+        value, best = found.figures[name], self.state.best_value
+        early = self.settings.early_stop
+        gain = math.inf if best is None else (best - value if "loss" in name else value - best)
+        if gain > 0:
+            self.state.best_value, self.state.best_epoch = value, self.state.epoch + 1
+            self._save_best(found)
+        small = early is not None and gain <= early.min_delta
+        self.state.evaluations_without_gain = self.state.evaluations_without_gain + 1 if small or gain <= 0 else 0
+        self.loggers.write(self._record("eval", figures=found.figures, images=found.images, best=gain > 0))
+        if early and self.state.evaluations_without_gain >= early.patience:
+            _log.info("early stop: %s has not improved for %d evaluations", name, early.patience)
+            self.state.finished = True
+
+    def _save_best(self, found: Evaluation) -> None:
+        arrays = self.ema.arrays() if self.ema else _arrays(self.job.network)
+        facts = {"epoch": self.state.epoch + 1, "step": self.state.step, "metrics": found.figures}
+        save_weights(self.folder.best_model, arrays, {**self._about(), **facts})
+
+    def _record(self, event: str, **values: Any) -> Dict[str, Any]:
+        position = self.state.epoch + self.state.batch / self.batches
+        return {"event": event, "epoch": self.state.epoch + 1, "step": self.state.step, "position": position, **values}
+
+    def save(self) -> Path:
+        """Write a checkpoint of this moment, after making sure that it is worth resuming from.
+
+        Raises:
+            CheckpointError: it cannot be written.
+            TrainingError: the loss is not finite.
+        """
+        self._check_loss()
+        self.state.running = self.meter.state()
+        self.state.bad_samples = self.bad.indices()
+        self.state.loss_scaling = self.precision.state()
+        optimizer = self.job.optimizer.state_arrays(self.job.network)
+        ema = self.ema.arrays() if self.ema else {}
+        return self.checkpoints.save(
+            Checkpoint(self.state, self._about(), _arrays(self.job.network), optimizer, ema)
+        )
+
+    def _about(self) -> Dict[str, Any]:
+        run = {"seed": self.seed, "batches": self.batches, "samples": len(self.job.train.dataset)}
+        return {**network_facts(self.job), **run, "config": to_yaml(self.config.data)}
+
+    def restore(self, path: Path, checkpoint: Checkpoint) -> None:
+        """Go on where `checkpoint` stands.
+
+        Raises:
+            CheckpointError: it belongs to another network, other classes or another data set.
+        """
+        self._check_same_run(path, checkpoint)
+        self.job.load(checkpoint.model, path)
+        self.job.optimizer.load_state_arrays(self.job.network, checkpoint.optimizer)
+        self.precision.load_state(checkpoint.state.loss_scaling)
+        if self.ema:
+            self.ema.load(checkpoint.ema or checkpoint.model)
+        self.bad.restore(checkpoint.state.bad_samples)
+        self.state = checkpoint.state
+        self._sound_until = self.state.step
+
+    def _check_same_run(self, path: Path, checkpoint: Checkpoint) -> None:
+        now, then = self._about(), checkpoint.about
+        words = {
+            "arch": "the network", "class_names": "the classes", "seed": "the seed (Global.seed)",
+            "samples": "the number of training images", "batches": "the number of batches per epoch",
+        }  # fmt: skip
+        for key, what in words.items():
+            if key in then and then[key] != now[key]:
+                raise CheckpointError(
+                    f"{path} cannot be resumed: {what} was {_short(then[key])} and is {_short(now[key])} now. Restore the "
+                    f"setting, or start a new run from these weights: -o Global.pretrained_model={path}"
+                )
+
+
+def _arrays(network: paddle.nn.Layer) -> Dict[str, np.ndarray]:
+    return {name: value.numpy() for name, value in network.state_dict().items()}
+
+
+def _short(value: Any, limit: int = 60) -> str:
+    text: Optional[str] = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."

@@ -1,0 +1,63 @@
+"""What the program says while it works: plain lines, warnings marked as such."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from pathlib import Path
+from typing import Iterator, TextIO
+
+_log = logging.getLogger("ppcls")
+
+
+class _Plain(logging.Formatter):
+    """Prefixes warnings and errors with their level, and nothing else."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return text if record.levelno <= logging.INFO else f"{record.levelname.lower()}: {text}"
+
+
+class _StandardStream(logging.StreamHandler):  # type: ignore[type-arg]
+    """Looks the stream up at every line, so that redirections made later are followed; steps around a progress bar."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    @property
+    def stream(self) -> TextIO:
+        return getattr(sys, self._name)  # type: ignore[no-any-return]
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """Ignore what the base class sets."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
+        with tqdm.external_write_mode(file=self.stream):
+            super().emit(record)
+
+
+def log_to_terminal(results_on_stdout: bool) -> None:
+    """Print log lines: on standard output, or on standard error when standard output is for results."""
+    handler = _StandardStream("stderr" if results_on_stdout else "stdout")
+    handler.setFormatter(_Plain("%(message)s"))
+    _log.handlers[:] = [handler]
+    _log.setLevel(logging.INFO)
+    _log.propagate = False
+
+
+@contextlib.contextmanager
+def log_to_file(path: Path) -> Iterator[None]:
+    """Append log lines, with the time, to a file as well."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(_Plain("%(asctime)s %(message)s"))
+    _log.addHandler(handler)
+    try:
+        yield
+    finally:
+        _log.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,120 @@
+"""Inheritance between files, and overrides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ppcls.config.document import Document, Place
+from ppcls.config.inherit import apply_override, resolve
+from ppcls.errors import ConfigError
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text)
+
+
+def test_a_child_states_only_what_differs(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        base="Global: {epochs: 10, seed: 1}\nOptimizer: {name: Momentum, momentum: 0.9}\nops: [A, B]\n",
+        child="_base_: base.yaml\nGlobal: {epochs: 5}\nOptimizer: {momentum: 0.8}\nops: [C]\n",
+    )
+    data = resolve(tmp_path / "child.yaml").data
+    assert data == {
+        "Global": {"epochs": 5, "seed": 1},
+        "Optimizer": {"name": "Momentum", "momentum": 0.8},
+        "ops": ["C"],
+    }
+
+
+def test_another_name_replaces_the_whole_part(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        base="lr: {name: Piecewise, values: [1, 2]}\n",
+        child="_base_: base.yaml\nlr: {name: Cosine, learning_rate: 0.1}\n",
+    )
+    assert resolve(tmp_path / "child.yaml").data == {"lr": {"name": "Cosine", "learning_rate": 0.1}}
+
+
+def test_later_bases_win_and_bases_have_bases(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        root="a: {x: 0, y: 0, z: 0}\n",
+        one="_base_: root.yaml\na: {x: 1, y: 1}\n",
+        two="a: {y: 2}\n",
+        child="_base_: [one.yaml, two.yaml]\na: {q: 9}\n",
+    )
+    assert resolve(tmp_path / "child.yaml").data == {"a": {"x": 1, "y": 2, "z": 0, "q": 9}}
+
+
+def test_places_point_into_the_file_that_said_it(tmp_path: Path) -> None:
+    write(tmp_path, base="a:\n  x: 1\n  y: 1\n", child="_base_: base.yaml\na:\n  y: 2\n")
+    document = resolve(tmp_path / "child.yaml", ["a.z=3"])
+    assert str(document.place(("a", "x"))) == f"{tmp_path / 'base.yaml'}:2"
+    assert str(document.place(("a", "y"))) == f"{tmp_path / 'child.yaml'}:3"
+    assert str(document.place(("a", "z"))) == "-o a.z=3"
+
+
+def test_circles_and_missing_bases_are_named(tmp_path: Path) -> None:
+    write(tmp_path, a="_base_: b.yaml\n", b="_base_: a.yaml\n", c="x: 1\n_base_: none.yaml\n", d="_base_: 3\n")
+    with pytest.raises(ConfigError, match=r"in a circle: .*a\.yaml -> .*b\.yaml -> .*a\.yaml"):
+        resolve(tmp_path / "a.yaml")
+    with pytest.raises(ConfigError, match=r"c\.yaml:2: _base_: there is no file .*none\.yaml"):
+        resolve(tmp_path / "c.yaml")
+    with pytest.raises(ConfigError, match="expected a path or a list"):
+        resolve(tmp_path / "d.yaml")
+
+
+def example() -> Document:
+    data = {"a": {"b": [{"c": 1}, {"d": {"e": 2}}]}, "f": 3}
+    return Document(data, {(): Place("x.yaml", 1)})
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value"),
+    [
+        ("a.b.0.c=5", ("a", "b", 0, "c"), 5),
+        ("a.b.1.d.e=[1, 2]", ("a", "b", 1, "d", "e"), [1, 2]),
+        ("f=1e-3", ("f",), 1e-3),
+        ("f=True", ("f",), True),
+        ("f=", ("f",), None),
+        ("f=a=b", ("f",), "a=b"),
+        ("new.deep.key={x: 1}", ("new", "deep", "key"), {"x": 1}),
+        ("f=~", ("f",), None),
+    ],
+)
+def test_overrides_reach_everything(text: str, path: Any, value: object) -> None:
+    document = example()
+    apply_override(document, text)
+    found: Any = document.data
+    for key in path:
+        found = found[key]
+    assert found == value
+
+
+def test_a_tilde_removes_a_key() -> None:
+    document = example()
+    apply_override(document, "~a.b.1.d.e")
+    assert document.data["a"]["b"][1] == {"d": {}}
+    with pytest.raises(ConfigError, match="Did you mean 'f'|no such key"):
+        apply_override(document, "~g")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a.b", "expected KEY=VALUE"),
+        ("=3", "expected KEY=VALUE"),
+        ("a.b.7.c=1", r"'a\.b' is a list; name one of its items by index \(0: c, 1: d\)"),
+        ("a.b.c=1", "name one of its items by index"),
+        ("f.g=1", r"'f' is the value 3 and has no 'g' inside"),
+        ("f=[1", "not valid YAML"),
+    ],
+)
+def test_overrides_that_lead_nowhere_say_why(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        apply_override(example(), text)
