@@ -1,4 +1,4 @@
-"""What the package is called, holds and needs. Style, types and tests are set up in pyproject.toml."""
+"""What the package is called, holds and needs; pyproject.toml sets up style, types and tests."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.9",
     packages=[*find_packages(include=["ppcls", "ppcls.*"]), "ppcls.configs"],
-    # In a clone the recipes stand at the top, where people look; installed they live in the package.
+    # In a clone the recipes stand at the top, where people look; installed they are in the package.
     package_dir={"ppcls": "ppcls", "ppcls.configs": "configs"},
     package_data={
         "ppcls": ["py.typed", "**/*.yaml", "**/*.json"],

@@ -208,7 +208,8 @@ def install(request: Request) -> None:
     venv, pip = request.venv, [python_of(request.venv), "-m", "pip"]
     venv.mkdir(parents=True, exist_ok=True)
     (venv / UNFINISHED).touch()
-    tell(f"installing into {shown(venv)}; the first time, about 400 MB are downloaded")
+    size = "some gigabytes" if request.paddle.extra == "gpu" else "about 250 MB"
+    tell(f"installing into {shown(venv)}; the first time, {size} are downloaded")
     if not (venv / "pyvenv.cfg").exists():
         make_empty(venv)
     if pip_version(venv) < (22, 0):  # older ones cannot install this clone as editable
