@@ -1,1 +1,1 @@
-"""From image files to batches: transforms, data sets, samplers and the loader. NumPy and OpenCV only, never Paddle."""
+"""From image files to batches: transforms, data sets, samplers, loader. Never imports Paddle."""

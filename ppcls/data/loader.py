@@ -49,8 +49,8 @@ class Batch:
 class DataLoader:
     """Reads the batches of a data set in the sampler's order.
 
-    Threads share the work, since OpenCV and NumPy let others run while they compute. What an image looks like after
-    random transforms depends on (seed, epoch, its number) and nothing else.
+    Threads share the work, since OpenCV and NumPy let others run while they compute. What an image
+    looks like after random transforms depends on (seed, epoch, its number) and nothing else.
     """
 
     def __init__(
@@ -66,7 +66,8 @@ class DataLoader:
         Args:
             dataset: the images.
             sampler: their order.
-            num_workers: number of threads; 0 reads each batch in the caller's thread when it is asked for.
+            num_workers: number of threads; 0 reads each batch in the caller's thread when it is
+                asked for.
             seed: seed of the random transforms.
             prefetch: how many batches to have under way besides the one that is handed out.
         """
@@ -85,8 +86,8 @@ class DataLoader:
 
         Raises:
             DataError: the images of a batch differ in size.
-            RuntimeError: a transform failed for another reason than the image; it names the file, and its cause holds
-                the traceback.
+            RuntimeError: a transform failed for another reason than the image; it names the file,
+                and its cause holds the traceback.
         """
         batches = self.sampler.batches(epoch)[start:]
         if self.num_workers < 1:
@@ -160,7 +161,9 @@ class _Reading:
                 raise
             except Exception as error:
                 path = self._dataset.path(index)
-                raise RuntimeError(f"image {index}, '{path}', could not be loaded: {error!r}") from error
+                raise RuntimeError(
+                    f"image {index}, '{path}', could not be loaded: {error!r}"
+                ) from error
 
     def batch(self) -> Batch:
         """Return the batch without its bad images."""
@@ -179,7 +182,8 @@ class _Reading:
         sizes = sorted({image.shape[1:] for image in loaded})
         if len(sizes) > 1:
             raise DataError(
-                f"the images of a batch differ in size after transform_ops, for example {sizes[0]} and {sizes[-1]} "
-                "(height, width); end the list with CropImage, or with ResizeImage and size"
+                "the images of a batch differ in size after transform_ops, for example "
+                f"{sizes[0]} and {sizes[-1]} (height, width); "
+                "end the list with CropImage, or with ResizeImage and size"
             )
         return np.stack(loaded)

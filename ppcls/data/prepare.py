@@ -22,8 +22,9 @@ _EVERY_FIFTH = slice(2, None, 5)
 class Prepared:
     """What stands in a prepared folder; as text, one line for people.
 
-    The folder holds ``train/<class>/*.png``, ``val/<class>/*.png``, ``train_list.txt``, ``val_list.txt`` (paths from
-    the folder on) and ``label_list.txt``, so that it can be read as list files and as class folders.
+    The folder holds ``train/<class>/*.png``, ``val/<class>/*.png``, ``train_list.txt``,
+    ``val_list.txt`` (paths from the folder on) and ``label_list.txt``, so that it can be read as
+    list files and as class folders.
     """
 
     name: str
@@ -41,10 +42,11 @@ class Prepared:
 
 
 def prepare_digits(output_dir: Union[str, Path], size: int = 64) -> Prepared:
-    """Write the handwritten digits that scikit-learn carries (UCI optdigits, 1,797 images) as grey PNG files.
+    """Write the handwritten digits that scikit-learn carries (UCI optdigits, 1,797 images) as grey
+    PNG files.
 
-    Every fifth image, in the order of the classes, is held back for validation. The 8 x 8 originals are enlarged
-    smoothly, so that a person can see them too.
+    Every fifth image, in the order of the classes, is held back for validation. The 8 x 8 originals
+    are enlarged smoothly, so that a person can see them too.
 
     Args:
         output_dir: the folder to make. One that holds this data set already is left as it is.
@@ -87,7 +89,8 @@ def _load_digits() -> Tuple[np.ndarray, np.ndarray]:
 
 
 def _enlarged_png(image: np.ndarray, size: int) -> bytes:
-    """Return the PNG file of an 8 x 8 image with levels 0 to 16, with a margin, since the digits touch the edges."""
+    """Return the PNG file of an 8 x 8 image with levels 0 to 16."""
+    # The digits touch the edges, which neither people nor networks like.
     with_margin = np.pad(image * (255 / 16), 1)
     levels = cv2.resize(with_margin, (size, size), interpolation=cv2.INTER_CUBIC)
     return cv2.imencode(".png", np.clip(levels.round(), 0, 255).astype(np.uint8))[1].tobytes()
@@ -111,8 +114,8 @@ def _is_complete(folder: Path, facts: Dict[str, object]) -> bool:
     missing = sum(not (folder / name).is_file() for name in listed)
     if found != facts or missing or len(listed) != facts["images"]:
         raise UsageError(
-            f"'{folder}' holds an older or incomplete version of the data set ({missing} files are missing); "
-            "delete the folder and run the command again"
+            f"'{folder}' holds another or incomplete version of the data set ({missing} files are "
+            "missing); delete the folder and run the command again"
         )
     return True
 
@@ -129,7 +132,7 @@ def _lines(file: Path) -> List[str]:
 def _write(
     folder: Path, facts: Dict[str, object], entries: List[Tuple[str, int]], files: List[bytes]
 ) -> None:
-    """Write everything beside the folder first, then move it there, so that it is never half written."""
+    """Write everything beside the folder, then move it there: it is never half written."""
     partial = folder.absolute().with_name(f".{folder.absolute().name}.partial-{os.getpid()}")
     try:
         shutil.rmtree(partial, ignore_errors=True)

@@ -14,10 +14,10 @@ from ppcls.registry import Provided, register
 class DistributedBatchSampler:
     """Every image once an epoch, in batches, shared out among processes.
 
-    A step takes ``batch_size * world_size`` images in order, of which rank r gets the r-th part, so that the
-    processes together see the same batches as one process with the joined batch size. No image is repeated to fill
-    up: the last step's images are dealt out as evenly as possible, and a rank may get none. Every rank has the same
-    number of batches.
+    A step takes ``batch_size * world_size`` images in order, of which rank r gets the r-th part, so
+    that the processes together see the same batches as one process with the joined batch size. No
+    image is repeated to fill up: the last step's images are dealt out as evenly as possible, and a
+    rank may get none. Every rank has the same number of batches.
 
     Args:
         batch_size: images for one process and step.
@@ -46,8 +46,8 @@ class DistributedBatchSampler:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
         if drop_last and length < batch_size * world_size:
             raise ConfigError(
-                f"drop_last leaves no batch: there are {length} images, and a step takes {batch_size * world_size}; "
-                "make batch_size smaller or set drop_last: false"
+                f"drop_last leaves no batch: there are {length} images, and a step takes "
+                f"{batch_size * world_size}; make batch_size smaller or set drop_last: false"
             )
         self.batch_size = batch_size
         self.shuffle = shuffle

@@ -1,6 +1,7 @@
 """Data sets: which image files there are, and the class of each.
 
-A data set is registered under the kind ``dataset``. Adding a format takes one class in one module of this package.
+A data set is registered under the kind ``dataset``. Adding a format takes one class in one module
+of this package.
 """
 
 from __future__ import annotations

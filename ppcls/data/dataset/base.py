@@ -72,7 +72,8 @@ class Dataset:
             The image, channels x height x width, float32, and its class.
 
         Raises:
-            BadImageError: the file cannot be read or decoded; the message begins with its path and a colon.
+            BadImageError: the file cannot be read or decoded; the message begins with its path and
+                a colon.
         """
         path = self.path(index)
         try:
@@ -123,7 +124,8 @@ def require_folder(path: str) -> None:
 
 
 def require_some_images(dataset: Dataset, list_file: str) -> None:
-    """Check the first few images, and no more: a million look-ups on a network disk would take minutes.
+    """Check the first few images, and no more: a million look-ups on a network disk would take
+    minutes.
 
     Raises:
         DataError: none of them exists, so `image_root` is probably wrong.
@@ -131,8 +133,11 @@ def require_some_images(dataset: Dataset, list_file: str) -> None:
     first = [dataset.path(index) for index in range(min(len(dataset), _TRIED_AT_ONCE))]
     if any(os.path.exists(path) for path in first):
         return
-    tab = "; the path holds a tab, so perhaps delimiter: \"\\t\" is missing" if "\t" in first[0] else ""
+    tab = (
+        '; the path holds a tab, so perhaps delimiter: "\\t" is missing' if "\t" in first[0] else ""
+    )
     raise DataError(
         f"none of the first {len(first)} images of '{list_file}' exists, for example '{first[0]}', "
-        f"which is image_root '{dataset.image_root}' and the path on the line; image_root is probably wrong{tab}"
+        f"which is image_root '{dataset.image_root}' and the path on the line; "
+        f"image_root is probably wrong{tab}"
     )

@@ -14,7 +14,8 @@ from ppcls.errors import DataError, did_you_mean
 class ClassMap:
     """The names of the classes; a class's number is its place in the list.
 
-    Names may repeat (ImageNet has two kinds of crane), but then only numbers tell the classes apart.
+    Names may repeat (ImageNet has two kinds of crane), but then only numbers tell the classes
+    apart.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -53,9 +54,13 @@ class ClassMap:
             DataError: no class has the name (the message gives the nearest), or more than one has.
         """
         if name not in self._index:
-            raise DataError(f"there is no class '{name}'.{did_you_mean(name, self._index)} {self._known()}")
+            raise DataError(
+                f"there is no class '{name}'.{did_you_mean(name, self._index)} {self._known()}"
+            )
         if len(self._index) < len(self) and Counter(self.names)[name] > 1:
-            raise DataError(f"more than one class is called '{name}'; give the class's number instead")
+            raise DataError(
+                f"more than one class is called '{name}'; give the class's number instead"
+            )
         return self._index[name]
 
     def _known(self) -> str:
@@ -88,10 +93,12 @@ class ClassMap:
 
     @classmethod
     def from_label_file(cls, path: Union[str, Path]) -> ClassMap:
-        """Read a file with a class on each line, either all ``number name``, in any order, or all ``name``.
+        """Read a file with a class on each line, either all ``number name``, in any order, or all
+        ``name``.
 
         Raises:
-            DataError: the file is missing or empty, or numbers are missing, repeated, or not on every line.
+            DataError: the file is missing or empty, or numbers are missing, repeated, or not on
+                every line.
         """
         lines = read_lines(path, "label file")
         pairs = [(line, *text.partition(" ")[::2]) for line, text in _single_spaced(lines)]
@@ -102,13 +109,17 @@ class ClassMap:
         for line, text, name in pairs:
             number = int(text)
             if number >= len(names):
-                bad[line] = f"class {number}, but the file has {len(names)} classes: 0 to {len(names) - 1}"
+                bad[line] = (
+                    f"class {number}, but the file has {len(names)} classes: 0 to {len(names) - 1}"
+                )
             elif names[number] is not None:
                 bad[line] = f"class {number} has a name already, '{names[number]}'"
             else:
                 names[number] = name
         if bad:
-            raise bad_lines(path, bad, "Each line is 'number name', the numbers without gaps from 0.")
+            raise bad_lines(
+                path, bad, "Each line is 'number name', the numbers without gaps from 0."
+            )
         return cls([name for name in names if name is not None])
 
 

@@ -20,11 +20,13 @@ _SUFFIXES = tuple(IMAGE_SUFFIXES)
 
 @register("dataset")
 class ImageFolder(Dataset):
-    """Images in one folder for each class, whose name is the class's; deeper folders belong to the class.
+    """Images in one folder for each class, whose name is the class's; deeper folders belong to the
+    class.
 
-    Classes are numbered in the order of their sorted names. Images directly in `image_root`, files that are no images
-    by their ending, and hidden files and folders are left out. With a class map (evaluation) its numbers are used;
-    classes without a folder are then allowed, folders that are no class are not.
+    Classes are numbered in the order of their sorted names. Images directly in `image_root`, files
+    that are no images by their ending, and hidden files and folders are left out. With a class map
+    (evaluation) its numbers are used; classes without a folder are then allowed, folders that are
+    no class are not.
 
     Args:
         image_root: the folder of the folders.
@@ -32,7 +34,8 @@ class ImageFolder(Dataset):
         class_map: the classes, where they are known already.
 
     Raises:
-        DataError: the folder is missing or empty, a class has no image, or a folder is not a known class.
+        DataError: the folder is missing or empty, a class has no image, or a folder is not a known
+            class.
         ConfigError: the transforms do not fit together.
     """
 
@@ -93,8 +96,8 @@ def _refuse_unknown_classes(root: str, found: Dict[str, List[str]], class_map: C
     if unknown:
         hint = did_you_mean(unknown[0], class_map.names)
         raise DataError(
-            f"'{root}' has {_count(unknown, 'folder')} that the training set had no class for: {_some(unknown)}."
-            f"{hint} The {len(class_map)} known classes: {_some(class_map.names)}"
+            f"'{root}' has {_count(unknown, 'folder')} without a class in the training set: "
+            f"{_some(unknown)}.{hint} The {len(class_map)} known classes: {_some(class_map.names)}"
         )
 
 

@@ -18,10 +18,11 @@ _MOST_CLASSES = 1_000_000
 
 @register("dataset")
 class ImageNetDataset(Dataset):
-    """Images named in a list file with lines ``path label``, as ImageNet's train_list.txt and val_list.txt.
+    """Images named in a list file with lines ``path label``, as ImageNet's train_list.txt and
+    val_list.txt.
 
-    Labels are numbers from 0, or names of classes; names are numbered in alphabetical order. The class map that
-    training found is given to evaluation, where a label outside it is an error.
+    Labels are numbers from 0, or names of classes; names are numbered in alphabetical order. The
+    class map that training found is given to evaluation, where a label outside it is an error.
 
     Args:
         image_root: the folder that the paths start from.
@@ -114,5 +115,6 @@ def _fault_of_name(word: str, class_map: ClassMap) -> Optional[str]:
     except DataError as error:
         if name in class_map:
             return str(error)
-        return f"label '{word}' is not one of the {len(class_map)} classes.{did_you_mean(name, class_map.names)}"
+        hint = did_you_mean(name, class_map.names)
+        return f"label '{word}' is not one of the {len(class_map)} classes.{hint}"
     return None

@@ -18,8 +18,9 @@ _SHOWN = 10
 class ListFile:
     """The images of a list file: `paths`, and for each the word that stands for its class.
 
-    Lines are ``path label``. Without a delimiter the last white space divides them, so paths may contain spaces.
-    `codes[i]` is the place of image i's word in `words`, and `lines[i]` the number of its line.
+    Lines are ``path label``. Without a delimiter the last white space divides them, so paths may
+    contain spaces. `codes[i]` is the place of image i's word in `words`, and `lines[i]` the number
+    of its line.
     """
 
     def __init__(self, path: Union[str, Path], delimiter: Optional[str] = None) -> None:
@@ -27,7 +28,8 @@ class ListFile:
 
         Raises:
             ConfigError: the delimiter is empty.
-            DataError: the file is missing or empty, or lines have no label; all are named, up to ten.
+            DataError: the file is missing or empty, or lines have no label; all are named, up to
+                ten.
         """
         if delimiter == "":
             raise ConfigError("delimiter is empty; leave it out to divide at the last white space")
@@ -51,7 +53,8 @@ class ListFile:
         self.lines = np.array(numbers, dtype=np.int32)
 
     def refuse(self, reasons: Mapping[int, str], advice: str) -> None:
-        """Raise an error that names the lines whose word has a reason against it; `reasons` is {code: reason}.
+        """Raise an error that names the lines whose word has a reason against it; `reasons` is
+        {code: reason}.
 
         Raises:
             DataError: there is such a line.
@@ -81,7 +84,10 @@ def _how_to_divide(text: str, delimiter: Optional[str]) -> str:
         return f"Each line is 'path{delimiter}label', since delimiter is {delimiter!r}."
     for candidate in (",", ";", "|"):
         if candidate in text:
-            return f"Each line is 'path label'; if '{candidate}' divides them, set delimiter: '{candidate}'."
+            return (
+                f"Each line is 'path label'; if '{candidate}' divides them, "
+                f"set delimiter: '{candidate}'."
+            )
     return "Each line is 'path label'."
 
 
@@ -119,9 +125,11 @@ def _seen_from(path: Union[str, Path]) -> str:
 def bad_lines(
     path: Union[str, Path], reasons: Mapping[int, str], advice: str, total: Optional[int] = None
 ) -> DataError:
-    """Return an error that lists ``file:line: reason`` of the first ten of `total` lines, and `advice`."""
+    """Return an error with ``file:line: reason`` of ten of `total` lines at most, and `advice`."""
     total = len(reasons) if total is None else total
-    shown = [f"{path}:{number}: {reason}" for number, reason in islice(sorted(reasons.items()), _SHOWN)]
+    shown = [
+        f"{path}:{number}: {reason}" for number, reason in islice(sorted(reasons.items()), _SHOWN)
+    ]
     if total > len(shown):
         shown.append(f"... and {total - len(shown)} more")
     return DataError("\n".join([*shown, advice]))

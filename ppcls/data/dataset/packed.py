@@ -8,7 +8,7 @@ import numpy as np
 
 
 class PackedStrings(Sequence[str]):
-    """A read-only list of strings, kept as one block of bytes: a million paths take their characters and 8 MB."""
+    """A read-only list of strings in one block of bytes: 8 bytes a string and its characters."""
 
     def __init__(self, strings: Iterable[str]) -> None:
         encoded = [string.encode("utf-8", errors="surrogateescape") for string in strings]

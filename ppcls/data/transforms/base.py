@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import ClassVar, Iterable, List, Optional, Tuple, Union
+from typing import Iterable, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -18,8 +18,8 @@ _FRACTION = re.compile(rf"\s*({_NUMBER})\s*(?:/\s*({_NUMBER})\s*)?")
 class Shape:
     """What is known before any image is read of the images that leave an op.
 
-    `height` and `width` are None while they differ from image to image; `short` is the shorter side where only that
-    is fixed. `layout` is ``"hwc"`` or ``"chw"``.
+    `height` and `width` are None while they differ from image to image; `short` is the shorter side
+    where only that is fixed. `layout` is ``"hwc"`` or ``"chw"``.
     """
 
     channels: int = 3
@@ -39,7 +39,7 @@ class Transform:
     The bundle written at export reads those attributes, so that serving repeats what training did.
     """
 
-    is_random: ClassVar[bool] = False
+    is_random: bool = False
     """Whether the op draws from `rng`; such ops have no place in an exported bundle."""
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -78,7 +78,9 @@ def choose(word: str, accepted: Iterable[str], what: str) -> str:
     """
     lower, words = word.lower(), list(accepted)
     if lower not in words:
-        raise ConfigError(f"{what}: '{word}' is unknown.{did_you_mean(word, words)} Accepted: {', '.join(words)}")
+        raise ConfigError(
+            f"{what}: '{word}' is unknown.{did_you_mean(word, words)} Accepted: {', '.join(words)}"
+        )
     return lower
 
 
@@ -92,7 +94,9 @@ def parse_number(value: Union[float, str], what: str) -> float:
         return float(value)
     match = _FRACTION.fullmatch(value)
     if not match or (match[2] and float(match[2]) == 0):
-        raise ConfigError(f"{what}: '{value}' is not a number; write one as 0.0039, 1e-3 or 1.0/255.0")
+        raise ConfigError(
+            f"{what}: '{value}' is not a number; write one as 0.0039, 1e-3 or 1.0/255.0"
+        )
     return float(match[1]) / float(match[2] or 1)
 
 
@@ -104,7 +108,9 @@ def width_and_height(size: Union[int, List[int]], what: str) -> Tuple[int, int]:
     """
     sides = [size, size] if isinstance(size, int) else list(size)
     if len(sides) != 2 or min(sides) < 1:
-        raise ConfigError(f"{what}: {size} is not a size; write one positive number or [width, height]")
+        raise ConfigError(
+            f"{what}: {size} is not a size; write one positive number or [width, height]"
+        )
     return sides[0], sides[1]
 
 

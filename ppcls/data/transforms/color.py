@@ -19,9 +19,9 @@ _LEVELS = np.arange(256, dtype=np.float32)
 class ColorJitter(Transform):
     """Change brightness, contrast, saturation and hue by random amounts, in random order.
 
-    An amount `x` draws a factor from ``[max(0, 1 - x), 1 + x]``, two numbers draw from that range; 1 changes nothing.
-    A hue `x` turns the colour circle by a share from ``[-x, x]``, at most half a turn. Grey images keep out of
-    saturation and hue.
+    An amount `x` draws a factor from ``[max(0, 1 - x), 1 + x]``, two numbers draw from that range;
+    1 changes nothing. A hue `x` turns the colour circle by a share from ``[-x, x]``, at most half a
+    turn. Grey images keep out of saturation and hue.
 
     Args:
         brightness: mixes with black.
@@ -124,13 +124,16 @@ def _pair(amount: Amount, name: str, centre: float) -> List[float]:
     if not isinstance(amount, list):
         return [centre - amount, centre + amount]
     if len(amount) != 2:
-        raise ConfigError(f"ColorJitter.{name}: {amount} is not a range; write one number or [smallest, largest]")
+        raise ConfigError(
+            f"ColorJitter.{name}: {amount} is not a range; write one number or [smallest, largest]"
+        )
     return [float(bound) for bound in amount]
 
 
 def _ordered(bounds: List[float], lowest: float, highest: float, name: str) -> List[float]:
     if not lowest <= bounds[0] <= bounds[1] <= highest:
         raise ConfigError(
-            f"ColorJitter.{name}: the range {bounds} must be in order and within {lowest} to {highest}"
+            f"ColorJitter.{name}: the range {bounds} must be in order, "
+            f"and within {lowest} to {highest}"
         )
     return bounds

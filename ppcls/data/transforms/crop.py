@@ -49,27 +49,34 @@ class CropImage(Transform):
         too_wide = shape.width is not None and shape.width < self._width
         too_high = shape.height is not None and shape.height < self._height
         if too_wide or too_high or (shape.short or math.inf) < min(self._width, self._height):
-            have = f"{shape.width} x {shape.height}" if shape.width else f"{shape.short} on the shorter side"
+            have = (
+                f"{shape.width} x {shape.height}"
+                if shape.width
+                else f"{shape.short} on the shorter side"
+            )
             raise ConfigError(
-                f"CropImage cuts out {self._width} x {self._height} pixels, but the ops before it leave {have}; "
-                "make the crop smaller or ResizeImage larger"
+                f"CropImage cuts out {self._width} x {self._height} pixels, but the ops before it "
+                f"leave {have}; make the crop smaller or ResizeImage larger"
             )
         return shape.sized(self._width, self._height)
 
 
 @register("transform")
 class RandCropImage(Transform):
-    """Cut out a random part of random size and proportions, and resize it (Szegedy et al. 2015, arXiv:1409.4842).
+    """Cut out a random part of random size and proportions, and resize it (Szegedy et al. 2015,
+    arXiv:1409.4842).
 
-    The part's area is a share of the image's, drawn uniformly from `scale`; its width / height is drawn from
-    `ratio`. Where such a part would not fit, the area is lowered to the largest that fits.
+    The part's area is a share of the image's, drawn uniformly from `scale`; its width / height is
+    drawn from `ratio`. Where such a part would not fit, the area is lowered to the largest that
+    fits.
 
     Args:
         size: one side of a square, or ``[width, height]``; pixels of the result.
         scale: smallest and largest share of the area; by default 0.08 and 1.
         ratio: smallest and largest width / height; by default 3/4 and 4/3.
         interpolation: as for ResizeImage.
-        use_log_aspect: draw the logarithm of the proportions uniformly, so that 1/2 is as likely as 2.
+        use_log_aspect: draw the logarithm of the proportions uniformly, so that 1/2 is as likely as
+            2.
         backend: ``cv2`` or ``pil``.
 
     Raises:
@@ -108,7 +115,8 @@ class RandCropImage(Transform):
         ratio = self._draw_ratio(rng)
         proportions = image_width / image_height
         largest = min(proportions / ratio, ratio / proportions)
-        share = rng.uniform(*(min(bound, largest) for bound in self.scale))
+        smallest, most = (min(bound, largest) for bound in self.scale)
+        share = rng.uniform(smallest, most)
         side = math.sqrt(image_width * image_height * share)
         width = min(max(int(side * math.sqrt(ratio)), 1), image_width)
         height = min(max(int(side / math.sqrt(ratio)), 1), image_height)
@@ -117,9 +125,10 @@ class RandCropImage(Transform):
         return left, top, width, height
 
     def _draw_ratio(self, rng: np.random.Generator) -> float:
+        low, high = self.ratio
         if self.use_log_aspect:
-            return math.exp(rng.uniform(*map(math.log, self.ratio)))
-        return rng.uniform(*self.ratio)
+            return math.exp(rng.uniform(math.log(low), math.log(high)))
+        return rng.uniform(low, high)
 
     def shape_after(self, shape: Shape) -> Shape:
         """Return the wanted size."""
@@ -129,5 +138,7 @@ class RandCropImage(Transform):
 def _positive_range(bounds: List[Union[float, str]], what: str) -> List[float]:
     numbers = [parse_number(bound, what) for bound in bounds]
     if len(numbers) != 2 or not 0 < numbers[0] <= numbers[1]:
-        raise ConfigError(f"{what}: {bounds} is not a range; write [smallest, largest], both above 0")
+        raise ConfigError(
+            f"{what}: {bounds} is not a range; write [smallest, largest], both above 0"
+        )
     return numbers

@@ -19,7 +19,7 @@ _FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def _quieten() -> None:
-    """Keep OpenCV from writing to the terminal what BadImageError tells, unless the user asks for its log."""
+    """Keep OpenCV from writing what BadImageError tells, unless the user asks for its log."""
     if "OPENCV_LOG_LEVEL" in os.environ:
         return
     logging: Any = getattr(cv2.utils, "logging", cv2)
@@ -33,14 +33,16 @@ _quieten()
 class DecodeImage(Transform):
     """Decode an image file to 8 bits a channel, upright, without transparency.
 
-    JPEG (grey, colour, CMYK, YCCK), PNG (palette, grey, colour; 16 bits are scaled to 8), WebP, BMP, TIFF, GIF (first
-    frame) and whatever else OpenCV reads. What it does not read, Pillow may, if it is installed. EXIF's orientation
-    is applied, transparency dropped as it is (the colour below it shows), a file that is cut off refused.
+    JPEG (grey, colour, CMYK, YCCK), PNG (palette, grey, colour; 16 bits are scaled to 8), WebP,
+    BMP, TIFF, GIF (first frame) and whatever else OpenCV reads. What it does not read, Pillow may,
+    if it is installed. EXIF's orientation is applied, transparency dropped as it is (the colour
+    below it shows), a file that is cut off refused.
 
     Args:
         to_rgb: channels in the order red, green, blue; else blue, green, red as OpenCV has them.
         to_np: accepted for configurations of PaddleClas; images are arrays here in any case.
-        channel_first: return channels x height x width. The ops that work on pixels then refuse the image.
+        channel_first: return channels x height x width. The ops that work on pixels then refuse the
+            image.
         backend: ``cv2`` or ``pil`` (Pillow), the decoder.
         channel_num: 3 for colour, 1 for grey (ITU-R BT.601 luma of the colours).
     """
@@ -59,7 +61,9 @@ class DecodeImage(Transform):
         self.backend = choose(backend, ["cv2", "pil"], "DecodeImage.backend")
         self.channel_num = channel_num
 
-    def __call__(self, image: bytes, rng: Optional[np.random.Generator] = None) -> np.ndarray:  # type: ignore[override]
+    def __call__(  # type: ignore[override]
+        self, image: bytes, rng: Optional[np.random.Generator] = None
+    ) -> np.ndarray:
         """Return height x width x channels, uint8.
 
         Raises:
@@ -76,7 +80,8 @@ class DecodeImage(Transform):
         channels = image.shape[2] if image.ndim == 3 else 1
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or channels not in (1, 3, 4):
             raise BadImageError(
-                f"an array must be height x width (x 1, 3 or 4) of uint8, got {image.shape} of {image.dtype}"
+                f"an array must be height x width (x 1, 3 or 4) of uint8, "
+                f"got {image.shape} of {image.dtype}"
             )
         if channels == 1:
             return self._finished(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB))
@@ -145,7 +150,11 @@ def _pillow_rgb(image: Any) -> np.ndarray:
 def _undecodable(file: ImageFile) -> str:
     if file.format == "unknown":
         return f"the file is not an image that can be read; it starts with {file.data[:8]!r}"
-    hint = " (animations and GIF need a newer OpenCV, or Pillow)" if file.format in ("GIF", "WebP") else ""
+    hint = (
+        " (animations and GIF need a newer OpenCV, or Pillow)"
+        if file.format in ("GIF", "WebP")
+        else ""
+    )
     return f"the {file.format} file is damaged or of a kind that cannot be decoded{hint}"
 
 

@@ -1,8 +1,9 @@
 """What image files say of themselves before they are decoded: format, completeness, orientation.
 
-Decoders differ in what they do with half a file (OpenCV fills the rest of a JPEG with grey and says nothing) and with
-the orientation that cameras write. So both are read here from the containers themselves, whose formats are laid down
-in ITU-T T.81 (JPEG), CIPA DC-008 (EXIF), ISO/IEC 15948 (PNG), RFC 9649 (WebP), GIF89a, and TIFF 6.0.
+Decoders differ in what they do with half a file (OpenCV fills the rest of a JPEG with grey and says
+nothing) and with the orientation that cameras write. So both are read here from the containers
+themselves, whose formats are laid down in ITU-T T.81 (JPEG), CIPA DC-008 (EXIF), ISO/IEC 15948
+(PNG), RFC 9649 (WebP), GIF89a, and TIFF 6.0.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from ppcls.errors import BadImageError
 class ImageFile:
     """An image file that is complete as far as its container tells.
 
-    `orientation` is EXIF's, 1 to 8, where the decoder must be told. `for_opencv` are the bytes to give to OpenCV where
-    a small change to the container makes it return what is wanted.
+    `orientation` is EXIF's, 1 to 8, where the decoder must be told. `for_opencv` are the bytes to
+    give to OpenCV where a small change to the container makes it return what is wanted.
     """
 
     format: str
@@ -33,7 +34,8 @@ def inspect(data: bytes) -> ImageFile:
     """Recognise the format and check that the file goes on to its end.
 
     Raises:
-        BadImageError: the file is empty, holds text, or stops before its end; formats that are not known pass.
+        BadImageError: the file is empty, holds text, or stops before its end; formats that are not
+            known pass.
     """
     if not data:
         raise BadImageError("the file is empty (0 bytes)")
@@ -49,15 +51,21 @@ def inspect(data: bytes) -> ImageFile:
 
 def truncated(name: str, data: bytes) -> BadImageError:
     """Return the error for a file that stops too early."""
-    return BadImageError(f"the {name} file is truncated: it stops after {len(data)} bytes, before the image ends")
+    return BadImageError(
+        f"the {name} file is truncated: it stops after {len(data)} bytes, before the image ends"
+    )
 
 
 def _refuse_text(data: bytes) -> None:
     start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
     if start.startswith(b"version https://git-lfs"):
-        raise BadImageError("the file is a pointer of Git LFS, not the image; fetch it with 'git lfs pull'")
+        raise BadImageError(
+            "the file is a pointer of Git LFS, not the image; fetch it with 'git lfs pull'"
+        )
     if start.startswith(b"<"):
-        raise BadImageError("the file holds text (HTML or XML), not an image; perhaps a failed download")
+        raise BadImageError(
+            "the file holds text (HTML or XML), not an image; perhaps a failed download"
+        )
 
 
 # JPEG
@@ -69,7 +77,7 @@ def _read_jpeg(data: bytes) -> ImageFile:
         if marker == 0xE1 and data.startswith(b"Exif\0\0", start):
             orientation = _orientation(data[start + 6 : end])
         if marker == 0xDA:
-            # Inside the scans an 0xFF is always followed by 0x00 or another marker, so this is the end-of-image.
+            # Inside the scans 0x00 or another marker follows 0xFF: this is the image's end.
             if data.rfind(b"\xff\xd9", end) < 0:
                 break
             return ImageFile("JPEG", data, orientation)
@@ -80,7 +88,9 @@ def _jpeg_segments(data: bytes) -> Iterator[Tuple[int, int, int]]:
     """Yield (marker, start, end of the payload) up to and including the first scan's header."""
     position = 2
     while True:
-        position = data.index(b"\xff", position) if b"\xff" in data[position:] else len(data)
+        position = data.find(b"\xff", position)
+        if position < 0:
+            raise truncated("JPEG", data)
         while data[position] == 0xFF:
             position += 1
         marker = data[position]
@@ -100,7 +110,7 @@ _OFFSETS_AND_LENGTHS = ((273, 279), (324, 325))
 
 
 def _tiff_fields(data: bytes) -> Dict[int, Tuple[int, str, Tuple[int, ...]]]:
-    """Return {tag: (offset of the values, their struct format, the values)} of the first directory."""
+    """Return {tag: (offset of the values, their format, the values)} of the first directory."""
     order = "<" if data[:2] == b"II" else ">"
     (position,) = struct.unpack_from(order + "L", data, 4)
     (count,) = struct.unpack_from(order + "H", data, position)
@@ -138,7 +148,7 @@ def _read_tiff(data: bytes) -> ImageFile:
 def _with_associated_alpha(
     data: bytes, fields: Dict[int, Tuple[int, str, Tuple[int, ...]]]
 ) -> Optional[bytes]:
-    """Declare the colours as multiplied by alpha already, since libtiff multiplies them otherwise; alpha is dropped."""
+    """Declare the colours as multiplied by alpha already, or libtiff multiplies them."""
     at, form, values = fields.get(_EXTRA_SAMPLES, (0, "", ()))
     if values != (2,):
         return None
@@ -148,7 +158,7 @@ def _with_associated_alpha(
 # PNG
 
 _NOISY_CHUNKS = {b"iCCP"}
-"""Chunks that change no pixel here, but make libpng write warnings to the terminal when they are imperfect."""
+"""Chunks that change no pixel here, but let libpng write warnings when they are imperfect."""
 
 
 def _read_png(data: bytes) -> ImageFile:
@@ -175,7 +185,9 @@ def _png_chunks(data: bytes) -> Iterator[Tuple[bytes, int, int]]:
         (checksum,) = struct.unpack_from(">L", data, end - 4)
         is_critical = kind[:1].isupper()
         if is_critical and zlib.crc32(memoryview(data)[position + 4 : end - 4]) != checksum:
-            raise BadImageError(f"the PNG file is damaged: the checksum of its part {kind!r} is wrong")
+            raise BadImageError(
+                f"the PNG file is damaged: the checksum of its part {kind!r} is wrong"
+            )
         yield kind, position, end
         position = end
 

@@ -24,12 +24,14 @@ class NormalizeImage(Transform):
         scale: a number, or text such as ``1.0/255.0``; by default 1/255.
         mean: one number a channel, after scaling; by default ImageNet's.
         std: one number a channel; by default ImageNet's.
-        order: where the channels stand: ``chw`` (first), or ``hwc``, which PaddleClas writes as ``''`` (last).
+        order: where the channels stand: ``chw`` (first), or ``hwc``, which PaddleClas writes as
+            ``''`` (last).
         output_fp16: round the result to half precision.
         channel_num: 4 adds a fourth channel of zeros to three; otherwise it must fit the images.
 
     Raises:
-        ConfigError: the order is not the images', the numbers do not fit the channels, or a std is 0.
+        ConfigError: the order is not the images', the numbers do not fit the channels, or a std is
+            0.
     """
 
     def __init__(
@@ -49,10 +51,12 @@ class NormalizeImage(Transform):
         self.channel_num = channel_num
         if len(self.mean) != len(self.std) or 0 in self.std:
             raise ConfigError(
-                f"NormalizeImage: mean {self.mean} and std {self.std} must be equally long, and no std 0"
+                f"NormalizeImage: mean {self.mean} and std {self.std} must be equally long, "
+                "and no std 0"
             )
-        # A level of uint8 has 256 values: look the result up instead of computing it for every pixel.
-        self._table = self._compute(np.arange(256, dtype=np.float32)[:, np.newaxis], axis=1)[np.newaxis]
+        # There are 256 levels of uint8: look results up instead of computing each pixel's.
+        levels = np.arange(256, dtype=np.float32).reshape(1, 256, 1)
+        self._table = self._compute(levels, axis=2)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return float32 in the layout of `image`."""
@@ -71,7 +75,9 @@ class NormalizeImage(Transform):
     def _compute(self, values: np.ndarray, axis: int) -> np.ndarray:
         shape = [1] * values.ndim
         shape[axis] = len(self.mean)
-        mean, std = (np.float32(numbers).reshape(shape) for numbers in (self.mean, self.std))
+        mean, std = (
+            np.array(numbers, dtype=np.float32).reshape(shape) for numbers in (self.mean, self.std)
+        )
         return (values * np.float32(self.scale) - mean) / std
 
     def _pads(self, channels: int) -> bool:
@@ -92,8 +98,8 @@ class NormalizeImage(Transform):
             )
         if len(self.mean) != shape.channels:
             raise ConfigError(
-                f"NormalizeImage has {len(self.mean)} means and stds, but the images have {shape.channels} "
-                f"channel{'s' * (shape.channels > 1)}; write one number a channel, for example "
+                f"NormalizeImage has {len(self.mean)} means and stds, but the images have "
+                f"{shape.channels} channel{'s' * (shape.channels > 1)}; write one a channel, as "
                 f"mean: {[0.5] * shape.channels}, std: {[0.5] * shape.channels}"
             )
         return replace(shape, channels=4) if self._pads(shape.channels) else shape
@@ -101,7 +107,7 @@ class NormalizeImage(Transform):
 
 @register("transform")
 class ToCHWImage(Transform):
-    """Move the channels to the front: height x width x channels becomes channels x height x width."""
+    """Move the channels to the front: from height x width x channels to channels first."""
 
     def __init__(self) -> None:
         pass

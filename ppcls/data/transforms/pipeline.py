@@ -17,9 +17,11 @@ Source = Union[bytes, np.ndarray]
 
 
 class Pipeline:
-    """Turns the bytes of an image file, or an RGB image, into the float32 array that a network reads.
+    """Turns the bytes of an image file, or an RGB image, into the float32 array that a network
+    reads.
 
-    The list may begin with DecodeImage and end with ToCHWImage; where they are left out they are added.
+    The list may begin with DecodeImage and end with ToCHWImage; where they are left out they are
+    added.
     """
 
     def __init__(self, ops: Sequence[Part]) -> None:
@@ -30,8 +32,12 @@ class Pipeline:
         """
         built = [part.build() for part in ops]
         if any(isinstance(op, DecodeImage) for op in built[1:]):
-            raise ConfigError("DecodeImage must be the first of transform_ops, and stand there once")
-        self._decode = built.pop(0) if built and isinstance(built[0], DecodeImage) else DecodeImage()
+            raise ConfigError(
+                "DecodeImage must be the first of transform_ops, and stand there once"
+            )
+        self._decode = (
+            built.pop(0) if built and isinstance(built[0], DecodeImage) else DecodeImage()
+        )
         self._ops: List[Transform] = built
         shape = self._shape_after(self._decode.shape_after(Shape()))
         if shape.layout == "hwc":

@@ -25,7 +25,7 @@ _DEFAULT = {"cv2": "bilinear", "pil": "bicubic"}
 
 
 class Resizer:
-    """Resizes an image with OpenCV or Pillow; both round to uint8, but only Pillow filters when it shrinks."""
+    """Resizes an image with OpenCV, or with Pillow, which alone smooths before it shrinks."""
 
     def __init__(self, interpolation: Optional[str], backend: str, what: str) -> None:
         """Check the words of the configuration.
@@ -36,7 +36,9 @@ class Resizer:
         self.backend = choose(backend, _DEFAULT, f"{what}.backend")
         accepted = [*(_CV2_FILTERS if self.backend == "cv2" else _PIL_FILTERS), "random"]
         self.interpolation = choose(
-            interpolation or _DEFAULT[self.backend], accepted, f"{what}.interpolation for backend {self.backend}"
+            interpolation or _DEFAULT[self.backend],
+            accepted,
+            f"{what}.interpolation for backend {self.backend}",
         )
 
     def __call__(
@@ -65,9 +67,11 @@ class ResizeImage(Transform):
 
     Args:
         size: one side of a square, or ``[width, height]``; pixels.
-        resize_short: the shorter side in pixels; wins over `size`. The longer side is rounded to a whole pixel.
-        interpolation: ``nearest``, ``bilinear``, ``area``, ``bicubic``, ``lanczos`` or ``random`` (bilinear or
-            bicubic); Pillow also has ``box`` and ``hamming`` but no ``area``. By default bilinear, with Pillow bicubic.
+        resize_short: the shorter side in pixels; wins over `size`. The longer side is rounded to a
+            whole pixel.
+        interpolation: ``nearest``, ``bilinear``, ``area``, ``bicubic``, ``lanczos`` or ``random``
+            (bilinear or bicubic); Pillow also has ``box`` and ``hamming`` but no ``area``. By
+            default bilinear, with Pillow bicubic.
         backend: ``cv2`` or ``pil``.
         return_numpy: accepted for configurations of PaddleClas; images are arrays here in any case.
 
@@ -94,7 +98,9 @@ class ResizeImage(Transform):
         self.backend = self._resize.backend
         self.return_numpy = return_numpy
         self.is_random = self.interpolation == "random"
-        self._wanted = None if size is None or resize_short else width_and_height(size, "ResizeImage.size")
+        self._wanted = (
+            None if size is None or resize_short else width_and_height(size, "ResizeImage.size")
+        )
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return the resized image."""
@@ -108,11 +114,13 @@ class ResizeImage(Transform):
         if self._wanted:
             return shape.sized(*self._wanted)
         if shape.height and shape.width:
-            return shape.sized(*proportional_size(shape.width, shape.height, self.resize_short or 0))
+            return shape.sized(
+                *proportional_size(shape.width, shape.height, self.resize_short or 0)
+            )
         return replace(shape, short=self.resize_short)
 
 
 def proportional_size(width: int, height: int, short: int) -> Tuple[int, int]:
-    """Return (width, height), scaled so that the shorter side becomes `short`, rounded half to even."""
+    """Return (width, height), scaled so that the shorter side is `short`; rounds half to even."""
     factor = short / min(width, height)
     return max(1, round(width * factor)), max(1, round(height * factor))
