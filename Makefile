@@ -15,9 +15,8 @@ make_venv = scripts/make_venv.py --paddle "$(PADDLE)"
 pytest := OMP_NUM_THREADS=1 $(python) -m pytest -n $(JOBS) --dist loadfile
 
 digits_config := configs/quick_start/LeNet_digits.yaml
-digits_data := dataset/digits
 digits_run := output/LeNet_digits
-digits_bundle := $(digits_run)/inference
+digit := dataset/digits/val/7/0043.png
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -42,9 +41,16 @@ setup:  ## make or update the environment in .venv
 quickstart: setup  ## digits: prepare, train, evaluate, export, predict
 	$(VENV)/bin/ppcls data prepare digits
 	$(python) tools/train.py -c $(digits_config) --overwrite
-	$(python) tools/eval.py -c $(digits_config) -o Global.pretrained_model=$(digits_run)/best_model
-	$(python) tools/export_model.py -c $(digits_config) -o Global.pretrained_model=$(digits_run)/best_model
-	$(python) deploy/predict.py --model_dir $(digits_bundle) --input $(digits_data)/val/7/0001.png
+	$(python) tools/eval.py -c $(digits_config) --json $(digits_run)/eval.json
+	$(python) tools/export_model.py -c $(digits_config)
+	$(python) deploy/predict.py --model_dir $(digits_run)/inference --input $(digit)
+	@echo
+	@echo 'Done. The results:'
+	@echo '  images           dataset/digits/'
+	@echo '  learning curves  $(digits_run)/curves.png  (figures: train_log.jsonl, log: train.log)'
+	@echo '  best weights     $(digits_run)/best_model.safetensors'
+	@echo '  accuracy         $(digits_run)/eval.json'
+	@echo '  exported model   $(digits_run)/inference/'
 
 .PHONY: test
 test: lint types  ## lint, check types, run every test
