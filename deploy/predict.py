@@ -1,0 +1,10 @@
+"""Predict with an exported bundle: `ppcls predict`, from a clone that is not installed."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from ppcls.cli import main  # noqa: E402
+
+sys.exit(main(["predict", *sys.argv[1:]]))

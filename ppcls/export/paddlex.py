@@ -1,0 +1,127 @@
+"""Preprocessing in the words of PaddleX 3.x's image-classification predictor.
+
+PaddleX runs a fixed sequence (read as RGB, ResizeImage, CropImage if given, NormalizeImage,
+ToCHWImage) with these arguments; anything else in ``transform_ops`` makes it fail. So the same
+preprocessing is written with what it accepts wherever that is possible. What it cannot do is
+written as it is, for our own predictor, and named as an obstacle.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+
+Op = Dict[str, Dict[str, Any]]
+
+_SEQUENCES = (
+    ["ResizeImage", "CropImage", "NormalizeImage", "ToCHWImage"],
+    ["ResizeImage", "NormalizeImage", "ToCHWImage"],
+)
+_SHARED_FILTERS = {
+    "cv2": ("nearest", "bicubic", "area"),
+    "pil": ("nearest", "bilinear", "bicubic", "box"),
+}
+"""Interpolations with the same name here and there; OpenCV's bilinear, the default, needs none."""
+
+
+class Portable(NamedTuple):
+    """Preprocessing as a bundle holds it, and why PaddleX cannot run it (empty: it can)."""
+
+    decode: Dict[str, Any]
+    transform_ops: List[Op]
+    obstacles: List[str]
+
+
+def portable(spec: List[Op]) -> Portable:
+    """Rewrite for PaddleX what `Pipeline.spec()` gives: DecodeImage first, every argument named."""
+    decode = next(iter(spec[0].values()))
+    ops = [_rewritten(op) for op in _normalised_before_transposed(spec[1:])]
+    return Portable(decode, ops, [*_decode_obstacles(decode), *_obstacles(ops)])
+
+
+def _normalised_before_transposed(spec: List[Op]) -> List[Op]:
+    """Put NormalizeImage before ToCHWImage, with the order that fits there: the same numbers."""
+    names = _names(spec)
+    if names[-2:] != ["ToCHWImage", "NormalizeImage"]:
+        return spec
+    normalize = {**spec[-1]["NormalizeImage"], "order": ""}
+    return [*spec[:-2], {"NormalizeImage": normalize}, spec[-2]]
+
+
+def _rewritten(op: Op) -> Op:
+    ((name, arguments),) = op.items()
+    given = {key: value for key, value in arguments.items() if value is not None}
+    return {name: _REWRITE.get(name, dict)(given)}
+
+
+def _resize(arguments: Dict[str, Any]) -> Dict[str, Any]:
+    kept = {key: value for key, value in arguments.items() if key != "return_numpy"}
+    if (kept.get("backend"), kept.get("interpolation")) == ("cv2", "bilinear"):
+        del kept[
+            "interpolation"
+        ]  # PaddleX's word for it is another one, but its default is the same
+    if "resize_short" in kept:
+        kept.pop("size", None)  # resize_short wins anyway
+    return kept
+
+
+def _normalize(arguments: Dict[str, Any]) -> Dict[str, Any]:
+    kept = dict(arguments)
+    if not kept.get("output_fp16"):
+        kept.pop("output_fp16", None)
+    if kept.get("order") == "hwc":
+        kept["order"] = ""
+    return kept
+
+
+_REWRITE: Dict[str, Callable[[Dict[str, Any]], Dict[str, Any]]] = {
+    "ResizeImage": _resize,
+    "NormalizeImage": _normalize,
+}
+
+
+def _decode_obstacles(decode: Dict[str, Any]) -> List[str]:
+    """PaddleX reads every image as RGB with three channels last."""
+    expected: List[Tuple[str, Any, str]] = [
+        ("channel_num", 3, "grey images"),
+        ("to_rgb", True, "channels in the order BGR"),
+        ("channel_first", False, "channels first"),
+    ]
+    return [
+        f"PaddleX cannot decode to {words} (DecodeImage.{key}: {decode[key]})"
+        for key, value, words in expected
+        if decode.get(key, value) != value
+    ]
+
+
+def _obstacles(ops: List[Op]) -> List[str]:
+    names = _names(ops)
+    if names not in _SEQUENCES:
+        return [
+            f"PaddleX runs {' or '.join(' > '.join(s) for s in _SEQUENCES)}, not "
+            f"{' > '.join(names)}"
+        ]
+    merged = {name: arguments for op in ops for name, arguments in op.items()}
+    return [
+        *_resize_obstacles(merged["ResizeImage"]),
+        *_normalize_obstacles(merged["NormalizeImage"]),
+    ]
+
+
+def _resize_obstacles(resize: Dict[str, Any]) -> List[str]:
+    backend, word = resize.get("backend", "cv2"), resize.get("interpolation")
+    if word is None or word in _SHARED_FILTERS[backend]:
+        return []
+    return [f"PaddleX has no interpolation '{word}' with backend '{backend}' by that name"]
+
+
+def _normalize_obstacles(normalize: Dict[str, Any]) -> List[str]:
+    found = []
+    if normalize.get("output_fp16"):
+        found.append("PaddleX does not know NormalizeImage.output_fp16")
+    if normalize.get("channel_num", 3) != 3 or len(normalize["mean"]) != 3:
+        found.append("PaddleX normalises three channels only")
+    return found
+
+
+def _names(ops: List[Op]) -> List[str]:
+    return [next(iter(op)) for op in ops]

@@ -1,0 +1,136 @@
+"""Whether a bundle gives the same answers as the network that it was made from.
+
+The same preprocessed images go through the dynamic network and through the written bundle, and two
+differences are measured. Both have to stay within `TOLERANCE`:
+
+- *log-probabilities*: the largest difference of an image's log-probabilities, relative to their
+  range in that image, which is the range of its logits (or to 1, if that is smaller). This is the
+  accuracy of float32 in the scale that the network computes in. The dynamic side is log-softmax of
+  its logits in float64.
+- *probabilities*: the largest difference of a class's probability, relative to the sum of all,
+  which is 1.
+
+Confident networks hide differences: Paddle's softmax does not go below exp(-64), so
+log-probabilities under `FLOOR` say nothing, and are left out. If that is more than half of an
+image's, or all but one, the same program without softmax is written aside and its *logits* are
+compared too, relative to the image's largest absolute logit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, Optional
+
+import numpy as np
+
+from ppcls.errors import ExportError
+
+TOLERANCE = 1e-5
+FLOOR = -60.0
+RANDOM_IMAGES = 9
+"""One alone, then a batch of eight."""
+
+_DEFINITIONS = {
+    "log_probability_difference": "the largest, relative to the range of the image's logits (or "
+    "to 1)",
+    "probability_difference": "the largest, relative to the sum of the image's probabilities, 1",
+    "logit_difference": "the largest of the same program without softmax, relative to the image's "
+    "largest absolute logit (or to 1); measured when an image is saturated",
+    "saturated_images": "images whose log-probabilities are mostly below the floor, or all but one",
+    "log_probabilities_compared": f"the share that is above the floor of {FLOOR:g}",
+}
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The differences between a bundle and its network, as the module's text defines them."""
+
+    images: int
+    kind_of_images: str
+    log_probability_difference: float
+    probability_difference: float
+    logit_difference: Optional[float]
+    top1_agreement: float
+    saturated_images: int
+    log_probabilities_compared: float
+    tolerance: float = TOLERANCE
+
+    @property
+    def worst(self) -> float:
+        """The largest of the differences; NaN if there is one."""
+        found = [
+            self.log_probability_difference,
+            self.probability_difference,
+            self.logit_difference or 0.0,
+        ]
+        return float(np.max(found))
+
+    @property
+    def passed(self) -> bool:
+        """Whether every difference is within the tolerance."""
+        return self.worst <= self.tolerance
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return plain values, as parity.json holds them."""
+        return {"passed": self.passed, **asdict(self), "definitions": _DEFINITIONS}
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Return log-probabilities, float64 [n, classes], of logits [n, classes]."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    normalised: np.ndarray = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return normalised
+
+
+def is_saturated(logits: np.ndarray) -> np.ndarray:
+    """Return, bool [n], which images have too few comparable log-probabilities."""
+    visible: np.ndarray = (log_softmax(logits) > FLOOR).sum(axis=1)
+    return visible < max(2, logits.shape[1] / 2)
+
+
+def _largest(difference: np.ndarray, scale: np.ndarray) -> float:
+    """Return the largest absolute difference, [n, classes], relative to `scale`, [n], or to 1."""
+    return float((np.abs(difference).max(axis=1) / np.maximum(scale, 1.0)).max())
+
+
+def measure(
+    logits: np.ndarray,
+    probabilities: np.ndarray,
+    kind_of_images: str,
+    static_logits: Optional[np.ndarray] = None,
+) -> Parity:
+    """Compare a bundle's `probabilities` with the dynamic network's `logits`, both [n, classes].
+
+    `static_logits` are those of the program without softmax, if any image is saturated.
+
+    Raises:
+        ExportError: the shapes differ, or the dynamic network's own output is not finite.
+    """
+    if probabilities.shape != logits.shape:
+        raise ExportError(
+            f"the bundle gives an output of {probabilities.shape}, the network {logits.shape}"
+        )
+    if not np.isfinite(logits).all():
+        raise ExportError(
+            "the network's output is NaN or Inf, so its weights are unusable; was training stable?"
+        )
+    expected = log_softmax(logits)
+    visible = expected > FLOOR
+    with np.errstate(divide="ignore", invalid="ignore"):
+        actual = np.log(probabilities.astype(np.float64))
+    return Parity(
+        images=len(logits),
+        kind_of_images=kind_of_images,
+        log_probability_difference=_largest(
+            np.where(visible, actual - expected, 0.0), np.ptp(expected, axis=1)
+        ),
+        probability_difference=float(np.abs(probabilities - np.exp(expected)).max()),
+        logit_difference=_logit_difference(static_logits, logits),
+        top1_agreement=float((probabilities.argmax(axis=1) == logits.argmax(axis=1)).mean()),
+        saturated_images=int(is_saturated(logits).sum()),
+        log_probabilities_compared=float(visible.mean()),
+    )
+
+
+def _logit_difference(static: Optional[np.ndarray], dynamic: np.ndarray) -> Optional[float]:
+    return None if static is None else _largest(static - dynamic, np.abs(dynamic).max(axis=1))

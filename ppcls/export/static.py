@@ -1,0 +1,78 @@
+"""The static program: a network as a graph that runs without its Python code."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator, Tuple
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from ppcls.errors import ExportError
+
+
+class WithSoftmax(nn.Layer):
+    """A network, then softmax: probabilities instead of logits."""
+
+    def __init__(self, network: nn.Layer) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: paddle.Tensor) -> paddle.Tensor:
+        """Turn images [n, c, h, w] into probabilities [n, classes]."""
+        return nn.functional.softmax(self.network(images), axis=-1)
+
+
+@contextmanager
+def evaluation_mode(network: nn.Layer) -> Iterator[None]:
+    """Switch a network to evaluation, and afterwards each of its layers back to what it was."""
+    before = [(layer, layer.training) for layer in network.sublayers(include_self=True)]
+    network.eval()
+    try:
+        yield
+    finally:
+        for layer, training in before:
+            layer.training = training
+
+
+def write_program(network: nn.Layer, prefix: Path, channels_and_size: Tuple[int, int, int]) -> None:
+    """Write PREFIX.json or .pdmodel (the program) and PREFIX.pdiparams, for batches of any size.
+
+    `channels_and_size` is (c, h, w) of an image.
+
+    Raises:
+        ExportError: Paddle cannot turn the network into a static program.
+    """
+    batch = paddle.static.InputSpec([None, *channels_and_size], "float32", "x")
+    with evaluation_mode(network):
+        try:
+            paddle.jit.save(network, str(prefix), input_spec=[batch])
+        except (RuntimeError, ValueError, TypeError) as error:
+            name = type(network).__name__
+            raise ExportError(f"Paddle cannot make a static program of {name}: {error}") from error
+    # A pickle of variable names that Paddle 2.6 adds; nothing reads it at inference.
+    prefix.with_suffix(".pdiparams.info").unlink(missing_ok=True)
+
+
+def run_dynamic(network: nn.Layer, images: np.ndarray) -> np.ndarray:
+    """Return the logits, float32 [n, classes], of images, float32 [n, c, h, w].
+
+    Raises:
+        ExportError: the network returns anything but one row of numbers per image.
+    """
+    with evaluation_mode(network), paddle.no_grad():
+        logits = network(paddle.to_tensor(images))
+    if not isinstance(logits, paddle.Tensor) or logits.ndim != 2:
+        shape = getattr(logits, "shape", type(logits).__name__)
+        raise ExportError(
+            f"a classification network returns logits [n, classes], this one gives {shape}"
+        )
+    return np.asarray(logits.numpy(), dtype=np.float32)
+
+
+def device_of(network: nn.Layer) -> str:
+    """Return "cpu" or "gpu", wherever the network's weights are."""
+    weights = network.parameters()
+    return "cpu" if not weights or weights[0].place.is_cpu_place() else "gpu"

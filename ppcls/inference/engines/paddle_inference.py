@@ -1,0 +1,152 @@
+"""Paddle Inference: runs bundles written by Paddle 2.6 (.pdmodel) and by Paddle 3.x (.json)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+
+from ppcls import runtime
+from ppcls.errors import BundleError, UsageError
+from ppcls.inference.bundle import Bundle
+from ppcls.inference.engines import EngineOptions
+
+Setting = Tuple[str, Tuple[Any, ...]]
+
+GPU_MEMORY_MB = 256
+"""What Paddle reserves on the GPU at first; it takes more when it needs more."""
+
+
+class PaddleEngine:
+    """A bundle's program in Paddle Inference.
+
+    Raises:
+        UsageError: Paddle is not installed, or a GPU is asked for and there is none.
+        BundleError: the installed Paddle cannot load the program.
+    """
+
+    def __init__(self, bundle: Bundle, options: EngineOptions) -> None:
+        runtime.prepare()
+        import paddle
+
+        check_version(bundle, paddle.__version__)
+        self.device = choose_device(options.device)
+        self.threads = options.threads or runtime.available_cores()
+        self.settings = settings(bundle.program.suffix, self.device, self.threads)
+        self._bundle = bundle
+        self._version = paddle.__version__
+        self._predictor = _load(bundle, self.settings)
+        self._input = self._predictor.get_input_handle(self._predictor.get_input_names()[0])
+        self._output = self._predictor.get_output_handle(self._predictor.get_output_names()[0])
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """Return probabilities, float32 [n, classes], of preprocessed images, float32 [n, c, h, w].
+
+        Raises:
+            BundleError: the program does not accept the images.
+        """
+        try:
+            self._input.reshape(images.shape)
+            self._input.copy_from_cpu(np.ascontiguousarray(images, dtype=np.float32))
+            self._predictor.run()
+            result: np.ndarray = self._output.copy_to_cpu()
+        except (RuntimeError, ValueError) as error:
+            shape = "x".join(map(str, images.shape))
+            raise BundleError(
+                f"{self._bundle.program}: the program fails on images of shape {shape}: "
+                f"{_reason(error)}"
+            ) from None
+        return result
+
+    def describe(self) -> Dict[str, Any]:
+        """Return the engine's name, version, device, threads and settings."""
+        return {
+            "name": "paddle",
+            "version": self._version,
+            "device": self.device,
+            "threads": self.threads,
+            "settings": {name: list(arguments) for name, arguments in self.settings},
+        }
+
+
+def settings(suffix: str, device: str, threads: int) -> List[Setting]:
+    """Return the calls on `paddle.inference.Config` that prepare a program for a device.
+
+    `suffix` is the program's, ".json" or ".pdmodel". oneDNN is on for the CPU: it is faster than
+    Paddle's own kernels, and its differences to the dynamic network stay near 1e-6 of the logits'
+    range.
+    """
+    calls: List[Setting] = [("disable_glog_info", ()), ("enable_memory_optim", ())]
+    if device.startswith("gpu"):
+        calls.append(("enable_use_gpu", (GPU_MEMORY_MB, int(device.partition(":")[2]))))
+    else:
+        calls += [
+            ("disable_gpu", ()),
+            ("set_cpu_math_library_num_threads", (threads,)),
+            ("enable_mkldnn", ()),
+        ]
+    if suffix == ".json":
+        # Without both, Paddle 3.x does not find the program that it wrote.
+        calls += [("enable_new_ir", (True,)), ("enable_new_executor", (True,))]
+    return calls
+
+
+def check_version(bundle: Bundle, version: str) -> None:
+    """Refuse a program of Paddle 3.x where Paddle 2.x is installed: loading it would crash.
+
+    Raises:
+        BundleError: the program is newer than the installed Paddle.
+    """
+    if bundle.program.suffix == ".json" and int(version.split(".")[0]) < 3:
+        raise BundleError(
+            f"{bundle.program}: written by Paddle 3.x, which Paddle {version} cannot read; "
+            "install paddlepaddle 3.1 or newer, or export the network with the older Paddle"
+        )
+
+
+def choose_device(wanted: str) -> str:
+    """Return "cpu" or "gpu:N". "auto" means a GPU where there is one.
+
+    Raises:
+        UsageError: `wanted` is not a device, or there is no such GPU.
+    """
+    import paddle
+
+    if not re.fullmatch(r"auto|cpu|gpu(:\d+)?", wanted):
+        raise UsageError(f"unknown device '{wanted}'; accepted: auto, cpu, gpu, gpu:N")
+    with_cuda = paddle.device.is_compiled_with_cuda()
+    count = paddle.device.cuda.device_count() if with_cuda else 0
+    if wanted == "cpu" or (wanted == "auto" and count == 0):
+        return "cpu"
+    index = int(wanted.partition(":")[2] or 0)
+    if index < count:
+        return f"gpu:{index}"
+    reason = (
+        f"Paddle sees {count} GPU(s)"
+        if with_cuda
+        else "the installed Paddle is its CPU build (the GPU build is the package paddlepaddle-gpu)"
+    )
+    raise UsageError(
+        f"the device '{wanted}' is asked for, but {reason}; to run on the CPU: --device cpu"
+    )
+
+
+def _load(bundle: Bundle, calls: List[Setting]) -> Any:
+    from paddle import inference
+
+    config = inference.Config(str(bundle.program), str(bundle.weights))
+    for name, arguments in calls:
+        getattr(config, name)(*arguments)
+    try:
+        return inference.create_predictor(config)
+    except (RuntimeError, ValueError) as error:
+        raise BundleError(
+            f"{bundle.program}: Paddle Inference cannot load the program: {_reason(error)}"
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    """Return the sentence that matters in one of Paddle's long error messages."""
+    found = re.search(r"\(\w+\) ?([^\n]+)", str(error).rpartition("Error Message Summary:")[2])
+    return found.group(1).strip() if found else str(error).strip().splitlines()[-1]

@@ -1,0 +1,87 @@
+"""Predictions as people read them, and as JSONL or CSV files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Callable, Dict, List, Optional, Type, Union
+
+from ppcls.errors import UsageError
+from ppcls.inference.predictor import Prediction
+
+
+def as_text(prediction: Prediction) -> str:
+    """Return a block of lines: the source, then one line per class, or the error."""
+    if prediction.error is not None:
+        return f"{prediction.source}\n  error: {prediction.error}"
+    ranked = zip(prediction.scores, prediction.names, prediction.class_ids)
+    lines = [f"  {score:8.3%}  {name} (class {index})" for score, name, index in ranked]
+    return "\n".join([prediction.source, *lines])
+
+
+class PredictionFile:
+    """Writes predictions line by line to FILE.part, which becomes FILE at the end of the `with`.
+
+    ``.jsonl`` holds one object per image with the fields of `Prediction`. ``.csv`` holds one row
+    per image: source, error, then class_id_N, name_N and score_N for the `topk` most probable
+    classes.
+
+    Raises:
+        UsageError: the name ends otherwise, or its folder cannot be written to.
+    """
+
+    def __init__(self, path: Union[str, Path], topk: int) -> None:
+        self.path = Path(path)
+        self._part = self.path.with_name(self.path.name + ".part")
+        writers: Dict[str, Callable[[], Callable[[Prediction], None]]] = {
+            ".jsonl": self._jsonl_writer,
+            ".csv": lambda: self._csv_writer(topk),
+        }
+        if self.path.suffix.lower() not in writers:
+            raise UsageError(f"{path}: --output takes a file that ends in {' or '.join(writers)}")
+        self._file = self._opened()
+        self.write = writers[self.path.suffix.lower()]()
+
+    def __enter__(self) -> PredictionFile:
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Any, traceback: Optional[TracebackType]
+    ) -> None:
+        self._file.close()
+        if kind is None:
+            self._part.replace(self.path)
+
+    def _opened(self) -> IO[str]:
+        if self.path.is_dir():
+            raise UsageError(f"{self.path}: is a folder; --output takes a file name")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return self._part.open("w", encoding="utf-8", newline="")
+        except OSError as error:
+            raise UsageError(f"{self.path}: cannot be written: {error.strerror}") from None
+
+    def _jsonl_writer(self) -> Callable[[Prediction], None]:
+        def write(prediction: Prediction) -> None:
+            self._file.write(json.dumps(prediction.to_dict(), ensure_ascii=False) + "\n")
+
+        return write
+
+    def _csv_writer(self, topk: int) -> Callable[[Prediction], None]:
+        rows = csv.writer(self._file)
+        columns = [
+            f"{name}_{rank}"
+            for rank in range(1, topk + 1)
+            for name in ("class_id", "name", "score")
+        ]
+        rows.writerow(["source", "error", *columns])
+
+        def write(prediction: Prediction) -> None:
+            ranked = zip(prediction.class_ids, prediction.names, prediction.scores)
+            cells: List[Any] = [cell for triple in ranked for cell in triple]
+            blanks = [""] * (len(columns) - len(cells))
+            rows.writerow([prediction.source, prediction.error or "", *cells, *blanks])
+
+        return write

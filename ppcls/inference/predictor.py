@@ -1,0 +1,153 @@
+"""Images in, named classes with probabilities out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+
+import numpy as np
+
+from ppcls.errors import BadImageError, BundleError, PpclsError, UsageError
+from ppcls.inference.bundle import CONFIG_NAME, label_mismatch, read_bundle
+from ppcls.inference.engines import EngineOptions, open_engine
+from ppcls.inference.postprocess import Ranking, Topk
+
+Image = Union[str, Path, bytes, np.ndarray]
+"""A path, an image file's bytes, or decoded pixels, HWC uint8 RGB (HxW or HxWx1 for grey)."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network says about one image: its most probable classes, the most probable first.
+
+    `source` is the path, or "bytes[i]" or "array[i]" with the image's position in the input. When
+    the image could not be used, `error` says why and the lists are empty.
+    """
+
+    source: str
+    class_ids: List[int] = field(default_factory=list)
+    names: List[str] = field(default_factory=list)
+    scores: List[float] = field(default_factory=list)
+    error: Optional[str] = None
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return plain values, as a line of JSONL holds them."""
+        return dict(vars(self))
+
+
+class Predictor:
+    """An exported bundle, ready to predict.
+
+    Args:
+        model_dir: the bundle's folder.
+        engine: which engine runs the network; see `ppcls.inference.engines.ENGINES`.
+        device: "auto" (a GPU where there is one), "cpu", "gpu" or "gpu:N".
+        threads: CPU threads of the engine; None means one per core.
+        batch_size: how many images go through the network at once.
+        topk: how many classes each prediction holds; None means what the bundle says.
+
+    Raises:
+        BundleError: the folder is not a complete bundle, or the engine cannot load it.
+        UsageError: the engine or the device is not there, or a number is below 1.
+    """
+
+    def __init__(
+        self,
+        model_dir: Union[str, Path],
+        engine: str = "paddle",
+        device: str = "auto",
+        threads: Optional[int] = None,
+        batch_size: int = 8,
+        topk: Optional[int] = None,
+    ) -> None:
+        for name, value in {"batch_size": batch_size, "threads": threads, "topk": topk}.items():
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is at least 1, got {value}")
+        self.bundle = read_bundle(model_dir)
+        self.batch_size = batch_size
+        self.transform = self.bundle.pipeline()
+        self.postprocess = Topk(
+            min(topk or self.bundle.topk, len(self.bundle.labels)), label_list=self.bundle.labels
+        )
+        self.engine = open_engine(engine, self.bundle, EngineOptions(device, threads))
+
+    def __call__(self, images: Union[Image, Iterable[Image]]) -> Iterator[Prediction]:
+        """Yield one prediction per image, in their order; an unusable image gives an error row.
+
+        `images` is one image or any iterable of them, read batch by batch, so that it may be longer
+        than memory.
+
+        Raises:
+            BundleError: the network does not fit its own bundle (the input's fault is never
+                raised).
+        """
+        remaining = iter(enumerate(_several(images)))
+        while batch := list(islice(remaining, self.batch_size)):
+            yield from self._predict([(_source_name(i, image), image) for i, image in batch])
+
+    def _predict(self, batch: List[Tuple[str, Image]]) -> Iterator[Prediction]:
+        inputs = [self._preprocess(image) for _, image in batch]
+        usable = [item for item in inputs if isinstance(item, np.ndarray)]
+        rows = iter(self._probabilities(np.stack(usable)) if usable else ())
+        for (source, _), item in zip(batch, inputs):
+            yield (
+                Prediction(source, error=item)
+                if isinstance(item, str)
+                else self._ranked(source, next(rows))
+            )
+
+    def _preprocess(self, image: Image) -> Union[np.ndarray, str]:
+        """Return float32 [c, h, w], or why the image cannot be used."""
+        try:
+            result = self.transform(_readable(image))
+        except (PpclsError, OSError) as error:
+            return str(error)
+        except (
+            Exception
+        ) as error:  # one odd image, whatever is odd about it, never stops the others
+            return f"preprocessing failed: {type(error).__name__}: {error}"
+        if result.shape != self.bundle.input_shape:
+            shapes = [
+                "x".join(map(str, shape)) for shape in (result.shape, self.bundle.input_shape)
+            ]
+            return f"preprocessing gives {shapes[0]}, the network takes {shapes[1]}"
+        return result
+
+    def _probabilities(self, images: np.ndarray) -> np.ndarray:
+        result = self.engine.run(images)
+        if result.ndim != 2 or result.shape[1] != len(self.bundle.labels):
+            where = self.bundle.folder / CONFIG_NAME
+            raise BundleError(label_mismatch(where, len(self.bundle.labels), result.shape[-1]))
+        return result
+
+    def _ranked(self, source: str, row: np.ndarray) -> Prediction:
+        if not np.isfinite(row).all():
+            return Prediction(source, error="the network's output is not finite (NaN or Inf)")
+        best: Ranking = self.postprocess(row[None])[0]
+        return Prediction(source, best.class_ids, best.names, best.scores)
+
+
+def _several(images: Any) -> Iterable[Image]:
+    """Return `images`, or a list of it if it is a single one."""
+    single_array = isinstance(images, np.ndarray) and images.ndim <= 3
+    single = single_array or isinstance(images, (str, Path, bytes, bytearray))
+    return [images] if single else images
+
+
+def _source_name(position: int, image: Image) -> str:
+    if isinstance(image, (str, Path)):
+        return str(image)
+    return f"{'array' if isinstance(image, np.ndarray) else 'bytes'}[{position}]"
+
+
+def _readable(image: Image) -> Union[bytes, np.ndarray]:
+    """Return what the preprocessing takes: a file's bytes, or pixels."""
+    if isinstance(image, (str, Path)):
+        return Path(image).read_bytes()
+    if isinstance(image, (bytes, bytearray)):
+        return bytes(image)
+    if isinstance(image, np.ndarray):
+        return image
+    raise BadImageError(f"expected a path, bytes or an array of pixels, got {type(image).__name__}")
