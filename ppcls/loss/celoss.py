@@ -19,7 +19,8 @@ class CELoss(paddle.nn.Layer):
     The target is the label's one-hot vector, or the label itself where labels are distributions
     [n, classes]. Smoothing mixes either with the uniform distribution: (1 - epsilon) * target +
     epsilon / classes (Szegedy et al., "Rethinking the Inception architecture", 2016).
-    Half-precision logits are computed in float32.
+    Half-precision logits are computed in float32. On CPUs Paddle lets no log-probability fall below
+    -64, so that a loss above is reported as 64 there; gradients are exact everywhere.
 
     Raises:
         ConfigError: `epsilon` is not in [0, 1), or `weight` is negative.

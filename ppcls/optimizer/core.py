@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 import numpy as np
 import paddle
+from paddle.base.layer_helper import LayerHelper
 
 from ppcls.errors import CheckpointError, ConfigError
 from ppcls.optimizer.regularizer import L1, L2, Regularizer
@@ -245,6 +246,8 @@ class Optimizer:
         `set_state_dict` is no way around this: it wants Paddle's own names, which count layers over
         the whole process.
         """
+        if self.inner.helper is None:
+            self.inner.helper = LayerHelper(type(self.inner).__name__)
         block = paddle.static.default_main_program().global_block()
         with paddle.no_grad():
             self.inner._create_accumulators(block, parameters)

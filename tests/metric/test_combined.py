@@ -1,0 +1,68 @@
+"""Several metrics as one."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import paddle
+import pytest
+
+from ppcls.errors import CheckpointError, ConfigError
+from ppcls.metric import CombinedMetric
+from ppcls.registry import parse
+
+LOGITS = paddle.to_tensor(np.random.default_rng(0).normal(0, 1, [30, 8]).astype("float32"))
+LABELS = paddle.to_tensor(np.random.default_rng(1).integers(0, 8, 30))
+
+
+def combined(*topks, class_num=8):
+    parts = [parse("metric", {"TopkAcc": {"topk": topk}}) for topk in topks]
+    return CombinedMetric(parts, class_num=class_num)
+
+
+def test_one_flat_dict_with_the_main_value_first():
+    metric = combined([1, 5], [3, 1])
+    metric.update(LOGITS, LABELS)
+    values = metric.compute()
+    assert list(values) == metric.names == ["top1", "top5", "top3", "top1_2"]
+    assert metric.main == "top1"
+    assert values["top1"] == values["top1_2"] < values["top3"] < values["top5"]
+
+
+def test_the_class_count_reaches_the_parts():
+    assert combined([1, 5], class_num=3).names == ["top1"]
+
+
+def test_state_goes_through_json():
+    first, second = combined([1, 5], 3), combined([1, 5], 3)
+    first.update(LOGITS, LABELS)
+    second.load_state(json.loads(json.dumps(first.state())))
+    assert second.compute() == first.compute()
+    second.reset()
+    assert all(math.isnan(value) for value in second.compute().values())
+
+
+def test_the_state_of_another_list_is_refused():
+    with pytest.raises(CheckpointError, match="state of 1 metrics cannot hold '1.count'"):
+        combined(1).load_state(combined(1, 5).state())
+    with pytest.raises(CheckpointError, match="needs count, top5; it has nothing"):
+        combined(1, 5).load_state(combined(1).state())
+
+
+def test_what_is_better():
+    metric = combined([1, 5])
+    assert metric.is_better("top5", 0.5, None)
+    assert metric.is_better("top5", 0.5, 0.4)
+    assert not metric.is_better("top5", 0.5, 0.5)
+    assert not metric.is_better("top5", math.nan, None)
+    metric.metrics[0].higher_is_better = False
+    assert metric.is_better("top1", 0.3, 0.4)
+    with pytest.raises(ConfigError, match="no metric 'top3'; there are top1, top5"):
+        metric.is_better("top3", 0.5, None)
+
+
+def test_an_empty_list_is_refused():
+    with pytest.raises(ConfigError, match="list of metrics is empty"):
+        CombinedMetric([])

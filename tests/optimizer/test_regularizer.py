@@ -1,0 +1,23 @@
+"""Penalties; their effect on training is measured in test_algorithms.py."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from ppcls.errors import ConfigError
+from ppcls.optimizer.regularizer import L1, L2
+from ppcls.registry import parse
+
+
+def test_they_are_built_from_their_paddleclas_form():
+    built = parse("regularizer", {"name": "L2", "coeff": 0.0001}).build()
+    assert isinstance(built, L2) and built.coeff == 0.0001
+
+
+@pytest.mark.parametrize("kind", [L1, L2])
+@pytest.mark.parametrize("coeff", [-1e-4, math.inf, math.nan])
+def test_nonsense_is_refused(kind, coeff):
+    with pytest.raises(ConfigError, match="regularizer.coeff"):
+        kind(coeff)

@@ -1,0 +1,238 @@
+"""Schedules against `paddle.optimizer.lr`, and where their boundaries lie."""
+
+from __future__ import annotations
+
+import logging
+import math
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from paddle.optimizer import lr as paddle_lr
+from pydantic import ValidationError
+
+from ppcls.errors import ConfigError
+from ppcls.registry import create, names, parse
+
+EPOCHS, STEPS = 12, 5
+TOTAL = EPOCHS * STEPS
+
+
+def build(name, steps=STEPS, epochs=EPOCHS, **arguments):
+    return create("schedule", name, arguments, epochs=epochs, steps_per_epoch=steps)
+
+
+def curve(schedule, total=TOTAL):
+    return [schedule.at(step) for step in range(total)]
+
+
+def paddle_curve(scheduler, total=TOTAL):
+    """Return the rates of Paddle's scheduler, stepped as a trainer does."""
+    rates = []
+    for _ in range(total):
+        rates.append(float(scheduler()))
+        scheduler.step()
+    return rates
+
+
+def warmed(scheduler, units, peak, start=0.0):
+    return paddle_lr.LinearWarmup(scheduler, warmup_steps=units, start_lr=start, end_lr=peak)
+
+
+# Each row: our arguments, and Paddle's scheduler for `unit` steps an epoch and a decay of `length`.
+SAME = {
+    "Constant": ({"learning_rate": 0.3}, None),
+    "Cosine": (
+        {"learning_rate": 0.3, "eta_min": 0.01},
+        lambda unit, length: paddle_lr.CosineAnnealingDecay(0.3, length, eta_min=0.01),
+    ),
+    "Linear": (
+        {"learning_rate": 0.3, "end_lr": 0.02, "power": 1.5},
+        lambda unit, length: paddle_lr.PolynomialDecay(0.3, length, end_lr=0.02, power=1.5),
+    ),
+    "Step": (
+        {"learning_rate": 0.3, "step_size": 3, "gamma": 0.5},
+        lambda unit, length: paddle_lr.StepDecay(0.3, 3 * unit, gamma=0.5),
+    ),
+    "Piecewise": (
+        {"decay_epochs": [3, 6, 9], "values": [0.3, 0.2, 0.05, 0.4]},
+        lambda unit, length: paddle_lr.PiecewiseDecay(
+            [3 * unit, 6 * unit, 9 * unit], [0.3, 0.2, 0.05, 0.4]
+        ),
+    ),
+    "MultiStep": (
+        {"learning_rate": 0.3, "decay_epochs": [2, 7], "gamma": 0.2},
+        lambda unit, length: paddle_lr.MultiStepDecay(0.3, [2 * unit, 7 * unit], gamma=0.2),
+    ),
+    "MultiStepDecay": (
+        {"learning_rate": 0.3, "milestones": [2, 7], "gamma": 0.2},
+        lambda unit, length: paddle_lr.MultiStepDecay(0.3, [2 * unit, 7 * unit], gamma=0.2),
+    ),
+}
+
+
+def test_every_schedule_is_compared():
+    assert set(SAME) == set(names("schedule"))
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_without_warm_up_it_is_paddles(name):
+    arguments, make = SAME[name]
+    reference = paddle_curve(make(STEPS, TOTAL)) if make else [0.3] * TOTAL
+    assert curve(build(name, **arguments)) == pytest.approx(reference, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_by_epoch_it_is_paddles_stepped_once_an_epoch(name):
+    arguments, make = SAME[name]
+    per_epoch = paddle_curve(make(1, EPOCHS), EPOCHS) if make else [0.3] * EPOCHS
+    reference = [rate for rate in per_epoch for _ in range(STEPS)]
+    got = curve(build(name, by_epoch=True, **arguments))
+    assert got == pytest.approx(reference, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["Constant", "Cosine", "Linear"])
+@pytest.mark.parametrize("by_epoch", [False, True])
+def test_with_warm_up_the_smooth_ones_are_paddles(name, by_epoch):
+    arguments, make = SAME[name]
+    unit, units = (1, EPOCHS) if by_epoch else (STEPS, TOTAL)
+    inner = make(unit, units - 2 * unit) if make else 0.3
+    rates = paddle_curve(warmed(inner, 2 * unit, 0.3, 0.05), units)
+    reference = [rate for rate in rates for _ in range(STEPS)] if by_epoch else rates
+    schedule = build(name, warmup_epoch=2, warmup_start_lr=0.05, by_epoch=by_epoch, **arguments)
+    assert curve(schedule) == pytest.approx(reference, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["Piecewise", "MultiStep", "MultiStepDecay", "Step"])
+def test_with_warm_up_the_others_change_where_they_would_without(name):
+    arguments, _ = SAME[name]
+    plain = curve(build(name, **arguments))
+    got = curve(build(name, warmup_epoch=1.5, warmup_start_lr=0.1, **arguments))
+    ramp = paddle_curve(warmed(0.3, 8, 0.3, 0.1), 8)
+    assert got[:8] == pytest.approx(ramp, rel=1e-9)
+    assert got[8:] == plain[8:]
+
+
+def test_the_boundary_is_the_first_step_of_the_epoch():
+    schedule = build("Piecewise", decay_epochs=[3], values=[1.0, 0.1])
+    assert (schedule.at(3 * STEPS - 1), schedule.at(3 * STEPS)) == (1.0, 0.1)
+
+
+def test_fractions_of_epochs():
+    schedule = build("Cosine", learning_rate=1.0, warmup_epoch=0.5, steps=10)
+    assert schedule.at(4) == pytest.approx(0.8)
+    assert schedule.at(5) == 1.0
+    stairs = build("MultiStep", learning_rate=1.0, decay_epochs=[0.5, 1.5], steps=10)
+    assert [stairs.at(step) for step in (4, 5, 14, 15)] == pytest.approx([1, 0.1, 0.1, 0.01])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    name=st.sampled_from(sorted(SAME)),
+    warmup=st.floats(0, EPOCHS - 1),
+    by_epoch=st.booleans(),
+    steps=st.integers(1, 40),
+    order=st.randoms(use_true_random=False),
+)
+def test_the_rate_depends_on_the_step_alone_and_stays_in_bounds(
+    name, warmup, by_epoch, steps, order
+):
+    arguments, _ = SAME[name]
+    extra = {"warmup_epoch": warmup, "warmup_start_lr": 0.001, "by_epoch": by_epoch, "steps": steps}
+    schedule = build(name, **arguments, **extra)
+    forward = curve(schedule, EPOCHS * steps)
+    shuffled = order.sample(range(EPOCHS * steps), EPOCHS * steps)
+    assert all(schedule.at(step) == forward[step] for step in shuffled)
+    assert all(0 <= rate <= 0.4 + 1e-12 for rate in forward)
+    if by_epoch:
+        assert all(len(set(forward[e * steps : (e + 1) * steps])) == 1 for e in range(EPOCHS))
+
+
+@pytest.mark.parametrize("name, end", [("Cosine", 0.01), ("Linear", 0.02)])
+def test_after_the_end_the_last_rate_holds(name, end):
+    schedule = build(name, **SAME[name][0])
+    assert schedule.at(TOTAL) == schedule.at(TOTAL + 1000) == pytest.approx(end)
+    assert schedule.at(TOTAL - 1) > end
+
+
+def test_a_cycle_stretches_as_paddles():
+    reference = paddle_curve(paddle_lr.PolynomialDecay(0.3, TOTAL, 0.02, 2.0, True), 3 * TOTAL)
+    schedule = build("Linear", learning_rate=0.3, end_lr=0.02, power=2.0, cycle=True)
+    assert curve(schedule, 3 * TOTAL) == pytest.approx(reference, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "name, arguments, message",
+    [
+        (
+            "Piecewise",
+            {"decay_epochs": [30, 60], "values": [0.1, 0.01]},
+            "2 epochs need 3 values, got 2",
+        ),
+        (
+            "Piecewise",
+            {"decay_epochs": [6, 3], "values": [1.0, 0.1, 0.01]},
+            "decay_epochs must asc",
+        ),
+        (
+            "Piecewise",
+            {"decay_epochs": [3, 3], "values": [1.0, 0.1, 0.01]},
+            "decay_epochs must asc",
+        ),
+        ("MultiStepDecay", {"learning_rate": 1.0, "milestones": [3, 2]}, "milestones must ascend"),
+        ("Cosine", {"learning_rate": 0.1, "warmup_epoch": 12}, "does not end within the 12 epochs"),
+        ("Cosine", {"learning_rate": 0.1, "warmup_epoch": 40}, "does not end within the 12 epochs"),
+        ("Cosine", {"learning_rate": 0.1, "last_epoch": 4}, "last_epoch: 4 is not possible"),
+        ("Cosine", {"learning_rate": -0.1}, "learning_rate.*greater than or equal to 0"),
+        ("Cosine", {"learning_rate": math.inf}, "learning_rate.*finite"),
+        ("Cosine", {"learning_rate": 0.1, "warmup_start_lr": -1.0}, "warmup_start_lr"),
+        ("Step", {"learning_rate": 0.1, "step_size": 0}, "step_size.*greater than 0"),
+        ("Linear", {"learning_rate": 0.1, "power": 0.0}, "power.*greater than 0"),
+        ("Cosine", {"learning_rate": 0.1, "T_max": 3}, "unknown key 'T_max'"),
+    ],
+)
+def test_mistakes_are_named(name, arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        build(name, **arguments)
+
+
+def test_constructors_check_too():
+    from ppcls.optimizer.schedule import Cosine, MultiStep, Piecewise, Step
+
+    for make in (
+        lambda: Cosine(-0.1),
+        lambda: Cosine(0.1, eta_min=math.nan),
+        lambda: Step(0.1, step_size=0),
+        lambda: MultiStep(0.1, [1], gamma=-1.0),
+        lambda: Piecewise([1], [0.1, -0.1]),
+        lambda: Cosine(0.1, epochs=0),
+    ):
+        with pytest.raises(ConfigError, match="lr."):
+            make()
+
+
+def test_keys_that_paddleclas_files_carry_are_accepted(caplog):
+    with caplog.at_level(logging.WARNING, "ppcls"):
+        build("Piecewise", learning_rate=0.1, decay_epochs=[3], values=[0.1, 0.01], last_epoch=-1)
+    assert not caplog.records
+    with caplog.at_level(logging.WARNING, "ppcls"):
+        build("Piecewise", learning_rate=0.2, decay_epochs=[3], values=[0.1, 0.01])
+    assert "0.2 has no effect" in caplog.text
+
+
+def test_a_first_epoch_without_effect_is_pointed_out(caplog):
+    with caplog.at_level(logging.WARNING, "ppcls"):
+        build("Cosine", learning_rate=0.1, warmup_epoch=2, by_epoch=True)
+    assert "whole first epoch" in caplog.text
+
+
+def test_wrong_types_are_found_before_building():
+    with pytest.raises(ValidationError, match="valid number, got 'fast'"):
+        parse("schedule", {"Cosine": {"learning_rate": "fast"}})
+
+
+def test_schedules_need_no_paddle(root):
+    code = "import sys; import ppcls.optimizer.schedule; sys.exit('paddle' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
