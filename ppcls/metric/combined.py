@@ -33,6 +33,7 @@ class CombinedMetric(Metric):
 
     @property
     def names(self) -> List[str]:
+        """The keys of all metrics, told apart."""
         return distinct([name for metric in self.metrics for name in metric.names])
 
     @property
@@ -55,14 +56,17 @@ class CombinedMetric(Metric):
         return value > best if self._owner(name).higher_is_better else value < best
 
     def reset(self) -> None:
+        """Reset every metric."""
         for metric in self.metrics:
             metric.reset()
 
     def update(self, outputs: Outputs, labels: paddle.Tensor) -> None:
+        """Update every metric; see `Metric.update`."""
         for metric in self.metrics:
             metric.update(outputs, labels)
 
     def compute(self) -> Dict[str, float]:
+        """Return every metric's values in one dict with the keys `names`."""
         values = [metric.compute() for metric in self.metrics]
         return dict(zip(self.names, [value for part in values for value in part.values()]))
 
@@ -75,6 +79,7 @@ class CombinedMetric(Metric):
         }
 
     def load_state(self, state: Mapping[str, float]) -> None:
+        """Go on from what `state` returned; a `CheckpointError` says if the list was another."""
         parts: List[Dict[str, float]] = [{} for _ in self.metrics]
         for key, value in state.items():
             index, _, rest = key.partition(".")

@@ -44,13 +44,16 @@ class TopkAcc(Metric):
 
     @property
     def names(self) -> List[str]:
+        """Such as ["top1", "top5"]."""
         return [f"top{k}" for k in self.topk]
 
     def reset(self) -> None:
+        """Set all counts to zero."""
         self._count = 0
         self._hits = paddle.zeros([len(self.topk)], dtype="int64")
 
     def update(self, outputs: Outputs, labels: paddle.Tensor) -> None:
+        """Count the batch's hits on the device; see `Metric.update`."""
         logits = main_logits(outputs).detach()
         if logits.shape[0] == 0:
             return
@@ -60,6 +63,7 @@ class TopkAcc(Metric):
         self._count += logits.shape[0]
 
     def compute(self) -> Dict[str, float]:
+        """Return hits divided by samples, for each k."""
         hits = self._hits.tolist()
         shares = [hit / self._count if self._count else float("nan") for hit in hits]
         return dict(zip(self.names, shares))
@@ -70,6 +74,7 @@ class TopkAcc(Metric):
         return {"count": float(self._count), **dict(zip(self.names, hits))}
 
     def load_state(self, state: Mapping[str, float]) -> None:
+        """Go on from what `state` returned; a `CheckpointError` says if it was for another topk."""
         expected = ["count", *self.names]
         if sorted(state) != sorted(expected):
             wanted, given = ", ".join(expected), ", ".join(state) or "nothing"

@@ -211,7 +211,7 @@ class Optimizer:
         state is complete even before the first step; load a network's weights first, since
         half-precision ones get their float32 copy here.
         """
-        return {name: np.array(tensor.numpy()) for name, tensor in self._tensors(model).items()}
+        return {name: tensor.numpy() for name, tensor in self._tensors(model).items()}
 
     def load_state_arrays(self, model: paddle.nn.Layer, arrays: Mapping[str, np.ndarray]) -> None:
         """Continue from what `state_arrays` returned, exactly to the bit, in any process.
