@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(config: Config, trained: Trained) -> Evaluation:
+    from tqdm import tqdm
+
     from ppcls.engine.builder import build_split, check_images_fit
     from ppcls.engine.evaluator import evaluate
     from ppcls.loss import CombinedLoss
@@ -58,7 +60,8 @@ def _evaluate(config: Config, trained: Trained) -> Evaluation:
     check_images_fit(config, trained.network, split.dataset.transform, "DataLoader.Eval")
     metrics = CombinedMetric(config.Metric.Eval or [Part("metric", "TopkAcc")], class_num=len(trained.class_map))
     loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
-    return evaluate(trained.network, split.loader, metrics, loss, show_progress=True)
+    batches = tqdm(split.loader.epoch(0), total=len(split.sampler), desc="evaluating", leave=False, disable=None)
+    return evaluate(trained.network, batches, metrics, loss)
 
 
 def _say(found: Evaluation) -> None:

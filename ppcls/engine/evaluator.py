@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Dict, Iterable, List, Optional
 
 import paddle
-from tqdm import tqdm
 
-from ppcls.data.loader import BadImage, Batch, DataLoader
+from ppcls.data.loader import BadImage, Batch
 from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
 
@@ -27,12 +26,11 @@ class Evaluation:
 @paddle.no_grad()
 def evaluate(
     network: paddle.nn.Layer,
-    loader: DataLoader,
+    batches: Iterable[Batch],
     metrics: CombinedMetric,
     loss: Optional[CombinedLoss] = None,
-    show_progress: bool = False,
 ) -> Evaluation:
-    """Run the network over every batch in evaluation mode and return the mean loss and the metrics.
+    """Run the network over all batches in evaluation mode and return the mean loss and the metrics.
 
     The network's mode (training or evaluation) is what it was before.
     """
@@ -40,7 +38,7 @@ def evaluate(
     network.eval()
     metrics.reset()
     tally = _Tally()
-    for batch in _watched(loader, show_progress):
+    for batch in batches:
         tally.bad.extend(batch.bad)
         if len(batch.labels):
             _judge(network, batch, metrics, loss, tally)
@@ -80,9 +78,3 @@ def _judge(
     metrics.update(logits, labels)
     tally.add(loss(logits, labels) if loss else {}, len(batch.labels))
 
-
-def _watched(loader: DataLoader, show: bool) -> Iterable[Batch]:
-    batches = loader.epoch(0)
-    if not show:
-        return batches
-    return tqdm(batches, total=len(loader), desc="evaluating", unit="batch", leave=False, disable=None)

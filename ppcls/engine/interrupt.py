@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 from types import FrameType, TracebackType
-from typing import Any, Dict, Optional, Type
+from typing import Any, Dict, Iterable, Iterator, Optional, Type, TypeVar
+
+T = TypeVar("T")
 
 
 class Interrupted(Exception):
@@ -35,6 +37,30 @@ class StopRequest:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    @property
+    def is_set(self) -> bool:
+        """Whether a stop was asked for."""
+        return self.number is not None
+
+    def check(self) -> None:
+        """Leave if a stop was asked for.
+
+        Raises:
+            Interrupted: it was.
+        """
+        if self.number is not None:
+            raise Interrupted(self.number)
+
+    def watch(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield `items`, and leave between two of them if a stop is asked for.
+
+        Raises:
+            Interrupted: it was.
+        """
+        for item in items:
+            self.check()
+            yield item
 
     def _note(self, number: int, frame: Optional[FrameType]) -> None:
         if self.number is not None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Optional
@@ -73,7 +73,8 @@ class Trainer:
             self._learn(batch)
             if self.state.batch % self.settings.update_freq == 0 or self.state.batch == self.batches:
                 self._update()
-        self._report_epoch()
+        if self._sound_until < self.state.step or not self.meter.is_empty:
+            self._report_epoch()
 
     def _learn(self, batch: Batch) -> None:
         """Add one batch's gradients."""
@@ -110,9 +111,9 @@ class Trainer:
             self._report_step()
         if self.settings.save_steps and self.state.step % self.settings.save_steps == 0:
             self.save()
-        if self.stop.number is not None:
+        if self.stop.is_set:
             self.save()
-            raise Interrupted(self.stop.number)
+        self.stop.check()
 
     def _report_step(self) -> None:
         self._check_loss()
@@ -164,33 +165,43 @@ class Trainer:
         return done % settings.eval_interval == 0 or done == settings.epochs
 
     def _evaluate(self) -> Evaluation:
-        assert self.job.eval is not None
-        if self.ema is None:
-            return self._run_evaluation()
-        with self.ema.applied():
+        with self.ema.applied() if self.ema else contextlib.nullcontext():
             return self._run_evaluation()
 
     def _run_evaluation(self) -> Evaluation:
         job = self.job
-        found = evaluate(job.network, job.eval.loader, job.eval_metrics, job.eval_loss)  # type: ignore[union-attr]
+        assert job.eval is not None
+        batches = self.stop.watch(job.eval.loader.epoch(0))
+        try:
+            found = evaluate(job.network, batches, job.eval_metrics, job.eval_loss)
+        except Interrupted:
+            self.save()
+            raise
         for image in found.bad:
             _log.warning("left out of the evaluation, unreadable: %s: %s", image.path, image.reason)
         return found
 
     def _keep_if_best(self, found: Evaluation) -> None:
-        name = self.job.best_metric
-        value, best = found.figures[name], self.state.best_value
-        early = self.settings.early_stop
-        gain = math.inf if best is None else (best - value if "loss" in name else value - best)
+        name, early = self.job.best_metric, self.settings.early_stop
+        value = found.figures.get(name, math.nan)
+        gain = self._gain(name, value)
         if gain > 0:
             self.state.best_value, self.state.best_epoch = value, self.state.epoch + 1
             self._save_best(found)
-        small = early is not None and gain <= early.min_delta
-        self.state.evaluations_without_gain = self.state.evaluations_without_gain + 1 if small or gain <= 0 else 0
+        enough = gain > (early.min_delta if early else 0)
+        self.state.evaluations_without_gain = 0 if enough else self.state.evaluations_without_gain + 1
         self.loggers.write(self._record("eval", figures=found.figures, images=found.images, best=gain > 0))
         if early and self.state.evaluations_without_gain >= early.patience:
             _log.info("early stop: %s has not improved for %d evaluations", name, early.patience)
             self.state.finished = True
+
+    def _gain(self, name: str, value: float) -> float:
+        """Return by how much `value` is better than the best so far; anything but nan beats nothing at all."""
+        best = self.state.best_value
+        if math.isnan(value) or best is None:
+            return -math.inf if math.isnan(value) else math.inf
+        lower_is_better = name == "loss" or self.job.eval_metrics.is_better(name, 0.0, 1.0)
+        return best - value if lower_is_better else value - best
 
     def _save_best(self, found: Evaluation) -> None:
         arrays = self.ema.arrays() if self.ema else _arrays(self.job.network)

@@ -46,6 +46,7 @@ def _accuracy(axes: Any, records: List[Record]) -> None:
     name = _main_metric(records)
     _plot(axes, records, "epoch", name, label="train", **_STYLES["train"])
     _plot(axes, records, "eval", name, label="eval", **_STYLES["eval"])
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}" if name.startswith("top") else f"{value:g}")
     _finish(axes, name)
 
 
