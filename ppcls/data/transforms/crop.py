@@ -118,8 +118,8 @@ class RandCropImage(Transform):
         smallest, most = (min(bound, largest) for bound in self.scale)
         share = rng.uniform(smallest, most)
         side = math.sqrt(image_width * image_height * share)
-        width = min(max(int(side * math.sqrt(ratio)), 1), image_width)
-        height = min(max(int(side / math.sqrt(ratio)), 1), image_height)
+        width = _whole(side * math.sqrt(ratio), image_width)
+        height = _whole(side / math.sqrt(ratio), image_height)
         left = int(rng.integers(image_width - width + 1))
         top = int(rng.integers(image_height - height + 1))
         return left, top, width, height
@@ -133,6 +133,11 @@ class RandCropImage(Transform):
     def shape_after(self, shape: Shape) -> Shape:
         """Return the wanted size."""
         return super().shape_after(shape).sized(*self._wanted)
+
+
+def _whole(pixels: float, most: int) -> int:
+    """Round down, but not for what floating-point arithmetic lost; at least 1, at most `most`."""
+    return min(max(int(pixels + 1e-6), 1), most)
 
 
 def _positive_range(bounds: List[Union[float, str]], what: str) -> List[float]:
