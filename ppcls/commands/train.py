@@ -133,7 +133,7 @@ def _loggers(config: Config, folder: RunFolder, trainer: Trainer) -> List[Logger
 
     members: List[Logger] = [
         Console(config.Global.epochs, trainer.batches),
-        JsonLines(folder.records, keep_until_step=trainer.state.step),
+        JsonLines(folder.records, keep=trainer.is_behind),
     ]
     if config.Global.use_visualdl:
         members.append(VisualDL(folder.visualdl))

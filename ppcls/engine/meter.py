@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Any, Dict, Iterator, Tuple, TypeVar, Union
+from typing import Any, Dict, Iterator, Tuple, TypeVar
 
 import paddle
 
@@ -88,17 +88,17 @@ class Meter:
 class _Mean:
     """A mean whose sum stays on the device until it is read."""
 
-    def __init__(self, total: Union[float, paddle.Tensor] = 0.0, images: int = 0) -> None:
-        self.total = total
+    def __init__(self, total: float = 0.0, images: int = 0) -> None:
+        # A tensor from the start: Paddle 2.6 adds Python numbers to tensors in float32.
+        self.total = paddle.full([], total, dtype="float64")
         self.images = images
 
     def add(self, weighted: paddle.Tensor, count: int) -> None:
-        self.total = weighted + self.total
+        self.total = self.total + weighted.reshape([])
         self.images += count
 
     def read(self) -> Tuple[float, int]:
-        total = self.total if isinstance(self.total, (int, float)) else self.total.item()
-        return float(total), self.images
+        return float(self.total.item()), self.images
 
     def mean(self) -> float:
         total, images = self.read()

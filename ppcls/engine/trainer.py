@@ -22,7 +22,7 @@ from ppcls.engine.checkpoint import Checkpoint, CheckpointFolder, TrainState, sa
 from ppcls.engine.ema import ExponentialMovingAverage
 from ppcls.engine.evaluator import Evaluation, evaluate
 from ppcls.engine.interrupt import Interrupted, StopRequest
-from ppcls.engine.loggers import Loggers
+from ppcls.engine.loggers import Loggers, Record
 from ppcls.engine.meter import Meter
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import CheckpointError, TrainingError
@@ -73,8 +73,7 @@ class Trainer:
             self._learn(batch)
             if self.state.batch % self.settings.update_freq == 0 or self.state.batch == self.batches:
                 self._update()
-        if self._sound_until < self.state.step or not self.meter.is_empty:
-            self._report_epoch()
+        self._report_epoch()
 
     def _learn(self, batch: Batch) -> None:
         """Add one batch's gradients."""
@@ -211,6 +210,12 @@ class Trainer:
     def _record(self, event: str, **values: Any) -> Dict[str, Any]:
         position = self.state.epoch + self.state.batch / self.batches
         return {"event": event, "epoch": self.state.epoch + 1, "step": self.state.step, "position": position, **values}
+
+    def is_behind(self, record: Record) -> bool:
+        """Whether the run, where it stands now, will not make this record again."""
+        if record["step"] == self.state.step:
+            return self.state.batch == 0 or record["event"] == "train"
+        return bool(record["step"] < self.state.step)
 
     def save(self) -> Path:
         """Write a checkpoint of this moment, after making sure that it is worth resuming from.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Iterator, List
+from typing import Callable, Iterator, List
 
 from ppcls.engine.loggers import Record
 from ppcls.files import write_text
@@ -13,9 +13,9 @@ from ppcls.files import write_text
 class JsonLines:
     """Appends records to a file; each line is flushed, so a killed run loses none."""
 
-    def __init__(self, path: Path, keep_until_step: int) -> None:
-        """Open `path`; records of an earlier run beyond `keep_until_step` will be made again and are dropped."""
-        kept = [record for record in read_records(path) if record["step"] <= keep_until_step]
+    def __init__(self, path: Path, keep: Callable[[Record], bool]) -> None:
+        """Open `path`; of the records that an interrupted run left there, those that `keep` refuses are dropped."""
+        kept = [record for record in read_records(path) if keep(record)]
         write_text(path, "".join(_line(record) for record in kept))
         self._file = path.open("a", encoding="utf-8")
 

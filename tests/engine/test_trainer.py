@@ -1,0 +1,251 @@
+"""Training through the command line's own function: what is written, kept, resumed and refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from ppcls.engine import trainer as trainer_module
+from ppcls.engine.checkpoint import load
+from ppcls.engine.interrupt import StopRequest
+
+Run = Callable[..., int]
+Recipe = Dict[str, Any]
+
+
+def run_folder(recipe: Recipe) -> Path:
+    return Path(recipe["Global"]["output_dir"])
+
+
+def records(recipe: Recipe) -> List[Dict[str, Any]]:
+    return [json.loads(line) for line in (run_folder(recipe) / "train_log.jsonl").read_text().splitlines()]
+
+
+def final_checkpoint(recipe: Recipe) -> Path:
+    return sorted((run_folder(recipe) / "checkpoints").glob("step_*.safetensors"))[-1]
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
+    """Ask the run to stop when it has made so many updates, as Ctrl-C would."""
+    original, count = trainer_module.Trainer._update, [0]
+
+    def update(self: Any) -> None:
+        count[0] += 1
+        if count[0] == updates:
+            self.stop.number = 2
+        original(self)
+
+    monkeypatch.setattr(trainer_module.Trainer, "_update", update)
+
+
+def test_a_run_leaves_all_that_is_promised(ppcls: Run, recipe: Recipe) -> None:
+    assert ppcls("train", recipe) == 0
+    folder = run_folder(recipe)
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"best_model.safetensors", "checkpoints", "config.yaml", "curves.png", "train.log", "train_log.jsonl"}
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    events = [(r["event"], r["epoch"], r["step"]) for r in records(recipe)]
+    assert events == [
+        ("train", 1, 2), ("train", 1, 4), ("epoch", 1, 5), ("eval", 1, 5),
+        ("train", 2, 6), ("train", 2, 8), ("train", 2, 10), ("epoch", 2, 10), ("eval", 2, 10),
+    ]  # fmt: skip
+    assert {"loss", "top1", "top2"} == set(records(recipe)[-1]["figures"])
+
+
+def test_the_checkpoint_holds_everything(ppcls: Run, recipe: Recipe) -> None:
+    assert ppcls("train", recipe) == 0
+    checkpoint = load(final_checkpoint(recipe))
+    assert (checkpoint.state.epoch, checkpoint.state.batch, checkpoint.state.step) == (2, 0, 10)
+    assert checkpoint.about["class_names"] == ["0", "1", "2", "3"]
+    assert checkpoint.about["arch"] == "LeNet"
+    assert "Cosine" in checkpoint.about["config"]
+    assert set(checkpoint.model) == {name.rsplit(".", 1)[0] for name in checkpoint.optimizer if "velocity" in name}
+
+
+@pytest.mark.parametrize("updates", [1, 3, 5, 7])
+@pytest.mark.parametrize("optimizer", ["Momentum", "Adam"])
+def test_an_interrupted_run_ends_bit_identical(
+    ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, updates: int, optimizer: str
+) -> None:
+    recipe["Optimizer"]["name"] = optimizer
+    recipe["EMA"] = {"decay": 0.9}
+    assert ppcls("train", recipe) == 0
+    whole = tmp_path / "whole.safetensors"
+    shutil.copy(final_checkpoint(recipe), whole)
+    whole_records = [(r["event"], r["step"], r["figures"]) for r in records(recipe) if r["event"] != "train"]
+    with monkeypatch.context() as patch:
+        stop_after(patch, updates)
+        assert ppcls("train", recipe, "--overwrite") == 130
+    assert ppcls("train", recipe, "--resume", "auto") == 0
+    assert final_checkpoint(recipe).read_bytes() == whole.read_bytes()
+    resumed = [(r["event"], r["step"], r["figures"]) for r in records(recipe) if r["event"] != "train"]
+    assert resumed == whole_records
+
+
+def test_a_stop_during_the_evaluation_is_saved_and_goes_on(
+    ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert ppcls("train", recipe) == 0
+    whole = tmp_path / "whole.safetensors"
+    shutil.copy(final_checkpoint(recipe), whole)
+    original = StopRequest.watch
+
+    def watch(self: StopRequest, items: Any) -> Any:
+        self.number = 2
+        return original(self, items)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "watch", watch)
+        assert ppcls("train", recipe, "--overwrite") == 130
+    state = load(final_checkpoint(recipe)).state
+    assert (state.epoch, state.batch) == (0, 5)
+    assert ppcls("train", recipe, "--resume", "auto") == 0
+    assert final_checkpoint(recipe).read_bytes() == whole.read_bytes()
+    assert [r["step"] for r in records(recipe) if r["event"] == "epoch"] == [5, 10]
+
+
+def test_a_finished_run_resumed_changes_nothing(ppcls: Run, recipe: Recipe) -> None:
+    assert ppcls("train", recipe) == 0
+    before = final_checkpoint(recipe).read_bytes()
+    assert ppcls("train", recipe, "--resume", "auto") == 0
+    assert final_checkpoint(recipe).read_bytes() == before
+
+
+def test_resume_auto_in_an_empty_folder_starts(ppcls: Run, recipe: Recipe) -> None:
+    assert ppcls("train", recipe, "--resume", "auto") == 0
+
+
+def test_an_output_folder_with_a_run_is_not_touched(
+    ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ppcls("train", recipe) == 0
+    before = final_checkpoint(recipe).read_bytes()
+    assert ppcls("train", recipe) == 2
+    message = capsys.readouterr().err
+    assert "already holds a run" in message and "--resume auto" in message and "--overwrite" in message
+    assert final_checkpoint(recipe).read_bytes() == before
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_between_named_steps(
+    ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe["Global"].update(save_steps=1, keep_checkpoints=20)
+    recipe["Optimizer"] = {"name": "SGD", "lr": {"name": "Piecewise", "decay_epochs": [1], "values": [0.01, 1e30]}}
+    assert ppcls("train", recipe) == 1
+    message = capsys.readouterr().err
+    assert "became NaN or Inf between steps" in message or "holds NaN or Inf" in message
+    kept = sorted((run_folder(recipe) / "checkpoints").glob("*.safetensors"))
+    assert len(kept) >= 5
+    assert all(np.isfinite(array).all() for path in kept for array in load_file(path).values())
+
+
+def test_only_the_newest_checkpoints_are_kept(ppcls: Run, recipe: Recipe) -> None:
+    recipe["Global"].update(save_steps=1, keep_checkpoints=2)
+    assert ppcls("train", recipe) == 0
+    names = [path.name for path in sorted((run_folder(recipe) / "checkpoints").iterdir())]
+    assert names == ["step_00000009.safetensors", "step_00000010.safetensors"]
+
+
+def test_accumulated_gradients_equal_the_large_batch(ppcls: Run, recipe: Recipe) -> None:
+    recipe["DataLoader"]["Train"]["sampler"]["shuffle"] = False
+    recipe["Optimizer"] = {"name": "SGD", "lr": 0.1}
+    recipe["Global"]["epochs"] = 1
+    assert ppcls("train", recipe) == 0
+    large = load_file(final_checkpoint(recipe))
+    recipe["DataLoader"]["Train"]["sampler"]["batch_size"] = 4
+    recipe["Global"]["update_freq"] = 4
+    assert ppcls("train", recipe, "--overwrite") == 0
+    small = load_file(final_checkpoint(recipe))
+    assert all(np.allclose(small[name], large[name], atol=2e-6) for name in large)
+
+
+def test_no_improvement_stops_early(ppcls: Run, recipe: Recipe) -> None:
+    recipe["Global"].update(epochs=50, early_stop={"patience": 2}, best_metric="loss")
+    recipe["Optimizer"]["lr"] = {"name": "Constant", "learning_rate": 0.0}
+    assert ppcls("train", recipe) == 0
+    state = load(final_checkpoint(recipe)).state
+    assert state.finished and state.epoch == 3 and state.best_epoch == 1
+
+
+def test_the_best_model_is_the_one_with_the_best_metric(ppcls: Run, recipe: Recipe, tmp_path: Path) -> None:
+    recipe["Global"].update(epochs=4, best_metric="loss")
+    assert ppcls("train", recipe) == 0
+    losses = [r["figures"]["loss"] for r in records(recipe) if r["event"] == "eval"]
+    assert load(final_checkpoint(recipe)).state.best_epoch == 1 + int(np.argmin(losses))
+    report = tmp_path / "eval.json"
+    assert ppcls("eval", recipe, "--json", str(report)) == 0
+    assert json.loads(report.read_text())["metrics"]["loss"] == pytest.approx(min(losses), rel=1e-6)
+
+
+def spoil(recipe: Recipe, tmp_path: Path, split: str, count: int) -> List[str]:
+    """Point the recipe at a copy of the images, `count` of which are cut in half; return their names."""
+    section = recipe["DataLoader"][split]["dataset"]
+    copy = tmp_path / "spoilt"
+    shutil.copytree(section["image_root"], copy)
+    name = Path(section["cls_label_path"]).name
+    paths = [copy / line.split()[0] for line in (copy / name).read_text().splitlines()[:count]]
+    for path in paths:
+        path.write_bytes(path.read_bytes()[:40])
+    section.update(image_root=str(copy), cls_label_path=str(copy / name))
+    return [str(path) for path in paths]
+
+
+def test_bad_images_are_skipped_counted_and_named(
+    ppcls: Run, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = spoil(recipe, tmp_path, "Train", 2)
+    recipe["Global"]["max_bad_samples"] = 0.05
+    assert ppcls("train", recipe) == 0
+    log = (run_folder(recipe) / "train.log").read_text()
+    for path in bad:
+        assert log.count(path) == 1
+    assert len(load(final_checkpoint(recipe)).state.bad_samples) == 2
+
+
+def test_too_many_bad_images_stop_the_run(
+    ppcls: Run, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = spoil(recipe, tmp_path, "Train", 3)
+    recipe["Global"]["max_bad_samples"] = 0.03
+    assert ppcls("train", recipe) == 1
+    message = capsys.readouterr().err
+    assert "3 of 80 training images cannot be read" in message
+    assert all(path in message for path in bad)
+
+
+def test_evaluation_reports_bad_images_as_rows(ppcls: Run, recipe: Recipe, tmp_path: Path) -> None:
+    assert ppcls("train", recipe) == 0
+    bad = spoil(recipe, tmp_path, "Eval", 3)
+    report = tmp_path / "eval.json"
+    assert ppcls("eval", recipe, "--json", str(report)) == 0
+    found = json.loads(report.read_text())
+    assert found["images"] == 37
+    assert [row["path"] for row in found["errors"]] == bad
+    assert all(row["error"] for row in found["errors"])
+
+
+def test_mixed_precision_trains_on_a_cpu_in_bfloat16_only(
+    ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe["AMP"] = {"dtype": "float16"}
+    assert ppcls("train", recipe) == 2
+    assert "AMP.dtype float16 needs a GPU" in capsys.readouterr().err
+    recipe["AMP"] = {"dtype": "bfloat16"}
+    assert ppcls("train", recipe, "--overwrite") == 0
+    assert records(recipe)[-1]["figures"]["loss"] < 1.5
+
+
+def test_the_average_of_weights_is_what_is_evaluated(ppcls: Run, recipe: Recipe) -> None:
+    recipe["EMA"] = {"decay": 0.5}
+    assert ppcls("train", recipe) == 0
+    checkpoint = load(final_checkpoint(recipe))
+    best = load_file(run_folder(recipe) / "best_model.safetensors")
+    if checkpoint.state.best_epoch == 2:
+        assert all(np.array_equal(best[name], checkpoint.ema[name]) for name in best)
+    assert any(not np.array_equal(checkpoint.ema[name], checkpoint.model[name]) for name in checkpoint.model)
