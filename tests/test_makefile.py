@@ -48,7 +48,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def pip_calls(clone: Path, monkeypatch: pytest.MonkeyPatch) -> List[List[str]]:
-    """Calls of `pip install`, which do nothing here but to be noted; the rest of the work is real."""
+    """The steps that would run pip: noted, not run; the rest of the work is real."""
     calls: List[List[str]] = []
 
     def run(command: List[str], folder: Path, hint: str = "") -> None:

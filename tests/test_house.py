@@ -1,0 +1,249 @@
+"""The plan of the house, kept by machine: where imports point, what they load, how code reads."""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict, Iterator, List, Set, Tuple, Union
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "ppcls"
+FILES = sorted(PACKAGE.rglob("*.py"))
+DOORS = sorted([*ROOT.glob("tools/*.py"), *ROOT.glob("deploy/*.py")])
+
+FLOORS = [
+    {"cli", "commands", "__main__"},
+    {"engine", "export", "inference"},
+    {"arch", "weights", "data", "loss", "metric", "optimizer"},
+    {"config", "registry", "runtime", "errors", "files", "logs"},
+]
+"""From the doors down to the foundation: imports point down, or stay on the same floor."""
+
+CLOSED_WALLS = {("engine", "inference"), ("inference", "engine"), ("inference", "export")}
+"""Neighbours that must not know each other: serving needs no training code."""
+
+LIGHT = [
+    "ppcls",
+    "ppcls.cli",
+    "ppcls.config",
+    "ppcls.data.transforms",
+    "ppcls.inference",
+    "ppcls.registry",
+]
+HEAVY = ["PIL", "matplotlib", "onnxruntime", "openvino", "paddle", "pandas", "scipy", "sklearn"]
+HEAVY += ["torch", "tqdm", "visualdl"]
+
+Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
+
+
+def tree(file: Path) -> ast.Module:
+    """The syntax tree of a source file."""
+    return ast.parse(file.read_text("utf-8"), str(file))
+
+
+def room(file: Path) -> str:
+    """The package or module directly inside ppcls that a file belongs to."""
+    return file.relative_to(PACKAGE).parts[0].replace(".py", "")
+
+
+def imported_modules(node: ast.AST) -> Iterator[str]:
+    """The full names of what a file imports, wherever the import stands in it."""
+    for child in ast.walk(node):
+        if isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, (
+                f"line {child.lineno}: relative imports hide which room is meant"
+            )
+            yield from (f"{child.module}.{alias.name}" for alias in child.names)
+
+
+def imported_rooms(file: Path) -> Set[str]:
+    """The other rooms of ppcls that a file imports from."""
+    names = [name.split(".") for name in imported_modules(tree(file))]
+    rooms = {name[1] for name in names if name[0] == "ppcls" and len(name) > 1}
+    return {name for name in rooms if name != room(file) and not name.startswith("__")}
+
+
+def functions(file: Path) -> Iterator[Function]:
+    """Every function and method of a file, nested ones too."""
+    for node in ast.walk(tree(file)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node
+
+
+def lines_of_code(function: Function) -> int:
+    """Lines from `def` to the end, without the docstring."""
+    total = (function.end_lineno or 0) - function.lineno + 1
+    if ast.get_docstring(function) is not None:
+        total -= (function.body[0].end_lineno or 0) - function.body[0].lineno + 1
+    return total
+
+
+def place(file: Path, node: ast.AST) -> str:
+    """The file and line of a node, as an editor understands them."""
+    return f"{file.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}"
+
+
+def test_every_room_is_in_the_plan() -> None:
+    assert {room(file) for file in FILES} - {"__init__"} <= set.union(*FLOORS)
+
+
+def test_arrows_point_down() -> None:
+    floor = {name: level for level, names in enumerate(FLOORS) for name in names}
+    wrong = [
+        f"{file.relative_to(ROOT)} imports ppcls.{target}"
+        for file in FILES
+        if room(file) != "__init__"
+        for target in sorted(imported_rooms(file))
+        if floor[target] < floor[room(file)] or (room(file), target) in CLOSED_WALLS
+    ]
+    assert wrong == []
+
+
+def test_doors_lead_to_the_command_line_only() -> None:
+    for file in DOORS:
+        names = [name for name in imported_modules(tree(file)) if name.startswith("ppcls")]
+        assert names == ["ppcls.cli.main"], file
+
+
+def test_data_and_serving_do_without_training() -> None:
+    wrong = []
+    for file in FILES:
+        names = list(imported_modules(tree(file)))
+        if room(file) == "data":
+            wrong += [f"{file}: {name}" for name in names if name.split(".")[0] == "paddle"]
+        if room(file) == "inference":
+            data = [name for name in names if name.startswith("ppcls.data")]
+            wrong += [f"{file}: {name}" for name in data if ".transforms" not in name]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_import_loads_nothing_heavy(name: str) -> None:
+    code = f"import sys, {name}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
+def test_functions_are_short_and_take_few_arguments() -> None:
+    lengths: Dict[str, int] = {}
+    crowded = []
+    for file in FILES:
+        for function in functions(file):
+            lengths[f"{place(file, function)} {function.name}"] = lines_of_code(function)
+            # What a YAML file can say has as many names as it needs; everything else has few.
+            if function.name != "__init__" and len(function.args.args) > 9:
+                crowded.append(place(file, function))
+    assert {name: lines for name, lines in lengths.items() if lines > 60} == {}
+    assert crowded == []
+    assert statistics.median(lengths.values()) <= 8
+    assert statistics.quantiles(lengths.values(), n=10)[-1] <= 25
+
+
+def calls(file: Path) -> Iterator[Tuple[ast.Call, str]]:
+    """Every call of a file with the dotted name that is called."""
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.Call):
+            yield node, ast.unparse(node.func)
+
+
+RUNS_WHAT_IT_READS = re.compile(
+    r"^(eval|exec|compile|__import__|yaml\.(unsafe_|full_)?load(_all)?"
+    r"|paddle\.load|torch\.load|os\.(system|popen))$"
+)
+PICKLERS = {"pickle", "cPickle", "_pickle", "dill", "joblib", "marshal", "shelve", "cloudpickle"}
+
+
+def safe_loaders(file: Path) -> Set[str]:
+    """The classes of a file that extend PyYAML's safe loader."""
+    classes = [node for node in ast.walk(tree(file)) if isinstance(node, ast.ClassDef)]
+    return {node.name for node in classes if "yaml.SafeLoader" in map(ast.unparse, node.bases)}
+
+
+def is_safe(call: ast.Call, file: Path) -> bool:
+    """Whether a call to yaml.load uses a safe loader."""
+    loaders = [ast.unparse(word.value) for word in call.keywords if word.arg == "Loader"]
+    return bool(loaders) and loaders[0] in {"yaml.SafeLoader", *safe_loaders(file)}
+
+
+def test_nothing_runs_what_it_reads() -> None:
+    found = [(file, call, name) for file in [*FILES, *DOORS] for call, name in calls(file)]
+    wrong = [
+        f"{place(file, call)}: {name}"
+        for file, call, name in found
+        if RUNS_WHAT_IT_READS.match(name) and not is_safe(call, file)
+    ]
+    wrong += [
+        f"{place(file, call)}: {word.arg}"
+        for file, call, _ in found
+        for word in call.keywords
+        if word.arg in ("allow_pickle", "shell") and ast.unparse(word.value) != "False"
+    ]
+    assert wrong == []
+
+
+def test_pickles_are_read_in_one_place_that_accepts_arrays_only() -> None:
+    readers = [
+        str(file.relative_to(PACKAGE))
+        for file in FILES
+        if {name.split(".")[0] for name in imported_modules(tree(file))} & PICKLERS
+    ]
+    assert readers == ["weights/pdparams.py"]
+
+
+def test_nothing_is_left_to_do() -> None:
+    marks = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3]) + r")\b")
+    files = [*FILES, *DOORS, *(ROOT / "tests").rglob("*.py"), *ROOT.glob("configs/**/*.yaml")]
+    left = [str(file.relative_to(ROOT)) for file in files if marks.search(file.read_text("utf-8"))]
+    assert left == []
+
+
+def public(nodes: List[ast.stmt]) -> Iterator[Union[Function, ast.ClassDef]]:
+    """Public classes and functions, and the public methods of public classes."""
+    for node in nodes:
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        if node.name.startswith("_") or "overload" in map(ast.unparse, node.decorator_list):
+            continue
+        yield node
+        if isinstance(node, ast.ClassDef):
+            yield from public(node.body)
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    silent = [
+        f"{place(file, node)} {node.name}"
+        for file in FILES
+        for node in public(tree(file).body)
+        # What a layer's `forward` does is what the docstring of its class says.
+        if node.name != "forward" and not ast.get_docstring(node)
+    ]
+    silent += [str(file.relative_to(ROOT)) for file in FILES if not ast.get_docstring(tree(file))]
+    assert silent == []
+
+
+def test_every_source_file_delays_annotations() -> None:
+    wrong = [
+        str(file.relative_to(ROOT))
+        for file in FILES
+        if len(tree(file).body) > 1 and "from __future__ import annotations" not in file.read_text()
+    ]
+    assert wrong == []
+
+
+def test_source_files_have_test_files_in_the_same_place() -> None:
+    folders = {file.parent.relative_to(PACKAGE) for file in FILES} - {Path(".")}
+    untested = [
+        str(folder)
+        for folder in sorted(folders)
+        if folder.parts[0] != "commands" and not (ROOT / "tests" / folder.parts[0]).is_dir()
+    ]
+    assert untested == []
