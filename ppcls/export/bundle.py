@@ -27,7 +27,7 @@ from ppcls.data.transforms import Pipeline
 from ppcls.errors import ExportError, UsageError
 from ppcls.export.paddlex import Portable, portable
 from ppcls.export.parity import RANDOM_IMAGES, Parity, is_saturated, measure
-from ppcls.export.static import WithSoftmax, device_of, run_dynamic, write_program
+from ppcls.export.static import device_of, run_dynamic, write_program
 from ppcls.inference.bundle import (
     CONFIG_NAME,
     FORMAT_VERSION,
@@ -109,7 +109,7 @@ def export_bundle(
     logits = run_dynamic(model, batch)
     _check_labels(class_map.names, logits, topk)
     with _staging(target) as folder:
-        write_program(WithSoftmax(model), folder / "inference", shape)
+        write_program(model, folder / "inference", shape)
         config = _config(model, shape, written, class_map.names, topk)
         _write_config(folder, config, provenance or {})
         parity = _check_parity(model, folder, batch, logits, kind)
@@ -279,7 +279,7 @@ def _check_parity(
 def _static_logits(model: nn.Layer, bundle: Bundle, images: np.ndarray) -> np.ndarray:
     """Run the program without softmax, which shows what a saturated softmax hides."""
     with tempfile.TemporaryDirectory(dir=bundle.folder.parent) as aside:
-        write_program(model, Path(aside) / "inference", bundle.input_shape)
+        write_program(model, Path(aside) / "inference", bundle.input_shape, softmax=False)
         program, weights = Path(aside) / bundle.program.name, Path(aside) / bundle.weights.name
         plain = replace(bundle, program=program, weights=weights)
         return _run(open_engine("paddle", plain, EngineOptions(device_of(model))), images)

@@ -13,16 +13,22 @@ from paddle import nn
 from ppcls.errors import ExportError
 
 
-class WithSoftmax(nn.Layer):
-    """A network, then softmax: probabilities instead of logits."""
+class Exported(nn.Layer):
+    """A network as it is exported: its logits, or its probabilities.
 
-    def __init__(self, network: nn.Layer) -> None:
+    Only such a wrapper becomes a static program, never the network itself: Paddle 2.6 cannot make
+    one of a layer that it has already seen inside another.
+    """
+
+    def __init__(self, network: nn.Layer, softmax: bool) -> None:
         super().__init__()
         self.network = network
+        self.softmax = softmax
 
     def forward(self, images: paddle.Tensor) -> paddle.Tensor:
-        """Turn images [n, c, h, w] into probabilities [n, classes]."""
-        return nn.functional.softmax(self.network(images), axis=-1)
+        """Turn images [n, c, h, w] into logits or probabilities [n, classes]."""
+        logits = self.network(images)
+        return nn.functional.softmax(logits, axis=-1) if self.softmax else logits
 
 
 @contextmanager
@@ -37,18 +43,20 @@ def evaluation_mode(network: nn.Layer) -> Iterator[None]:
             layer.training = training
 
 
-def write_program(network: nn.Layer, prefix: Path, channels_and_size: Tuple[int, int, int]) -> None:
+def write_program(
+    network: nn.Layer, prefix: Path, shape: Tuple[int, int, int], softmax: bool = True
+) -> None:
     """Write PREFIX.json or .pdmodel (the program) and PREFIX.pdiparams, for batches of any size.
 
-    `channels_and_size` is (c, h, w) of an image.
+    `shape` is (c, h, w) of an image. With `softmax` the program gives probabilities, else logits.
 
     Raises:
         ExportError: Paddle cannot turn the network into a static program.
     """
-    batch = paddle.static.InputSpec([None, *channels_and_size], "float32", "x")
+    batch = paddle.static.InputSpec([None, *shape], "float32", "x")
     with evaluation_mode(network):
         try:
-            paddle.jit.save(network, str(prefix), input_spec=[batch])
+            paddle.jit.save(Exported(network, softmax), str(prefix), input_spec=[batch])
         except (RuntimeError, ValueError, TypeError) as error:
             name = type(network).__name__
             raise ExportError(f"Paddle cannot make a static program of {name}: {error}") from error

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Callable, Dict, List, Optional, Type, Union
+from typing import IO, Any, Callable, Dict, Iterator, List, Optional, Type, Union
 
 from ppcls.errors import UsageError
 from ppcls.inference.predictor import Prediction
 
 
 def as_text(prediction: Prediction) -> str:
-    """Return a block of lines: the source, then one line per class, or the error."""
+    """Return a block of lines: the source, then one line per class, or the error.
+
+    Bytes of a file name that are not UTF-8 are shown as escapes, so that any terminal can print it.
+    """
+    source = prediction.source.encode("utf-8", "backslashreplace").decode("utf-8")
     if prediction.error is not None:
-        return f"{prediction.source}\n  error: {prediction.error}"
+        return f"{source}\n  error: {prediction.error}"
     ranked = zip(prediction.scores, prediction.names, prediction.class_ids)
     lines = [f"  {score:8.3%}  {name} (class {index})" for score, name, index in ranked]
-    return "\n".join([prediction.source, *lines])
+    return "\n".join([source, *lines])
 
 
 class PredictionFile:
@@ -42,26 +46,40 @@ class PredictionFile:
         if self.path.suffix.lower() not in writers:
             raise UsageError(f"{path}: --output takes a file that ends in {' or '.join(writers)}")
         self._file = self._opened()
-        self.write = writers[self.path.suffix.lower()]()
+        self._write_row = writers[self.path.suffix.lower()]()
 
     def __enter__(self) -> PredictionFile:
         return self
 
-    def __exit__(
-        self, kind: Optional[Type[BaseException]], error: Any, traceback: Optional[TracebackType]
-    ) -> None:
-        self._file.close()
-        if kind is None:
-            self._part.replace(self.path)
+    def __exit__(self, kind: Optional[Type[BaseException]], *details: Any) -> None:
+        with self._errors_named():
+            self._file.close()
+            if kind is None:
+                self._part.replace(self.path)
+
+    def write(self, prediction: Prediction) -> None:
+        """Add one image's row.
+
+        Raises:
+            UsageError: the file cannot be written, for example because the disk is full.
+        """
+        with self._errors_named():
+            self._write_row(prediction)
+
+    @contextmanager
+    def _errors_named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UsageError(f"{self.path}: cannot be written: {error.strerror}") from None
 
     def _opened(self) -> IO[str]:
         if self.path.is_dir():
             raise UsageError(f"{self.path}: is a folder; --output takes a file name")
-        try:
+        with self._errors_named():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            return self._part.open("w", encoding="utf-8", newline="")
-        except OSError as error:
-            raise UsageError(f"{self.path}: cannot be written: {error.strerror}") from None
+            # File names may hold bytes that are not UTF-8; they are written as escapes.
+            return self._part.open("w", encoding="utf-8", errors="backslashreplace", newline="")
 
     def _jsonl_writer(self) -> Callable[[Prediction], None]:
         def write(prediction: Prediction) -> None:

@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List
+
+import numpy as np
+import paddle
+import pytest
+import yaml
+
+from ppcls.arch import create_model
+from ppcls.data.dataset import ClassMap
+from ppcls.data.transforms import Pipeline
+from ppcls.errors import ExportError, UsageError
+from ppcls.export import bundle as export
+from ppcls.export import export_bundle
+from ppcls.export.parity import TOLERANCE
+from ppcls.inference import Predictor, read_bundle
+from ppcls.inference.engines.paddle_inference import PaddleEngine
+
+Network = paddle.nn.Layer
+
+
+def _photos(count: int) -> List[np.ndarray]:
+    return list(np.random.default_rng(1).integers(0, 256, (count, 40, 50, 3), dtype=np.uint8))
+
+
+def test_bundle_holds_program_description_and_parity(
+    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
+) -> None:
+    images = [transform(photo) for photo in _photos(4)]
+    report = export_bundle(
+        network, tmp_path / "b", transform, class_map, images=images, provenance={"epoch": 3}
+    )
+    program = "inference.json" if paddle.__version__[0] == "3" else "inference.pdmodel"
+    expected = {program, "inference.pdiparams", "inference.yml", "parity.json"}
+    assert set(os.listdir(tmp_path / "b")) == set(report.files) == expected
+    parity = json.loads((tmp_path / "b/parity.json").read_text())
+    assert parity["passed"] and parity["images"] == 4 and parity["kind_of_images"] == "real images"
+    assert parity["log_probability_difference"] < TOLERANCE
+    assert parity["probability_difference"] < TOLERANCE
+    assert parity["top1_agreement"] == 1.0
+    assert parity["versions"]["paddle"] == paddle.__version__
+    assert parity["engine"]["name"] == "paddle"
+    assert str(tmp_path / "b") in report.summary() and "4 images" in report.summary()
+    assert os.listdir(tmp_path) == ["b"], "nothing else stays behind"
+
+
+def test_description_is_in_the_layout_of_paddlex(
+    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
+) -> None:
+    provenance = {"epoch": 3}
+    report = export_bundle(network, tmp_path / "b", transform, class_map, provenance=provenance)
+    config = yaml.safe_load((tmp_path / "b/inference.yml").read_text(encoding="utf-8"))
+    assert config["Global"]["model_name"] == "LeNet"
+    assert config["PostProcess"] == {"Topk": {"topk": 5, "label_list": class_map.names}}
+    assert config["PreProcess"]["transform_ops"] == [
+        {"ResizeImage": {"resize_short": 36, "backend": "cv2"}},
+        {"CropImage": {"size": 32}},
+        {
+            "NormalizeImage": {
+                "scale": 1 / 255,
+                "mean": [0.5] * 3,
+                "std": [0.25] * 3,
+                "order": "",
+                "channel_num": 3,
+            }
+        },
+        {"ToCHWImage": {}},
+    ]
+    assert report.paddlex_obstacles == []
+    provenance = config["Bundle"]["provenance"]
+    assert provenance["epoch"] == 3 and provenance["paddle"] == paddle.__version__
+    assert "inference.pdiparams" in config["Bundle"]["files"]
+
+
+def test_bundle_predicts_what_the_network_computes(
+    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
+) -> None:
+    export_bundle(network, tmp_path / "b", transform, class_map)
+    network.eval()
+    photos = _photos(11)
+    with paddle.no_grad():
+        logits = network(paddle.to_tensor(np.stack([transform(photo) for photo in photos])))
+    expected = paddle.nn.functional.softmax(logits).numpy()
+    predictor = Predictor(tmp_path / "b", device="cpu", batch_size=4, topk=10)
+    for prediction, row in zip(predictor(photos), expected):
+        np.testing.assert_allclose(prediction.scores, row[prediction.class_ids], atol=1e-6)
+        assert prediction.names == [class_map.names[index] for index in prediction.class_ids]
+
+
+def test_grey_bundle_decodes_to_grey(
+    tmp_path: Path, pipeline: Callable[..., Pipeline], class_map: ClassMap
+) -> None:
+    grey = pipeline(
+        [
+            {"DecodeImage": {"channel_num": 1}},
+            {"ResizeImage": {"size": 32}},
+            {"NormalizeImage": {"mean": [0.5], "std": [0.5], "order": ""}},
+        ]
+    )
+    report = export_bundle(create_model("LeNet"), tmp_path / "b", grey, class_map)
+    assert read_bundle(tmp_path / "b").input_shape == (1, 32, 32)
+    photo = _photos(1)[0]
+    np.testing.assert_array_equal(read_bundle(tmp_path / "b").pipeline()(photo), grey(photo))
+    assert "grey" in report.paddlex_obstacles[0] and "Note: PaddleX" in report.summary()
+
+
+def test_network_keeps_its_modes(
+    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
+) -> None:
+    network.train()
+    network.head.eval()
+    export_bundle(network, tmp_path / "b", transform, class_map)
+    assert network.training and network.c1.training and not network.head.training
+
+
+def test_existing_bundle_is_replaced_only_on_request(
+    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
+) -> None:
+    target = tmp_path / "b"
+    export_bundle(network, target, transform, class_map, topk=2)
+    with pytest.raises(UsageError, match="--overwrite"):
+        export_bundle(network, target, transform, class_map, topk=3)
+    assert read_bundle(target).topk == 2
+    export_bundle(network, target, transform, class_map, topk=3, overwrite=True)
+    assert read_bundle(target).topk == 3
+    assert os.listdir(tmp_path) == ["b"]
+
+
+def test_a_folder_of_other_things_is_never_replaced(
+    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
+) -> None:
+    (tmp_path / "train_log.jsonl").write_text("{}")
+    with pytest.raises(UsageError, match="something else than a bundle"):
+        export_bundle(network, tmp_path, transform, class_map, overwrite=True)
+    with pytest.raises(UsageError, match="is a file"):
+        export_bundle(network, tmp_path / "train_log.jsonl", transform, class_map)
+    (tmp_path / "empty").mkdir()
+    export_bundle(network, tmp_path / "empty", transform, class_map)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4], ids=["moderate", "saturated"])
+def test_a_bundle_that_differs_is_refused(
+    tmp_path: Path,
+    network: Network,
+    transform: Pipeline,
+    class_map: ClassMap,
+    monkeypatch: pytest.MonkeyPatch,
+    scale: float,
+) -> None:
+    """The written weights are 0.05 % off; with huge logits, the probabilities alone would not show
+    it.
+    """
+    fc = network.head.fc
+    fc.weight.set_value(fc.weight * scale)
+    honest = export.write_program
+
+    def dishonest(*arguments: Any, **more: Any) -> None:
+        exact = fc.weight.numpy()
+        fc.weight.set_value(exact * 1.0005)
+        honest(*arguments, **more)
+        fc.weight.set_value(exact)
+
+    export_bundle(network, tmp_path / "b", transform, class_map)
+    before = {path: path.read_bytes() for path in (tmp_path / "b").iterdir()}
+    monkeypatch.setattr(export, "write_program", dishonest)
+    with pytest.raises(ExportError, match="differs from the network by .*nothing was kept"):
+        export_bundle(network, tmp_path / "new", transform, class_map)
+    with pytest.raises(ExportError, match="1e-05 is allowed"):
+        export_bundle(network, tmp_path / "b", transform, class_map, overwrite=True)
+    assert os.listdir(tmp_path) == ["b"]
+    assert {path: path.read_bytes() for path in (tmp_path / "b").iterdir()} == before
+
+
+def test_saturated_network_is_compared_by_its_logits(
+    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
+) -> None:
+    network.head.fc.weight.set_value(network.head.fc.weight * 1e4)
+    parity = export_bundle(network, tmp_path / "b", transform, class_map).parity
+    assert parity.saturated_images == parity.images
+    assert parity.logit_difference is not None and parity.logit_difference < TOLERANCE
+    expected = {"inference.yml", "parity.json", "inference.pdiparams"}
+    assert expected < set(os.listdir(tmp_path / "b")) and len(os.listdir(tmp_path / "b")) == 4
+
+
+def test_interruption_keeps_nothing(
+    tmp_path: Path,
+    network: Network,
+    transform: Pipeline,
+    class_map: ClassMap,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(engine: PaddleEngine, images: np.ndarray) -> np.ndarray:
+        assert any(
+            (tmp_path / hidden / "new/inference.yml").is_file() for hidden in os.listdir(tmp_path)
+        )
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PaddleEngine, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export_bundle(network, tmp_path / "b", transform, class_map)
+    assert os.listdir(tmp_path) == []
+
+
+def test_full_disk_keeps_nothing(
+    tmp_path: Path,
+    network: Network,
+    transform: Pipeline,
+    class_map: ClassMap,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(path: Path, text: str, **_: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(ExportError, match="No space left on device"):
+        export_bundle(network, tmp_path / "b", transform, class_map)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_parent_that_is_a_file_is_named(
+    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ExportError, match="cannot be written"):
+        export_bundle(network, tmp_path / "file/b", transform, class_map)
+
+
+def _misfits() -> Iterator[Any]:
+    resize = {"ResizeImage": {"size": 32}}
+    cases: Dict[str, Any] = {
+        "12 outputs": (dict(class_num=12, in_channels=3), [resize], "10 names.* 12 outputs"),
+        "grey network": (dict(in_channels=1), [resize], "1 channels.* give 3"),
+        "any size": (
+            dict(in_channels=3),
+            [{"ResizeImage": {"resize_short": 32}}],
+            "different sizes",
+        ),
+        "random": (dict(in_channels=3), [{"RandCropImage": {"size": 32}}], "random"),
+    }
+    for name, case in cases.items():
+        yield pytest.param(*case, id=name)
+
+
+@pytest.mark.parametrize(("arguments", "ops", "message"), list(_misfits()))
+def test_parts_that_do_not_fit_are_refused(
+    tmp_path: Path,
+    pipeline: Callable[..., Pipeline],
+    class_map: ClassMap,
+    arguments: Dict[str, Any],
+    ops: Any,
+    message: str,
+) -> None:
+    transform = pipeline([*ops, {"NormalizeImage": {"order": ""}}])
+    with pytest.raises(ExportError, match=message):
+        export_bundle(create_model("LeNet", **arguments), tmp_path / "b", transform, class_map)
+    assert os.listdir(tmp_path) == []
+
+
+def test_other_wrong_arguments_are_refused(
+    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
+) -> None:
+    wrong_size = [np.zeros((3, 16, 16), np.float32)]
+    with pytest.raises(ExportError, match=r"shape \(3, 16, 16\)"):
+        export_bundle(network, tmp_path / "b", transform, class_map, images=wrong_size)
+    with pytest.raises(ExportError, match="at least 1"):
+        export_bundle(network, tmp_path / "b", transform, class_map, topk=0)
+    with pytest.raises(ExportError, match="plain values"):
+        export_bundle(
+            network, tmp_path / "b", transform, class_map, provenance={"object": object()}
+        )
+    network.head.fc.bias.set_value(np.full(10, np.nan, np.float32))
+    with pytest.raises(ExportError, match="NaN or Inf"):
+        export_bundle(network, tmp_path / "b", transform, class_map)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ResNet18", "ResNet50", "AlexNet", "SqueezeNet1_1"])
+def test_parity_of_imagenet_networks_on_photos(
+    tmp_path: Path, imagenet_sample: Path, pipeline: Callable[..., Pipeline], name: str
+) -> None:
+    transform = pipeline(
+        [
+            {"ResizeImage": {"resize_short": 256}},
+            {"CropImage": {"size": 224}},
+            {"NormalizeImage": {"order": ""}},
+        ]
+    )
+    photos = sorted(imagenet_sample.glob("*.JPEG"))[:4]
+    images = [transform(photo.read_bytes()) for photo in photos]
+    network = create_model(name)
+    report = export_bundle(
+        network, tmp_path / "b", transform, ClassMap.numbered(1000), images=images
+    )
+    assert report.parity.worst < TOLERANCE / 2
+    assert report.parity.top1_agreement == 1.0

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+
+from ppcls.errors import ExportError
+from ppcls.export.static import device_of, evaluation_mode, run_dynamic, write_program
+
+
+def test_program_takes_any_batch_and_holds_no_pickle(
+    tmp_path: Path, network: paddle.nn.Layer
+) -> None:
+    write_program(network, tmp_path / "p", (3, 32, 32))
+    suffixes = {path.suffix for path in tmp_path.iterdir()}
+    assert suffixes in ({".json", ".pdiparams"}, {".pdmodel", ".pdiparams"})
+    loaded = paddle.jit.load(str(tmp_path / "p"))
+    loaded.eval()
+    for count in (1, 3):
+        images = np.random.default_rng(0).standard_normal((count, 3, 32, 32), dtype=np.float32)
+        probabilities = loaded(paddle.to_tensor(images)).numpy()
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+        logits = run_dynamic(network, images)
+        np.testing.assert_array_equal(probabilities.argmax(axis=1), logits.argmax(axis=1))
+
+
+def test_program_without_softmax_gives_the_logits(tmp_path: Path, network: paddle.nn.Layer) -> None:
+    images = np.random.default_rng(0).standard_normal((2, 3, 32, 32), dtype=np.float32)
+    for name, softmax in (("first", True), ("second", False)):
+        write_program(network, tmp_path / name, (3, 32, 32), softmax)
+    loaded = paddle.jit.load(str(tmp_path / "second"))
+    loaded.eval()
+    logits = loaded(paddle.to_tensor(images)).numpy()
+    np.testing.assert_allclose(logits, run_dynamic(network, images), rtol=1e-4, atol=1e-5)
+
+
+def test_modes_come_back_after_an_error(network: paddle.nn.Layer) -> None:
+    network.head.eval()
+    with pytest.raises(KeyError), evaluation_mode(network):
+        assert not network.training and not network.c1.training
+        raise KeyError
+    assert network.training and network.c1.training and not network.head.training
+
+
+def test_a_network_without_rows_of_logits_is_refused(network: paddle.nn.Layer) -> None:
+    with pytest.raises(ExportError, match=r"logits \[n, classes\]"):
+        run_dynamic(network.c1, np.zeros((1, 3, 32, 32), np.float32))
+
+
+def test_device_follows_the_weights(network: paddle.nn.Layer) -> None:
+    assert device_of(network) == "cpu"
+    assert device_of(paddle.nn.ReLU()) == "cpu"
