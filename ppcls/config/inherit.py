@@ -1,7 +1,7 @@
 """Inheritance between configuration files, and overrides from the command line.
 
-``_base_: ../_base_/imagenet.yaml`` (or a list, later ones winning) is read first, relative to the file that names it;
-the file then states only what differs. Mappings are merged key by key, lists are replaced whole, and a mapping whose
+``_base_: ../_base_/imagenet.yaml`` (or a list, later ones winning) is read first, relative to the file that names it or
+from the recipes that come with the package; the file then states only what differs. Mappings are merged key by key, lists are replaced whole, and a mapping whose
 ``name`` changes is replaced whole, because the arguments of one part mean nothing to another.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any, List, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 import yaml
 
@@ -39,13 +39,25 @@ def _read(path: Path, chain: Tuple[Path, ...]) -> Document:
     place = document.place((BASE_KEY,))
     merged = Document({}, {})
     for base in _bases(document, place):
-        base_path = path.parent / base
-        if not base_path.is_file():
-            raise ConfigError(f"{place}: {BASE_KEY}: there is no file {base_path}")
+        base_path = _base_path(path.parent, base)
+        if base_path is None:
+            raise ConfigError(f"{place}: {BASE_KEY}: there is no file {path.parent / base}, nor a recipe {base}")
         _merge(merged, _read(base_path, (*chain, path.resolve())))
     document.forget((BASE_KEY,))
     _merge(merged, document)
     return merged
+
+
+def _base_path(folder: Path, base: str) -> Optional[Path]:
+    """Return the file beside the one that names it, or else the recipe of that name that comes with the package."""
+    candidates = [folder / base, *(home / base for home in recipe_homes())]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def recipe_homes() -> List[Path]:
+    """Return where recipes are: in an installed package, and in a clone."""
+    package = Path(__file__).resolve().parents[1]
+    return [home for home in (package / "configs", package.parent / "configs") if home.is_dir()]
 
 
 def _bases(document: Document, place: Any) -> List[str]:

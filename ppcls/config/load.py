@@ -11,12 +11,9 @@ from pydantic import ValidationError
 
 from ppcls.config.document import Document, KeyPath
 from ppcls.config.inert import remove_inert
-from ppcls.config.inherit import resolve
+from ppcls.config.inherit import recipe_homes, resolve
 from ppcls.config.schema import Config, describe
 from ppcls.errors import ConfigError, did_you_mean
-
-PACKAGED = Path(__file__).resolve().parents[1] / "configs"
-"""Where the recipes are in an installed package; in a clone they are the top-level folder `configs`."""
 
 _log = logging.getLogger("ppcls")
 
@@ -60,7 +57,7 @@ def find_recipe(path: str) -> Path:
     given = Path(path)
     if given.is_file():
         return given
-    recipes = {str(file.relative_to(home)): file for home in _recipe_homes() for file in _yaml_files(home)}
+    recipes = {str(file.relative_to(home)): file for home in recipe_homes() for file in _yaml_files(home)}
     wanted = str(given).removeprefix("configs/")
     if wanted in recipes:
         return recipes[wanted]
@@ -92,11 +89,6 @@ def _value(config: Config, path: str) -> Any:
     for key in path.split("."):
         value = getattr(value, key, None)
     return value
-
-
-def _recipe_homes() -> List[Path]:
-    clone = Path(__file__).resolve().parents[2] / "configs"
-    return [home for home in (PACKAGED, clone) if home.is_dir()]
 
 
 def _yaml_files(home: Path) -> Iterator[Path]:

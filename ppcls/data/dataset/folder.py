@@ -46,8 +46,7 @@ class ImageFolder(Dataset):
         class_map: Provided[Optional[ClassMap]] = None,
     ) -> None:
         transform = Pipeline(transform_ops)
-        require_folder(image_root)
-        found = {name: _images_in(image_root, name) for name in _class_folders(image_root)}
+        found = images_by_class(image_root)
         if class_map is None:
             _refuse_empty_classes(image_root, found)
             class_map = ClassMap(list(found))
@@ -62,6 +61,16 @@ class ImageFolder(Dataset):
 
 
 _LAYOUT = "it must hold one folder for each class, with the images inside: image_root/cat/1.jpg"
+
+
+def images_by_class(root: str) -> Dict[str, List[str]]:
+    """Return the images of each class folder, relative to `root`; both in the order of their names.
+
+    Raises:
+        DataError: the folder is missing, or holds no folder.
+    """
+    require_folder(root)
+    return {name: _images_in(root, name) for name in _class_folders(root)}
 
 
 def _class_folders(root: str) -> List[str]:

@@ -1,0 +1,113 @@
+"""Dividing a folder of one's own images into a training and a validation list."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+import yaml
+
+from ppcls.data.dataset.folder import images_by_class
+from ppcls.errors import DataError, UsageError
+from ppcls.files import write_text
+
+_HEADER = """\
+# Trains on the images of this folder; written by `ppcls data split`. Change what you like:
+# everything that is not said here comes from the recipe in the next line.
+"""
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """What `split_folder` wrote."""
+
+    folder: Path
+    classes: List[str]
+    train: int
+    val: int
+
+    @property
+    def recipe(self) -> Path:
+        """The configuration file that trains on the split."""
+        return self.folder / "recipe.yaml"
+
+
+def split_folder(
+    folder: Path, base: str, val_fraction: float = 0.2, seed: int = 0, overwrite: bool = False
+) -> SplitReport:
+    """Write `train_list.txt`, `val_list.txt`, `label_list.txt` and `recipe.yaml` into a folder of class folders.
+
+    Of each class the same share is held back, at least one image and never all. No image is moved or copied.
+
+    Args:
+        folder: class folders with images: folder/cat/1.jpg.
+        base: the recipe that `recipe.yaml` inherits from.
+        val_fraction: the share that is held back, above 0 and below 1.
+        seed: which images are held back.
+        overwrite: replace what an earlier call wrote.
+
+    Raises:
+        DataError: the folder is missing or empty, or a class has fewer than two images.
+        UsageError: `val_fraction` is out of range, or the folder is divided already.
+    """
+    if not 0 < val_fraction < 1:
+        raise UsageError(
+            f"the share that is held back must lie between 0 and 1, got {val_fraction:g}"
+        )
+    found = images_by_class(str(folder))
+    _refuse_single_images(folder, found)
+    if (folder / "recipe.yaml").exists() and not overwrite:
+        raise UsageError(
+            f"{folder} is divided already (recipe.yaml is there); --overwrite divides it anew"
+        )
+    train, val = _divide(list(found.values()), val_fraction, np.random.default_rng(seed))
+    write_text(folder / "train_list.txt", _lines(train))
+    write_text(folder / "val_list.txt", _lines(val))
+    write_text(folder / "label_list.txt", "".join(f"{i} {name}\n" for i, name in enumerate(found)))
+    name = os.path.basename(os.path.abspath(folder))
+    write_text(
+        folder / "recipe.yaml", RECIPE.format(base=base, name=name, folder=folder.as_posix())
+    )
+    return SplitReport(folder, list(found), len(train), len(val))
+
+
+def _refuse_single_images(folder: Path, found: Dict[str, List[str]]) -> None:
+    single = [name for name, images in found.items() if len(images) < 2]
+    if single:
+        raise DataError(
+            f"'{folder}': each class needs two images at least, one to learn from and one to be judged by; "
+            f"too few: {', '.join(single[:10])}"
+        )
+
+
+def _divide(
+    classes: List[List[str]], fraction: float, rng: np.random.Generator
+) -> Tuple[List[Tuple[str, int]], List[Tuple[str, int]]]:
+    train: List[Tuple[str, int]] = []
+    val: List[Tuple[str, int]] = []
+    for label, images in enumerate(classes):
+        count = min(max(1, round(fraction * len(images))), len(images) - 1)
+        held = set(rng.permutation(len(images))[:count].tolist())
+        for i, path in enumerate(images):
+            (val if i in held else train).append((path, label))
+    return train, val
+
+
+def _recipe(folder: Path, base: str) -> Dict[str, Any]:
+    def dataset(split: str) -> Dict[str, Any]:
+        return {"dataset": {"image_root": str(folder), "cls_label_path": str(folder / f"{split}_list.txt")}}
+
+    name = os.path.basename(os.path.abspath(folder))
+    labels = str(folder / "label_list.txt")
+    return {
+        "_base_": base,
+        "Global": {"output_dir": f"output/{name}", "class_id_map_file": labels},
+        "DataLoader": {"Train": dataset("train"), "Eval": dataset("val")},
+    }
+
+
+def _lines(entries: List[Tuple[str, int]]) -> str:
+    return "".join(f"{path} {label}\n" for path, label in entries)

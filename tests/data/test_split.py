@@ -1,0 +1,78 @@
+"""Dividing a folder of class folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ppcls.config import load_config
+from ppcls.data.split import split_folder
+from ppcls.errors import DataError, UsageError
+
+BASE = "quick_start/own_images.yaml"
+
+
+def photos(folder: Path, **counts: int) -> Path:
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            (folder / name / f"photo {i}.jpg").write_bytes(b"not read")
+    return folder
+
+
+def listed(path: Path) -> list:
+    return [line.rsplit(" ", 1) for line in path.read_text().splitlines()]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(2, 30), min_size=1, max_size=4), st.floats(0.01, 0.99), st.integers(0, 9))
+def test_every_image_is_on_one_list_and_no_class_is_missing(
+    tmp_path_factory: pytest.TempPathFactory, counts: list, share: float, seed: int
+) -> None:
+    folder = photos(tmp_path_factory.mktemp("p"), **{f"c{i}": n for i, n in enumerate(counts)})
+    report = split_folder(folder, BASE, share, seed)
+    train, val = listed(folder / "train_list.txt"), listed(folder / "val_list.txt")
+    paths = [path for path, _ in train + val]
+    assert len(paths) == len(set(paths)) == sum(counts) == report.train + report.val
+    for label in range(len(counts)):
+        held = sum(int(number) == label for _, number in val)
+        assert 1 <= held <= counts[label] - 1
+        assert held == pytest.approx(share * counts[label], abs=1)
+    assert all((folder / path).exists() and path.startswith(f"c{label}/") for path, label in train + val)
+
+
+def test_the_recipe_is_valid_and_points_at_the_lists(tmp_path: Path) -> None:
+    folder = photos(tmp_path / "my: photos #1", cat=5, dog=4)
+    report = split_folder(folder, BASE)
+    config = load_config(str(report.recipe))
+    assert config.DataLoader.Train is not None
+    assert config.DataLoader.Train.dataset.arguments["cls_label_path"] == f"{folder}/train_list.txt"
+    assert (folder / "label_list.txt").read_text() == "0 cat\n1 dog\n"
+    assert config.Arch.name == "ResNet18"
+
+
+def test_the_same_seed_divides_alike(tmp_path: Path) -> None:
+    folder = photos(tmp_path, cat=20, dog=20)
+    split_folder(folder, BASE, seed=1)
+    first = (folder / "val_list.txt").read_text()
+    split_folder(folder, BASE, seed=1, overwrite=True)
+    assert (folder / "val_list.txt").read_text() == first
+    split_folder(folder, BASE, seed=2, overwrite=True)
+    assert (folder / "val_list.txt").read_text() != first
+
+
+def test_what_cannot_be_divided_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        split_folder(tmp_path / "none", BASE)
+    folder = photos(tmp_path / "p", cat=5, dog=1)
+    with pytest.raises(DataError, match="two images at least.*dog"):
+        split_folder(folder, BASE)
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        split_folder(folder, BASE, 1.0)
+    (folder / "dog" / "2.jpg").write_bytes(b"")
+    split_folder(folder, BASE)
+    with pytest.raises(UsageError, match="divided already"):
+        split_folder(folder, BASE)
