@@ -26,7 +26,9 @@ class Network(nn.Layer):
         class_num: the number of logits.
         in_channels: the channels of an input image.
         input_size: the side in pixels of the square images that the network was designed for.
-        min_input_size: the smallest side that leaves no layer's output empty.
+        min_input_size: the smallest side at which every kernel and pooling window fits into its
+            padded input, so that no output is empty. Paddle itself does not complain below it: it
+            makes one pixel of an empty pooling output.
         stages: the names of the sub-layers that `features` runs, in order.
     """
 

@@ -47,10 +47,9 @@ def find_weights(path: PathLike) -> Path:
         if candidate.is_file():
             return candidate
     tried = ", ".join(str(candidate) for candidate in candidates)
-    siblings = [item.name for item in given.parent.glob("*") if item.suffix in _SUFFIXES]
-    raise CheckpointError(
-        f"no weight file found; tried {tried}.{did_you_mean(given.name, siblings)}"
-    )
+    there = [item for item in given.parent.glob("*") if item.suffix in _SUFFIXES]
+    near = did_you_mean(given.name, [item.stem for item in there] + [item.name for item in there])
+    raise CheckpointError(f"no weight file found; tried {tried}.{near}")
 
 
 def read_weights(path: PathLike) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
@@ -155,24 +154,25 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-_DAMAGE = {
-    "HeaderTooSmall": "it is too short to hold anything",
-    "HeaderTooLarge": "it does not start like one",
-    "InvalidHeaderLength": "it is truncated",
-    "MetadataIncompleteBuffer": "it is truncated, or its header is damaged",
-    "InvalidHeader": "its header is damaged",
-}
-"""What safetensors' error codes mean."""
-
-
 def _read_safetensors(file: Path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
     try:
         with safe_open(file, framework="numpy") as content:
             names = content.keys()
             return {name: content.get_tensor(name) for name in names}, content.metadata() or {}
     except SafetensorError as error:
-        found = [words for code, words in _DAMAGE.items() if code in str(error)]
-        reason = found[0] if found else str(error)
+        reason = _damage(file) or f"it is truncated or damaged ({error})"
         raise CheckpointError(f"{file} is not a readable safetensors file: {reason}") from None
     except (TypeError, AttributeError) as error:
         raise CheckpointError(f"{file} holds numbers of a type that NumPy lacks: {error}") from None
+
+
+def _damage(file: Path) -> str:
+    """Say what is wrong where the start tells: eight bytes of length, then a header that long."""
+    with file.open("rb") as content:
+        start = content.read(9)
+    length, size = int.from_bytes(start[:8], "little"), file.stat().st_size
+    if size < 9:
+        return f"it is too short, {size} bytes"
+    if start[8:] != b"{":
+        return "it does not start like one"
+    return "it is truncated" if length > size - 8 else ""

@@ -6,7 +6,7 @@ import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import numpy as np
 import paddle
@@ -22,7 +22,6 @@ _TORCHVISION = {
     # torchvision's      ours           arguments
     "alexnet": ("AlexNet", _USUAL),
     "vgg11": ("VGG11", {**_USUAL, "conv_bias": True}),
-    "vgg16": ("VGG16", {**_USUAL, "conv_bias": True}),
     "squeezenet1_1": ("SqueezeNet1_1", {**_USUAL, "ceil_mode": True}),
     "resnet18": ("ResNet18", {"first_projection": False}),
     "resnet50": ("ResNet50", {}),
@@ -61,7 +60,14 @@ def _assert_same_logits(network: paddle.nn.Layer, reference: Path, source: str, 
     assert error / np.linalg.norm(difference) < 1e-2
 
 
-@pytest.mark.parametrize("name", ["AlexNet", "VGG16", "SqueezeNet1_0", "ResNet18", "ResNet50"])
+def _marked(*names: str) -> List[Any]:
+    slow = ("AlexNet", "alexnet", "VGG16", "vgg11", "ResNet50", "resnet50")
+    return [pytest.param(name, marks=pytest.mark.slow if name in slow else ()) for name in names]
+
+
+@pytest.mark.parametrize(
+    "name", _marked("AlexNet", "VGG16", "SqueezeNet1_0", "ResNet18", "ResNet50")
+)
 def test_published_paddleclas_checkpoints_load_and_give_their_logits(
     name: str, reference: Path
 ) -> None:
@@ -76,7 +82,7 @@ def test_published_paddleclas_checkpoints_load_and_give_their_logits(
     _assert_same_logits(network, reference, "paddleclas", name)
 
 
-@pytest.mark.parametrize("theirs", list(_TORCHVISION))
+@pytest.mark.parametrize("theirs", _marked(*_TORCHVISION))
 def test_arguments_make_torchvisions_networks(theirs: str, reference: Path) -> None:
     """Our parameters come in the same order as torchvision's, which stands in for import rules."""
     manifest, fill = _manifest(reference, "torchvision", theirs), _fill_module(reference).fill

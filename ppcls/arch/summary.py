@@ -1,0 +1,120 @@
+"""What a network costs: parameters, multiply-accumulates and output shapes, layer by layer."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import dataclass
+from typing import Any, Iterator, List, Optional, Sequence, Tuple
+
+import paddle
+from paddle import nn
+
+
+@dataclass(frozen=True)
+class Row:
+    """One call of one layer without sub-layers.
+
+    Attributes:
+        name: its path in the network, such as "stage1.0.conv1.conv".
+        kind: its class, such as "Conv2D".
+        output: the shape of its output without the batch.
+        parameters: its trainable parameters; 0 when an earlier row of the same layer has them.
+        macs: its multiply-accumulates for one image: those of convolutions and fully connected
+            layers, biases and everything else left out.
+    """
+
+    name: str
+    kind: str
+    output: Tuple[int, ...]
+    parameters: int
+    macs: int
+
+
+def count_parameters(network: nn.Layer) -> int:
+    """Return the number of trainable parameters, so without the running statistics."""
+    return sum(math.prod(p.shape) for p in network.parameters() if not p.stop_gradient)
+
+
+def count_macs(network: nn.Layer, input_shape: Optional[Sequence[int]] = None) -> int:
+    """Return the multiply-accumulates of convolutions and fully connected layers for one image."""
+    return sum(row.macs for row in summarise(network, input_shape))
+
+
+def summarise(network: nn.Layer, input_shape: Optional[Sequence[int]] = None) -> List[Row]:
+    """Run one image of zeros through `network` in evaluation mode, and return a row for each layer.
+
+    Args:
+        network: any layer; it is left as it was.
+        input_shape: [channels, height, width]; None takes the network's own input size.
+    """
+    if input_shape is None:
+        side = network.input_size
+        input_shape = [network.in_channels, side, side]
+    rows: List[Row] = []
+    with _watched(network, rows), _evaluating(network), paddle.no_grad():
+        network(paddle.zeros([1, *input_shape]))
+    return rows
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Lay out rows as text, with the totals in the last line."""
+    lines: List[Tuple[str, ...]] = [("layer", "type", "output", "parameters", "MACs")]
+    for row in rows:
+        output = "x".join(map(str, row.output))
+        lines.append((row.name, row.kind, output, f"{row.parameters:,}", f"{row.macs:,}"))
+    totals = sum(row.parameters for row in rows), sum(row.macs for row in rows)
+    lines.append(("total", "", "", *(f"{number:,}" for number in totals)))
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return "\n".join(_aligned(line, widths) for line in lines)
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
+    left = [cell.ljust(width) for cell, width in zip(line[:3], widths[:3])]
+    right = [cell.rjust(width) for cell, width in zip(line[3:], widths[3:])]
+    return "  ".join(left + right).rstrip()
+
+
+@contextlib.contextmanager
+def _watched(network: nn.Layer, rows: List[Row]) -> Iterator[None]:
+    """Add a row for every call of a layer without sub-layers."""
+    hooks, seen = [], set()
+
+    def watch(name: str, layer: nn.Layer) -> None:
+        def note(_: nn.Layer, inputs: Any, output: Any) -> None:
+            shape = tuple((output[0] if isinstance(output, (list, tuple)) else output).shape)[1:]
+            parameters = 0 if name in seen else count_parameters(layer)
+            seen.add(name)
+            rows.append(Row(name, type(layer).__name__, shape, parameters, _macs(layer, shape)))
+
+        hooks.append(layer.register_forward_post_hook(note))
+
+    for name, layer in network.named_sublayers():
+        if not layer.sublayers() and not isinstance(layer, nn.Identity):
+            watch(name, layer)
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextlib.contextmanager
+def _evaluating(network: nn.Layer) -> Iterator[None]:
+    """Put every layer into evaluation mode, and each back into its own mode afterwards."""
+    modes = [(layer, layer.training) for layer in network.sublayers(include_self=True)]
+    network.eval()
+    try:
+        yield
+    finally:
+        for layer, mode in modes:
+            layer.training = mode
+
+
+def _macs(layer: nn.Layer, output: Tuple[int, ...]) -> int:
+    """One product for each weight that an output value depends on."""
+    if isinstance(layer, nn.Conv2D):
+        return math.prod(output) * math.prod(layer.weight.shape[1:])
+    if isinstance(layer, nn.Linear):
+        return math.prod(output) * layer.weight.shape[0]
+    return 0

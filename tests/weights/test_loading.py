@@ -1,0 +1,115 @@
+"""Weights go where they belong, or the user is told what does not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Dict
+
+import numpy as np
+import paddle
+import pytest
+
+from ppcls.arch import create_model
+from ppcls.errors import CheckpointError
+from ppcls.weights.files import read_weights
+from ppcls.weights.loading import load_into, save_weights
+
+
+def _arrays(network: paddle.nn.Layer) -> Dict[str, np.ndarray]:
+    return {name: value.numpy() for name, value in network.state_dict().items()}
+
+
+def _equal(first: Dict[str, np.ndarray], second: Dict[str, np.ndarray]) -> bool:
+    return first.keys() == second.keys() and all((first[k] == second[k]).all() for k in first)
+
+
+def test_saved_weights_come_back_exactly(tmp_path: Path) -> None:
+    source, target = create_model("SqueezeNet1_1"), create_model("SqueezeNet1_1")
+    save_weights(source, tmp_path / "net.safetensors", {"model_name": source.model_name})
+    arrays, metadata = read_weights(tmp_path / "net")
+    report = load_into(target, arrays)
+    assert metadata == {"model_name": "SqueezeNet1_1"}
+    assert report.complete and report.source == "ppcls"
+    assert report.words() == "52 of the network's 52 arrays match"
+    assert _equal(_arrays(source), _arrays(target))
+
+
+def test_running_statistics_belong_to_the_weights() -> None:
+    source = create_model("ResNet18", class_num=2, stem="cifar")
+    source(paddle.randn([4, 3, 16, 16]))
+    target = create_model("ResNet18", class_num=2, stem="cifar")
+    load_into(target, _arrays(source))
+    assert abs(target.stem.bn._mean.numpy()).sum() > 0
+    assert _equal(_arrays(source), _arrays(target))
+
+
+def test_official_files_written_by_paddle_load(tmp_path: Path) -> None:
+    source, target = create_model("LeNet"), create_model("LeNet")
+    paddle.save(source.state_dict(), str(tmp_path / "LeNet_pretrained.pdparams"))
+    arrays, metadata = read_weights(tmp_path / "LeNet_pretrained")
+    load_into(target, arrays)
+    assert metadata == {} and _equal(_arrays(source), _arrays(target))
+
+
+def test_another_number_of_classes_is_recognised_and_partial_keeps_the_rest() -> None:
+    arrays = _arrays(create_model("LeNet", class_num=26))
+    network = create_model("LeNet")
+    before = _arrays(network)
+    with pytest.raises(CheckpointError) as caught:
+        load_into(network, arrays)
+    message = str(caught.value)
+    assert "8 of the network's 10 arrays match; 2 of another shape" in message
+    assert "head.fc.weight [84, 26] instead of [84, 10]" in message
+    assert "The file holds 26 classes, the network 10" in message and "partial: true" in message
+    assert _equal(_arrays(network), before)
+    report = load_into(network, arrays, partial=True)
+    assert [item.name for item in report.mismatched] == ["head.fc.weight", "head.fc.bias"]
+    after = _arrays(network)
+    assert (after["c1.conv.weight"] == arrays["c1.conv.weight"]).all()
+    assert (after["head.fc.weight"] == before["head.fc.weight"]).all()
+
+
+def test_other_input_channels_are_recognised() -> None:
+    with pytest.raises(CheckpointError, match="images of 3 channels, the network for 1"):
+        load_into(create_model("LeNet"), _arrays(create_model("LeNet", in_channels=3)))
+
+
+def test_missing_and_unexpected_names_are_counted_and_named() -> None:
+    arrays = _arrays(create_model("LeNet"))
+    del arrays["c1.conv.weight"]
+    arrays.update({f"extra{n}": np.zeros(1) for n in range(5)})
+    with pytest.raises(CheckpointError) as caught:
+        load_into(create_model("LeNet"), arrays)
+    assert "1 missing from the file (c1.conv.weight)" in str(caught.value)
+    assert "5 not in the network (extra0, extra1, extra2 and 2 more)" in str(caught.value)
+    assert len(load_into(create_model("LeNet"), arrays, partial=True).matched) == 9
+
+
+@pytest.mark.parametrize("partial", [True, False])
+def test_another_architecture_is_an_error_even_when_partial(partial: bool) -> None:
+    arrays = _arrays(create_model("SqueezeNet1_1"))
+    with pytest.raises(CheckpointError, match="another network: 0 of the network's 10 arrays"):
+        load_into(create_model("LeNet"), arrays, partial=partial)
+
+
+def test_paddleclas_names_are_recognised_whatever_the_number_of_classes() -> None:
+    network = create_model("ResNet18", class_num=4, stem="cifar")
+    theirs = {
+        "stem.0.conv.weight": np.full([64, 3, 3, 3], 0.5, np.float32),
+        "blocks.3.conv0.conv.weight": np.full([128, 128, 3, 3], 0.25, np.float32),
+        "fc.weight": np.zeros([512, 1000], np.float32),
+    }
+    report = load_into(network, theirs, partial=True)
+    assert report.source == "paddleclas"
+    assert report.matched == ["stem.conv.weight", "stage2.1.conv1.conv.weight"]
+    assert "The file holds 1000 classes, the network 4" in report.words()
+    assert (network.stage2[1].conv1.conv.weight.numpy() == 0.25).all()
+
+
+def test_other_floating_point_types_are_converted() -> None:
+    source = _arrays(create_model("LeNet"))
+    network = create_model("LeNet")
+    load_into(network, {name: array.astype(np.float16) for name, array in source.items()})
+    loaded = _arrays(network)["c1.conv.weight"]
+    assert loaded.dtype == np.float32
+    np.testing.assert_allclose(loaded, source["c1.conv.weight"], atol=1e-3)
