@@ -22,10 +22,12 @@ class ClassMap:
         """Keep the names.
 
         Raises:
-            DataError: there is no class.
+            DataError: there is no class, or a name has bytes that are not UTF-8.
         """
         if not names:
             raise DataError("a class map needs at least one class")
+        for name in names:
+            _require_text(name)
         self.names: List[str] = list(names)
         self._index: Dict[str, int] = {}
         for index, name in enumerate(self.names):
@@ -100,10 +102,10 @@ class ClassMap:
             DataError: the file is missing or empty, or numbers are missing, repeated, or not on
                 every line.
         """
-        lines = read_lines(path, "label file")
-        pairs = [(line, *text.partition(" ")[::2]) for line, text in _single_spaced(lines)]
+        lines = [(line, " ".join(text.split())) for line, text in read_lines(path, "label file")]
+        pairs = [(line, *text.partition(" ")[::2]) for line, text in lines]
         if not all(number.isdecimal() and name for _, number, name in pairs):
-            return cls([text for _, text in _single_spaced(lines)])
+            return cls([text for _, text in lines])
         names: List[Optional[str]] = [None] * len(pairs)
         bad = {}
         for line, text, name in pairs:
@@ -123,5 +125,9 @@ class ClassMap:
         return cls([name for name in names if name is not None])
 
 
-def _single_spaced(lines: List[tuple[int, str]]) -> List[tuple[int, str]]:
-    return [(number, " ".join(text.split())) for number, text in lines]
+def _require_text(name: str) -> None:
+    """Refuse a folder's name that no JSON file could hold."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise DataError(f"the class name {name!r} is not UTF-8; rename the class") from None

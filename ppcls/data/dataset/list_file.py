@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from itertools import islice
 from pathlib import Path
-from typing import List, Mapping, Optional, Tuple, Union
+from typing import Dict, Iterator, Mapping, Optional, Tuple, Union
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from ppcls.data.transforms.imagefile import IMAGE_SUFFIXES
 from ppcls.errors import ConfigError, DataError
 
 _SHOWN = 10
+_SUFFIXES = tuple(IMAGE_SUFFIXES)
 
 
 class ListFile:
@@ -34,27 +36,31 @@ class ListFile:
         if delimiter == "":
             raise ConfigError("delimiter is empty; leave it out to divide at the last white space")
         self.path = path
-        numbered = read_lines(path, "list file")
-        codes: dict[str, int] = {}
-        paths, code_of_image, numbers, bad = [], [], [], {}
-        for number, text in numbered:
+        self.paths = PackedStrings()
+        # Arrays instead of lists: ImageNet has 1.3 million lines.
+        codes, numbers = array("q"), array("q")
+        code_of: Dict[str, int] = {}
+        bad: Dict[int, str] = {}
+        for number, text in read_lines(path, "list file"):
             image, label = _divide(text, delimiter)
-            if not label:
+            if label:
+                self.paths.append(image)
+                codes.append(code_of.setdefault(label, len(code_of)))
+                numbers.append(number)
+            else:
                 bad[number] = f"no label in '{text}'"
-                continue
-            paths.append(image)
-            code_of_image.append(codes.setdefault(label, len(codes)))
-            numbers.append(number)
         if bad:
-            raise bad_lines(path, bad, _how_to_divide(numbered[0][1], delimiter))
-        self.paths = PackedStrings(paths)
-        self.codes = np.array(code_of_image, dtype=np.int64)
-        self.words = list(codes)
-        self.lines = np.array(numbers, dtype=np.int32)
+            raise bad_lines(path, bad, _how_to_divide(bad, delimiter))
+        self.codes = np.frombuffer(codes, dtype=np.int64)
+        self.lines = np.frombuffer(numbers, dtype=np.int64)
+        self.words = list(code_of)
 
     def refuse(self, reasons: Mapping[int, str], advice: str) -> None:
-        """Raise an error that names the lines whose word has a reason against it; `reasons` is
-        {code: reason}.
+        """Raise an error that names the lines whose word has a reason against it.
+
+        Args:
+            reasons: {code: reason} of the words that are wrong.
+            advice: what is accepted.
 
         Raises:
             DataError: there is such a line.
@@ -76,46 +82,44 @@ def _divide(text: str, delimiter: Optional[str]) -> Tuple[str, str]:
     return parts[0].strip(), "" if label.lower().endswith(_SUFFIXES) else label
 
 
-_SUFFIXES = tuple(IMAGE_SUFFIXES)
-
-
-def _how_to_divide(text: str, delimiter: Optional[str]) -> str:
+def _how_to_divide(bad: Mapping[int, str], delimiter: Optional[str]) -> str:
     if delimiter is not None:
         return f"Each line is 'path{delimiter}label', since delimiter is {delimiter!r}."
-    for candidate in (",", ";", "|"):
-        if candidate in text:
-            return (
-                f"Each line is 'path label'; if '{candidate}' divides them, "
-                f"set delimiter: '{candidate}'."
-            )
+    first = next(iter(bad.values()))
+    for mark in (",", ";", "|"):
+        if mark in first:
+            return f"Each line is 'path label'; if '{mark}' divides them, set delimiter: '{mark}'."
     return "Each line is 'path label'."
 
 
-def read_lines(path: Union[str, Path], what: str) -> List[Tuple[int, str]]:
-    """Return (number, text) of the lines of a UTF-8 file that are not blank, stripped.
+def read_lines(path: Union[str, Path], what: str) -> Iterator[Tuple[int, str]]:
+    """Yield (number, text) of the lines of a UTF-8 file that are not blank, stripped.
 
     Raises:
         DataError: the file is missing, not text, or has no such line.
     """
+    is_empty = True
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                text = _decoded(line, number, f"the {what} '{path}'").strip()
+                if text:
+                    is_empty = False
+                    yield number, text
     except FileNotFoundError:
         raise DataError(f"the {what} '{path}' does not exist{_seen_from(path)}") from None
     except OSError as error:
         raise DataError(f"the {what} '{path}' cannot be read: {error.strerror}") from None
-    text = _decoded(data, path, what)
-    lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1)]
-    lines = [(number, line) for number, line in lines if line]
-    if not lines:
+    if is_empty:
         raise DataError(f"the {what} '{path}' is empty")
-    return lines
 
 
-def _decoded(data: bytes, path: Union[str, Path], what: str) -> str:
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:1000]:
-        raise DataError(f"the {what} '{path}' is not UTF-8 text; save it as UTF-8")
+def _decoded(line: bytes, number: int, what: str) -> str:
+    if b"\0" in line:
+        raise DataError(f"{what} is not UTF-8 text; save it as UTF-8")
     # Names of files need not be UTF-8; this way odd bytes survive until the file is opened.
-    return data.decode("utf-8", errors="surrogateescape").lstrip("\ufeff")
+    text = line.decode("utf-8", errors="surrogateescape")
+    return text.lstrip("\ufeff") if number == 1 else text
 
 
 def _seen_from(path: Union[str, Path]) -> str:

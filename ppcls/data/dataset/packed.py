@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Iterable, List, Sequence, Union, overload
 
-import numpy as np
+_ENCODING, _ERRORS = "utf-8", "surrogateescape"
 
 
 class PackedStrings(Sequence[str]):
-    """A read-only list of strings in one block of bytes: 8 bytes a string and its characters."""
+    """A list of strings in one block of bytes, which takes 8 bytes a string and its characters."""
 
-    def __init__(self, strings: Iterable[str]) -> None:
-        encoded = [string.encode("utf-8", errors="surrogateescape") for string in strings]
-        self._ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
-        self._bytes = b"".join(encoded)
+    def __init__(self, strings: Iterable[str] = ()) -> None:
+        self._bytes = bytearray()
+        self._ends = array("q", [0])
+        for string in strings:
+            self.append(string)
+
+    def append(self, string: str) -> None:
+        """Add a string at the end."""
+        self._bytes += string.encode(_ENCODING, _ERRORS)
+        self._ends.append(len(self._bytes))
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -30,5 +37,4 @@ class PackedStrings(Sequence[str]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         index %= len(self)
-        part = self._bytes[self._ends[index] : self._ends[index + 1]]
-        return part.decode("utf-8", errors="surrogateescape")
+        return self._bytes[self._ends[index] : self._ends[index + 1]].decode(_ENCODING, _ERRORS)

@@ -1,0 +1,198 @@
+"""Batches: the same from any number of threads, and honest about what could not be read."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any, Callable, List
+
+import numpy as np
+import pytest
+
+from ppcls.data.dataset import ImageNetDataset
+from ppcls.data.loader import Batch, DataLoader
+from ppcls.data.sampler import DistributedBatchSampler
+from ppcls.errors import ConfigError, DataError
+
+RANDOM = [
+    "DecodeImage",
+    {"RandCropImage": {"size": 8, "scale": [0.2, 1.0]}},
+    "RandFlipImage",
+    {"ColorJitter": {"brightness": 0.5}},
+]
+BAD = {4: "empty", 11: "HTML", 12: "does not exist"}
+
+
+@pytest.fixture()
+def dataset(image_files: Any, tmp_path: Path, parts: Any) -> Callable[..., ImageNetDataset]:
+    """Write thirty images, each with a gradient of its own level, and read them."""
+
+    def make(*ops: Any, damaged: bool = False) -> ImageNetDataset:
+        root = image_files({f"{n:02d}.png": 8 * n for n in range(30)})
+        if damaged:
+            (root / "04.png").write_bytes(b"")
+            (root / "11.png").write_text("<html>")
+            (root / "12.png").unlink()
+        lines = [f"{n:02d}.png {n % 3}\n" for n in range(30)]
+        (tmp_path / "list.txt").write_text("".join(lines))
+        return ImageNetDataset(str(root), str(tmp_path / "list.txt"), parts(*(ops or RANDOM)))
+
+    return make
+
+
+def loader(data: ImageNetDataset, workers: int = 0, batch_size: int = 8, **rest: Any) -> DataLoader:
+    sampler = DistributedBatchSampler(batch_size, shuffle=True, length=len(data), seed=5)
+    return DataLoader(data, sampler, workers, seed=5, **rest)
+
+
+def everything(batches: List[Batch]) -> List[Any]:
+    return [
+        (batch.images.tobytes(), batch.labels.tolist(), batch.indices.tolist(), batch.bad)
+        for batch in batches
+    ]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_threads_change_nothing(workers: int, damaged: bool, dataset: Any) -> None:
+    data = dataset(damaged=damaged)
+    for epoch in (0, 3):
+        alone = everything(list(loader(data).epoch(epoch)))
+        assert everything(list(loader(data, workers).epoch(epoch))) == alone
+    assert everything(list(loader(data).epoch(1))) != alone
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("start", [0, 1, 3, 4])
+def test_goes_on_in_the_middle(workers: int, start: int, dataset: Any) -> None:
+    data = dataset()
+    whole = everything(list(loader(data).epoch(2)))
+    assert everything(list(loader(data, workers).epoch(2, start=start))) == whole[start:]
+
+
+def test_batches_hold_what_the_sampler_says(dataset: Any) -> None:
+    data = dataset("DecodeImage")
+    batches = list(loader(data, 2).epoch(0))
+    assert [len(batch) for batch in batches] == [8, 8, 8, 6] and len(loader(data)) == 4
+    for batch in batches:
+        assert batch.images.dtype == np.float32 and batch.images.shape[1:] == (3, 12, 10)
+        assert batch.labels.dtype == batch.indices.dtype == np.int64
+        np.testing.assert_array_equal(batch.labels, batch.indices % 3)
+        np.testing.assert_array_equal(batch.images[:, 0, 0, 0], batch.indices * 8)
+    seen = np.sort(np.concatenate([batch.indices for batch in batches]))
+    np.testing.assert_array_equal(seen, np.arange(30))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("ops", [RANDOM, ["DecodeImage"]], ids=["fixed size", "loose"])
+def test_bad_images_are_missing_and_named(workers: int, ops: Any, dataset: Any) -> None:
+    data = dataset(*ops, damaged=True)
+    batches = list(loader(data, workers).epoch(0))
+    bad = {item.index: item for batch in batches for item in batch.bad}
+    assert sorted(bad) == sorted(BAD)
+    for index, reason in BAD.items():
+        assert reason in bad[index].reason and bad[index].label == index % 3
+        assert bad[index].path == data.path(index) and bad[index].path not in bad[index].reason
+    assert sum(len(batch) for batch in batches) == 27
+    for batch in batches:
+        assert len(batch.images) == len(batch.labels) == len(batch.indices)
+        assert not set(batch.indices.tolist()) & set(BAD)
+
+
+@pytest.mark.parametrize("ops", [RANDOM, ["DecodeImage"]], ids=["fixed size", "loose"])
+def test_a_batch_may_be_empty(ops: Any, dataset: Any) -> None:
+    data = dataset(*ops, damaged=True)
+    batches = list(loader(data, 2, batch_size=1).epoch(0))
+    empty = [batch for batch in batches if len(batch) == 0]
+    assert len(batches) == 30 and len(empty) == 3
+    for batch in empty:
+        assert batch.images.ndim == 4 and batch.images.shape[0] == 0 and len(batch.bad) == 1
+
+
+def test_a_rank_may_have_no_images(dataset: Any) -> None:
+    data = dataset()
+    sampler = DistributedBatchSampler(15, length=len(data), rank=3, world_size=4)
+    sampler.length = 3
+    for workers in (0, 2):
+        (batch,) = DataLoader(data, sampler, workers).epoch(0)
+        assert len(batch) == 0 and batch.images.shape == (0, 3, 8, 8)
+
+
+def test_images_of_different_size(image_files: Any, tmp_path: Path, parts: Any) -> None:
+    from PIL import Image
+
+    root = image_files({"a.png": 1})
+    Image.new("RGB", (7, 5)).save(root / "b.png")
+    (tmp_path / "list.txt").write_text("a.png 0\nb.png 0\n")
+    data = ImageNetDataset(str(root), str(tmp_path / "list.txt"), parts("DecodeImage"))
+    with pytest.raises(DataError, match=r"\(5, 7\) and \(12, 10\).*CropImage"):
+        list(loader(data).epoch(0))
+    assert [batch.images.shape[2:] for batch in loader(data, batch_size=1).epoch(0)]
+
+
+class Failing:
+    """A transform that fails on one image for a reason that is not the image's."""
+
+    def __init__(self, error: Exception, level: int) -> None:
+        self.error, self.level = error, level
+        self.output_size, self.channels = None, 3
+
+    def __call__(self, source: bytes, rng: Any, out: Any) -> np.ndarray:
+        from ppcls.data.transforms.decode import decode_rgb
+
+        image = decode_rgb(source)
+        if image[0, 0, 0] == self.level:
+            raise self.error
+        return np.zeros((3, 2, 2), np.float32)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_other_errors_name_the_file_and_keep_the_traceback(workers: int, dataset: Any) -> None:
+    data = dataset()
+    data.transform = Failing(ZeroDivisionError("a bug"), level=8 * 17)
+    with pytest.raises(RuntimeError, match="image 17, '.*17.png'.*a bug") as caught:
+        list(loader(data, workers).epoch(0))
+    cause = caught.value.__cause__
+    assert isinstance(cause, ZeroDivisionError)
+    assert "raise self.error" in "".join(traceback.format_tb(cause.__traceback__))
+
+
+def test_errors_for_users_pass_unchanged(dataset: Any) -> None:
+    data = dataset()
+    data.transform = Failing(ConfigError("set it right"), level=8 * 17)
+    with pytest.raises(ConfigError, match="^set it right$"):
+        list(loader(data, 2).epoch(0))
+
+
+def data_threads() -> int:
+    return sum(thread.name.startswith("ppcls-data") for thread in threading.enumerate())
+
+
+def test_threads_end_when_the_caller_stops_early(dataset: Any) -> None:
+    batches = loader(dataset(), 3, batch_size=2).epoch(0)
+    next(batches)
+    assert 1 <= data_threads() <= 3
+    batches.close()
+    assert data_threads() == 0
+    for _ in loader(dataset(), 2, batch_size=2).epoch(0):
+        break
+    list(loader(dataset(), 2).epoch(0))
+    assert data_threads() == 0
+
+
+def test_reads_ahead_but_not_without_limit(dataset: Any) -> None:
+    data = dataset()
+    read: List[int] = []
+    load = data.load
+    data.load = lambda index, rng, out=None: read.append(index) or load(index, rng, out)
+    batches = loader(data, 2, batch_size=3, prefetch=2).epoch(0)
+    next(batches)
+    for _ in range(100):
+        if len(read) == 9:
+            break
+        time.sleep(0.01)
+    time.sleep(0.05)
+    assert len(read) == 9  # the batch that was handed out, and two more
+    batches.close()

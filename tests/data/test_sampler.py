@@ -1,0 +1,80 @@
+"""Every image once, the same whatever the number of processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ppcls.data.sampler import DistributedBatchSampler
+from ppcls.errors import ConfigError
+
+
+def sampler(
+    batch_size: int, shuffle: bool, drop_last: bool, **rest: Any
+) -> DistributedBatchSampler:
+    return DistributedBatchSampler(batch_size, shuffle, drop_last, **rest)
+
+
+@given(
+    st.integers(1, 40),
+    st.integers(0, 200),
+    st.integers(1, 5),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 5),
+)
+def test_processes_share_the_batches_of_one(
+    batch_size: int, length: int, world: int, shuffle: bool, drop_last: bool, epoch: int
+) -> None:
+    if drop_last and length < batch_size * world:
+        return
+    args = {"length": length, "seed": 3}
+    ranks = [
+        sampler(batch_size, shuffle, drop_last, rank=r, world_size=world, **args)
+        for r in range(world)
+    ]
+    alone = sampler(batch_size * world, shuffle, drop_last, **args)
+    whole = alone.batches(epoch)
+    shares = [rank.batches(epoch) for rank in ranks]
+    assert all(len(share) == len(whole) == len(alone) == len(ranks[0]) for share in shares)
+    for step, batch in enumerate(whole):
+        parts = [share[step] for share in shares]
+        np.testing.assert_array_equal(np.concatenate(parts), batch)
+        sizes = [len(part) for part in parts]
+        assert max(sizes) <= batch_size and max(sizes) - min(sizes) <= 1
+    seen = np.concatenate(whole) if whole else np.array([], dtype=int)
+    assert len(set(seen.tolist())) == len(seen)
+    assert length - len(seen) < (batch_size * world if drop_last else 1)
+
+
+def test_order_depends_on_seed_and_epoch_only() -> None:
+    def order(seed: int, epoch: int) -> list:
+        batches = sampler(10, True, False, length=100, seed=seed).batches(epoch)
+        return np.concatenate(batches).tolist()
+
+    assert order(1, 2) == order(1, 2)
+    orders = [order(0, 0), order(0, 1), order(1, 0), order(1, 1)]
+    assert len({tuple(o) for o in orders}) == 4
+    assert all(sorted(o) == list(range(100)) for o in orders)
+
+
+def test_keeps_the_order_without_shuffle() -> None:
+    batches = sampler(4, False, False, length=10).batches(7)
+    assert [batch.tolist() for batch in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+@pytest.mark.parametrize("name", ["BatchSampler", "DistributedBatchSampler"])
+def test_is_built_from_yaml(name: str, build: Any) -> None:
+    value = {"name": name, "batch_size": 4, "drop_last": True, "shuffle": True}
+    assert len(build("sampler", value, length=10)) == 2
+
+
+def test_refuses_what_gives_no_batch() -> None:
+    with pytest.raises(ConfigError, match="at least 1"):
+        sampler(0, False, False, length=10)
+    with pytest.raises(ConfigError, match="10 images, and a step takes 16"):
+        sampler(8, False, True, length=10, world_size=2)
