@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import yaml
+import yaml
 
 from ppcls.data.dataset.folder import images_by_class
 from ppcls.errors import DataError, UsageError
@@ -67,10 +68,8 @@ def split_folder(
     write_text(folder / "train_list.txt", _lines(train))
     write_text(folder / "val_list.txt", _lines(val))
     write_text(folder / "label_list.txt", "".join(f"{i} {name}\n" for i, name in enumerate(found)))
-    name = os.path.basename(os.path.abspath(folder))
-    write_text(
-        folder / "recipe.yaml", RECIPE.format(base=base, name=name, folder=folder.as_posix())
-    )
+    text = _HEADER + yaml.safe_dump(_recipe(folder, base), sort_keys=False, allow_unicode=True)
+    write_text(folder / "recipe.yaml", text)
     return SplitReport(folder, list(found), len(train), len(val))
 
 
