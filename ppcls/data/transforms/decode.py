@@ -133,18 +133,26 @@ def _with_pillow(file: ImageFile) -> Optional[np.ndarray]:
         with Image.open(io.BytesIO(file.data)) as image:
             levels = ImageOps.exif_transpose(image) if file.format == "TIFF" else image
             return _pillow_rgb(levels)
+    except BadImageError:
+        raise
     except Exception:  # Pillow's readers raise almost anything on a broken file
         return None
 
 
 def _pillow_rgb(image: Any) -> np.ndarray:
-    if image.mode.startswith("I;16"):
-        high = (np.asarray(image) >> 8).astype(np.uint8)
-        return cv2.cvtColor(high, cv2.COLOR_GRAY2RGB)
+    if image.mode[0] in "IF":
+        return cv2.cvtColor(_high_bytes(np.asarray(image)), cv2.COLOR_GRAY2RGB)
     if image.mode == "P":
         # Palettes with transparency warn unless they pass through RGBA.
         image = image.convert("RGBA")
     return np.array(image.convert("RGB"))
+
+
+def _high_bytes(levels: np.ndarray) -> np.ndarray:
+    """Scale 16-bit levels to 8 bits; other numbers have no known white to scale by."""
+    if levels.dtype.kind == "f" or levels.min() < 0 or levels.max() > 0xFFFF:
+        raise BadImageError("its levels are not 8 or 16 bits deep; convert the image to 8 bits")
+    return (levels >> 8).astype(np.uint8)
 
 
 def _undecodable(file: ImageFile) -> str:

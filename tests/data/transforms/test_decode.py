@@ -173,6 +173,16 @@ def test_a_whole_thumbnail_does_not_hide_a_cut(photo: np.ndarray, encode: Encode
         decode_rgb(whole[:-40])
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_refuses_levels_of_unknown_range(
+    kind: Any, backend: str, photo: np.ndarray, encode: Encode
+) -> None:
+    levels = (photo[:, :, 0].astype(np.float64) * 1e6).astype(kind)
+    with pytest.raises(BadImageError, match="convert the image to 8 bits"):
+        decode_rgb(encode(levels, "TIFF"), backend)
+
+
 def test_ignores_bytes_behind_the_end(photo: np.ndarray, encode: Encode) -> None:
     for kind in ("jpeg", "png", "webp", "gif"):
         data = KINDS[kind](encode, photo)

@@ -156,6 +156,43 @@ def test_small_images_are_bad_images(photo: np.ndarray, encode: Encode, parts: P
         pipeline(encode(photo, "PNG"))
 
 
+OFFICIAL = [
+    [
+        {"DecodeImage": {"to_np": False, "channel_first": False, "backend": "pil"}},
+        {"RandCropImage": {"size": 224, "interpolation": "bicubic", "backend": "pil"}},
+        {"RandFlipImage": {"flip_code": 1}},
+        {"ColorJitter": {"brightness": 1, "contrast": [0, 2], "saturation": 0.4, "p": 1}},
+        NORMALIZE,
+    ],
+    [
+        {"DecodeImage": {"to_rgb": True, "to_np": False, "channel_first": False}},
+        {"RandCropImage": {"size": [224, 224], "scale": [0.08, 1], "ratio": [0.75, 1.333]}},
+        {"NormalizeImage": {"scale": 0.00392157, "mean": [0, 0, 0], "std": [1, 1, 1], "order": ""}},
+    ],
+    [
+        {"ResizeImage": {"resize_short": 256, "interpolation": "bicubic", "backend": "pil"}},
+        {"CropImage": {"size": 224}},
+        NORMALIZE,
+        {"ToCHWImage": None},
+    ],
+    [
+        "DecodeImage",
+        {"ResizeImage": {"size": [224, 224], "return_numpy": False, "interpolation": "LANCZOS"}},
+        {"NormalizeImage": {"order": None}},
+        "ToCHWImage",
+    ],
+]
+
+
+@pytest.mark.parametrize("values", OFFICIAL)
+def test_lists_as_published_recipes_write_them(
+    values: List[Any], photo: np.ndarray, encode: Encode, parts: Parts
+) -> None:
+    result = Pipeline(parts(*values))(encode(photo, "JPEG"), np.random.default_rng(0))
+    assert result.shape == (3, 224, 224) and result.dtype == np.float32
+    assert np.isfinite(result).all() and result.std() > 0
+
+
 def test_every_size_goes_through(encode: Encode, parts: Parts) -> None:
     pipeline = Pipeline(parts(*EVAL))
     for size in ((1, 1), (1, 300), (300, 1), (16, 16), (17, 1000)):
