@@ -1,4 +1,4 @@
-"""The names that published checkpoints use, for every variant and not only those with a reference."""
+"""The names that published checkpoints use, for variants without a numerical reference too."""
 
 from __future__ import annotations
 
