@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from ppcls import registry
 from ppcls.data.transforms import Pipeline
-from ppcls.errors import BundleError
+from ppcls.errors import BundleError, ConfigError
 
 FORMAT_VERSION = 1
 """Goes up by one whenever older readers could not read a bundle any more."""
@@ -81,20 +81,29 @@ class Bundle:
 
 
 def build_pipeline(transform_ops: List[Dict[str, Any]], where: str) -> Pipeline:
-    """Build preprocessing from plain `{Name: {argument: value}}`; `where` names the file in errors.
+    """Build preprocessing from plain `{Name: {argument: value}}`, of which DecodeImage is the
+    first.
+
+    `where` names the file in errors.
 
     Raises:
         BundleError: a transform is unknown here, or does not accept its arguments.
     """
-    parts = []
-    for op in transform_ops:
+    mistakes: List[str] = []
+    parts: List[registry.Part] = []
+    for index, op in enumerate(transform_ops):
+        section = "PreProcess" if index == 0 else f"PreProcess.transform_ops.{index - 1}"
         try:
             parts.append(registry.parse("transform", op))
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            raise BundleError(f"{where}: PreProcess.transform_ops: {key}: {first['msg']}") from None
-    return Pipeline(parts)
+            found = error.errors()
+            mistakes += [f"{'.'.join(map(str, (section, *e['loc'])))}: {e['msg']}" for e in found]
+    if mistakes:
+        raise BundleError(f"{where}: {'; '.join(mistakes)}")
+    try:
+        return Pipeline(parts)
+    except ConfigError as error:
+        raise BundleError(f"{where}: PreProcess.transform_ops: {error}") from None
 
 
 def read_bundle(folder: Union[str, Path]) -> Bundle:

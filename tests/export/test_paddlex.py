@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 import numpy as np
 import pytest
 
+from ppcls.arch import create_model
+from ppcls.data.dataset import ClassMap
 from ppcls.data.transforms import Pipeline
+from ppcls.export import export_bundle
 from ppcls.export.paddlex import portable
+from ppcls.inference import Predictor
 from ppcls.inference.bundle import build_pipeline
 
 Ops = List[Dict[str, Any]]
@@ -98,3 +103,25 @@ def test_obstacles_are_named(pipeline: Build, obstacle: str) -> None:
     if "hamming" in obstacle:
         pytest.importorskip("PIL")
     assert any(obstacle in line for line in portable(pipeline(_CANNOT[obstacle]).spec()).obstacles)
+
+
+def test_paddlex_predicts_the_same(
+    tmp_path: Path, imagenet_sample: Path, pipeline: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real thing, where it is installed; its scores are rounded to five decimals."""
+    monkeypatch.setenv("PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK", "True")
+    paddlex = pytest.importorskip("paddlex")
+    resize: Ops = [{"ResizeImage": {"resize_short": 256}}, {"CropImage": {"size": 224}}]
+    transform = pipeline([*resize, {"NormalizeImage": {"order": ""}}])
+    labels = ClassMap([f"class {index}" for index in range(1000)])
+    report = export_bundle(create_model("ResNet18"), tmp_path / "b", transform, labels)
+    assert report.paddlex_obstacles == []
+    photos = [str(path) for path in sorted(imagenet_sample.glob("*.JPEG"))[:4]]
+    theirs = paddlex.create_model("ResNet18", model_dir=str(tmp_path / "b"), device="cpu")
+    ours = Predictor(tmp_path / "b", device="cpu")(photos)
+    for photo, mine in zip(photos, ours):
+        (result,) = theirs.predict(photo)
+        found = result.json["res"]
+        assert np.ravel(found["class_ids"]).tolist() == mine.class_ids
+        assert list(np.ravel(found["label_names"])) == mine.names
+        np.testing.assert_allclose(np.ravel(found["scores"]), mine.scores, atol=2e-5)

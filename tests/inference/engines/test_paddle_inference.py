@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Callable, Dict
+
+import numpy as np
+import paddle
+import pytest
+from paddle import inference
+
+from ppcls import runtime
+from ppcls.errors import BundleError, UsageError
+from ppcls.inference.bundle import file_record, read_bundle
+from ppcls.inference.engines import EngineOptions, open_engine
+from ppcls.inference.engines.paddle_inference import check_version, choose_device, settings
+
+Edited = Callable[[Callable[[Dict[str, Any]], object]], Path]
+IS_NEW = int(paddle.__version__.split(".")[0]) >= 3
+
+
+def test_cpu_settings() -> None:
+    calls = dict(settings(".pdmodel", "cpu", 3))
+    assert calls["set_cpu_math_library_num_threads"] == (3,)
+    assert {"disable_glog_info", "disable_gpu", "enable_mkldnn"} <= set(calls)
+    assert not {"enable_new_ir", "enable_use_gpu"} & set(calls)
+
+
+def test_program_of_paddle_3_needs_the_new_executor() -> None:
+    calls = dict(settings(".json", "cpu", 1))
+    assert calls["enable_new_ir"] == calls["enable_new_executor"] == (True,)
+
+
+def test_gpu_settings() -> None:
+    calls = dict(settings(".json", "gpu:2", 1))
+    memory, index = calls["enable_use_gpu"]
+    assert memory > 0 and index == 2
+    assert not {"disable_gpu", "enable_mkldnn"} & set(calls)
+
+
+@pytest.mark.parametrize("suffix", [".pdmodel", ".json"] if IS_NEW else [".pdmodel"])
+@pytest.mark.parametrize("device", ["cpu", "gpu:0"])
+def test_every_setting_is_a_call_that_this_paddle_has(suffix: str, device: str) -> None:
+    for name, arguments in settings(suffix, device, 2):
+        assert callable(getattr(inference.Config, name)), arguments
+
+
+def test_devices() -> None:
+    assert choose_device("cpu") == "cpu"
+    for wrong in ("tpu", "gpu:x", "gpu:", "", "CPU"):
+        with pytest.raises(UsageError, match="accepted: auto, cpu, gpu, gpu:N"):
+            choose_device(wrong)
+
+
+@pytest.mark.skipif(paddle.device.is_compiled_with_cuda(), reason="this Paddle may have a GPU")
+def test_gpu_on_a_cpu_build() -> None:
+    assert choose_device("auto") == "cpu"
+    for device in ("gpu", "gpu:1"):
+        with pytest.raises(
+            UsageError, match=f"'{device}' is asked for, but .*CPU build.*--device cpu"
+        ):
+            choose_device(device)
+
+
+def test_gpu_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paddle.device, "is_compiled_with_cuda", lambda: True)
+    monkeypatch.setattr(paddle.device.cuda, "device_count", lambda: 2)
+    assert [choose_device(name) for name in ("auto", "gpu", "gpu:1", "cpu")] == [
+        *("gpu:0", "gpu:0", "gpu:1", "cpu"),
+    ]
+    with pytest.raises(UsageError, match=r"Paddle sees 2 GPU"):
+        choose_device("gpu:2")
+    monkeypatch.setattr(paddle.device.cuda, "device_count", lambda: 0)
+    assert choose_device("auto") == "cpu"
+
+
+def test_describes_itself(exported: Path) -> None:
+    engine = open_engine("paddle", read_bundle(exported), EngineOptions("cpu"))
+    described = engine.describe()
+    assert described["version"] == paddle.__version__
+    assert (described["device"], described["threads"]) == ("cpu", runtime.available_cores())
+    assert described["settings"]["disable_glog_info"] == []
+
+
+def test_batches_of_any_size(exported: Path) -> None:
+    engine = open_engine("paddle", read_bundle(exported), EngineOptions("cpu", 1))
+    images = np.random.default_rng(0).standard_normal((5, 3, 32, 32), dtype=np.float32)
+    whole = engine.run(images)
+    assert whole.shape == (5, 10) and whole.dtype == np.float32
+    np.testing.assert_allclose(whole.sum(axis=1), 1, rtol=1e-5)
+    for start, end in ((0, 1), (1, 4), (4, 5)):
+        np.testing.assert_allclose(engine.run(images[start:end]), whole[start:end], rtol=1e-4)
+    # A view that is not contiguous, and another type.
+    flipped = images[::-1].astype(np.float64)
+    np.testing.assert_allclose(engine.run(flipped), whole[::-1], rtol=1e-4)
+
+
+def test_images_that_do_not_fit(exported: Path) -> None:
+    engine = open_engine("paddle", read_bundle(exported), EngineOptions("cpu"))
+    with pytest.raises(BundleError, match="fails on images of shape 1x5x32x32: .*channel"):
+        engine.run(np.zeros((1, 5, 32, 32), np.float32))
+
+
+def test_weights_of_another_network_are_a_clear_error(edited: Edited) -> None:
+    folder = edited(lambda config: None)
+    (folder / "inference.pdiparams").write_bytes(b"x" * 1000)
+    record = file_record(folder / "inference.pdiparams")
+    edited(lambda config: config["Bundle"]["files"].update({"inference.pdiparams": record}))
+    with pytest.raises(
+        BundleError, match="cannot load the program: .*maybe the loaded file is not"
+    ):
+        open_engine("paddle", read_bundle(folder), EngineOptions("cpu"))
+
+
+def test_program_of_paddle_3_is_refused_by_paddle_2(exported: Path) -> None:
+    bundle = replace(read_bundle(exported), program=exported / "inference.json")
+    with pytest.raises(BundleError, match="written by Paddle 3.x, which Paddle 2.6.2 cannot read"):
+        check_version(bundle, "2.6.2")
+    check_version(bundle, "3.3.1")
+    check_version(bundle, "10.0.0")
+    check_version(replace(bundle, program=exported / "inference.pdmodel"), "2.6.2")
+
+
+@pytest.mark.skipif(not IS_NEW, reason="Paddle 2.6 writes no other format")
+def test_program_in_the_format_of_paddle_2_runs_in_paddle_3(
+    tmp_path: Path, exported: Path, run_python: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from ppcls.arch import create_model\n"
+        "from ppcls.export.static import write_program\n"
+        f"write_program(create_model('LeNet', in_channels=3), Path({str(tmp_path / 'p')!r}), (3, "
+        "32, 32))"
+    )
+    done = run_python("-c", code, env={"FLAGS_enable_pir_api": "0"})
+    assert (tmp_path / "p.pdmodel").is_file(), done.stderr
+    program, weights = tmp_path / "p.pdmodel", tmp_path / "p.pdiparams"
+    bundle = replace(read_bundle(exported), program=program, weights=weights)
+    engine = open_engine("paddle", bundle, EngineOptions("cpu"))
+    for count in (1, 4):
+        result = engine.run(np.ones((count, 3, 32, 32), np.float32))
+        np.testing.assert_allclose(result.sum(axis=1), np.ones(count), rtol=1e-5)

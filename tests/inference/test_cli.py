@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+from pathlib import Path
+from typing import Callable, List
+
+import pytest
+
+from ppcls.errors import BundleError, UsageError
+from ppcls.inference import cli
+
+RunPython = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def _run(arguments: List[object]) -> int:
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser)
+    return cli.run(parser.parse_args(["--device", "cpu", *map(str, arguments)]))
+
+
+def test_prints_names_and_probabilities(
+    exported: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = photos / "2.png"
+    status = _run(["--model_dir", exported, "--input", image, "--topk", 2, "--threads", 1])
+    lines = capsys.readouterr().out.splitlines()
+    assert status == 0
+    assert lines[0] == str(image) and len(lines) == 4
+    assert "%" in lines[1] and "(class " in lines[1]
+    assert lines[-1] == "1 image, 0 errors"
+
+
+def test_folder_with_a_bad_image(
+    exported: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(["--model_dir", exported, "--input", photos, "--batch_size", 3]) == 0
+    out = capsys.readouterr().out
+    assert f"{photos / '3.png'}\n  error: the PNG file is truncated" in out
+    assert out.splitlines()[-1] == "4 images, 1 error"
+
+
+def test_status_is_1_only_when_every_image_failed(
+    exported: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = [photos / "3.png", photos / "notes.txt"]
+    assert _run(["--model_dir", exported, "--input", *bad]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "2 images, 2 errors"
+
+
+def test_writes_jsonl_and_csv(
+    exported: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("p.jsonl", "p.csv"):
+        target = tmp_path / name
+        assert _run(["--model_dir", exported, "--input", photos, "--output", target]) == 0
+        out = capsys.readouterr().out
+        assert "3.png" in out and "2.png" not in out, "only the errors are printed"
+        assert out.splitlines()[-1] == f"4 images, 1 error; written to {target}"
+    rows = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert [row["error"] is None for row in rows] == [True, False, True, True]
+    with (tmp_path / "p.csv").open(newline="") as lines:
+        table = list(csv.DictReader(lines))
+    for row, cells in zip(rows, table):
+        assert cells["source"] == row["source"] and bool(cells["error"]) == bool(row["error"])
+        if not row["error"]:
+            assert int(cells["class_id_3"]) == row["class_ids"][2]
+            assert float(cells["score_1"]) == row["scores"][0]
+
+
+def test_bad_input_is_named_before_anything_is_loaded(exported: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file or folder"):
+        _run(["--model_dir", exported, "--input", tmp_path / "gone"])
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(BundleError, match="no such folder"):
+        _run(["--model_dir", tmp_path / "gone", "--input", tmp_path / "a.png"])
+    with pytest.raises(UsageError, match=".jsonl or .csv"):
+        _run(
+            ["--model_dir", exported, "--input", tmp_path / "a.png", "--output", tmp_path / "p.txt"]
+        )
+
+
+def test_door_in_deploy(
+    root: Path, exported: Path, photos: Path, tmp_path: Path, run_python: RunPython
+) -> None:
+    door = root / "deploy/predict.py"
+    environment = {"PYTHONPATH": ""}
+    options = ["--model_dir", exported, "--device", "cpu"]
+    done = run_python(door, *options, "--input", photos, cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "4 images, 1 error"
+    assert "Traceback" not in done.stderr and "new_executor" not in done.stderr
+    done = run_python(door, *options, "--input", tmp_path / "gone", cwd=tmp_path, env=environment)
+    assert done.returncode == 2 and "no such file or folder" in done.stderr
+    assert "Traceback" not in done.stderr
