@@ -14,6 +14,7 @@ from ppcls.errors import DataError, did_you_mean
 from ppcls.registry import Part, PartsOf, Provided, register
 
 _MOST_CLASSES = 1_000_000
+_MOST_NUMBER = 10**15
 
 
 @register("dataset")
@@ -69,7 +70,8 @@ def _has_numbers(images: ListFile) -> bool:
 def _found_classes(images: ListFile, relabel: bool, class_num: Optional[int]) -> ClassMap:
     if not _has_numbers(images):
         return ClassMap(sorted(images.words))
-    _refuse(images, _fault_of_number)
+    most = _MOST_NUMBER if relabel else _MOST_CLASSES
+    _refuse(images, lambda word: _fault_of_number(word, most))
     numbers = sorted({int(word) for word in images.words})
     if relabel:
         return ClassMap([str(number) for number in numbers])
@@ -97,7 +99,7 @@ def _refuse(images: ListFile, fault: Callable[[str], Union[str, None]]) -> None:
     images.refuse(reasons, "Labels are whole numbers from 0, or names of classes on every line.")
 
 
-def _fault_of_number(word: str, classes: int = _MOST_CLASSES) -> Optional[str]:
+def _fault_of_number(word: str, classes: int) -> Optional[str]:
     if not _is_number(word):
         return f"label '{word}' is not a whole number, as other labels are"
     number = int(word)

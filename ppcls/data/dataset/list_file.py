@@ -22,7 +22,7 @@ class ListFile:
 
     Lines are ``path label``. Without a delimiter the last white space divides them, so paths may
     contain spaces. `codes[i]` is the place of image i's word in `words`, and `lines[i]` the number
-    of its line.
+    of its line. Lines without a label are kept for `refuse`, so that all mistakes come at once.
     """
 
     def __init__(self, path: Union[str, Path], delimiter: Optional[str] = None) -> None:
@@ -30,8 +30,7 @@ class ListFile:
 
         Raises:
             ConfigError: the delimiter is empty.
-            DataError: the file is missing or empty, or lines have no label; all are named, up to
-                ten.
+            DataError: the file is missing or empty, or no line has a label.
         """
         if delimiter == "":
             raise ConfigError("delimiter is empty; leave it out to divide at the last white space")
@@ -40,7 +39,8 @@ class ListFile:
         # Arrays instead of lists: ImageNet has 1.3 million lines.
         codes, numbers = array("q"), array("q")
         code_of: Dict[str, int] = {}
-        bad: Dict[int, str] = {}
+        self._bad: Dict[int, str] = {}
+        self._delimiter = delimiter
         for number, text in read_lines(path, "list file"):
             image, label = _divide(text, delimiter)
             if label:
@@ -48,15 +48,15 @@ class ListFile:
                 codes.append(code_of.setdefault(label, len(code_of)))
                 numbers.append(number)
             else:
-                bad[number] = f"no label in '{text}'"
-        if bad:
-            raise bad_lines(path, bad, _how_to_divide(bad, delimiter))
+                self._bad[number] = f"no label in '{text}'"
         self.codes = np.frombuffer(codes, dtype=np.int64)
         self.lines = np.frombuffer(numbers, dtype=np.int64)
         self.words = list(code_of)
+        if not self.words:
+            self.refuse({}, "")
 
     def refuse(self, reasons: Mapping[int, str], advice: str) -> None:
-        """Raise an error that names the lines whose word has a reason against it.
+        """Raise an error that names the lines without a label or with one that is wrong.
 
         Args:
             reasons: {code: reason} of the words that are wrong.
@@ -65,11 +65,14 @@ class ListFile:
         Raises:
             DataError: there is such a line.
         """
-        if not reasons:
+        if not reasons and not self._bad:
             return
         where = np.flatnonzero(np.isin(self.codes, list(reasons)))
-        shown = {int(self.lines[i]): reasons[int(self.codes[i])] for i in where[:_SHOWN]}
-        raise bad_lines(self.path, shown, advice, len(where))
+        wrong = {int(self.lines[i]): reasons[int(self.codes[i])] for i in where[:_SHOWN]}
+        if self._bad:
+            advice = f"{_how_to_divide(self._bad, self._delimiter)} {advice}".strip()
+        total = len(where) + len(self._bad)
+        raise bad_lines(self.path, {**self._bad, **wrong}, advice, total)
 
 
 def _divide(text: str, delimiter: Optional[str]) -> Tuple[str, str]:

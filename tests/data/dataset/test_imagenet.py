@@ -61,11 +61,11 @@ def test_names_as_labels(make: Any) -> None:
 
 
 def test_relabel_closes_gaps(make: Any) -> None:
-    text = "a.png 70\nb.png 5\nsub dir/c.png 100\n"
+    text = "a.png 70\nb.png 5\nsub dir/c.png 20261122\n"
     dataset = make(text, relabel=True)
-    assert dataset.class_map.names == ["5", "70", "100"]
+    assert dataset.class_map.names == ["5", "70", "20261122"]
     assert dataset.labels.tolist() == [1, 0, 2]
-    evaluation = make("a.png 100\n", relabel=True, class_map=dataset.class_map)
+    evaluation = make("a.png 20261122\n", relabel=True, class_map=dataset.class_map)
     assert evaluation.labels.tolist() == [2]
     with pytest.raises(DataError, match="list.txt:1: label '6' is not one of the 3 classes"):
         make("a.png 6\n", relabel=True, class_map=dataset.class_map)
@@ -100,7 +100,9 @@ def test_evaluation_uses_the_classes_of_training(make: Any) -> None:
             {"class_map": ClassMap(["crane", "crane"])},
             "list.txt:1: more than one class is called 'crane'",
         ),
+        ("a.png 0\nb.png 3\n", {"class_num": 3}, "list.txt:2: label 3 is beyond the last of the 3"),
         ("a.png\n", {}, "list.txt:1: no label"),
+        ("a.png 0\nb.png\nb.png x\n", {}, "(?s)list.txt:2: no label.*list.txt:3: label 'x' is not"),
         ("", {}, "is empty"),
     ],
 )

@@ -17,7 +17,9 @@ from ppcls.errors import ConfigError, DataError
 def read(folder: Path, text: Any, delimiter: Any = None) -> ListFile:
     path = folder / "list.txt"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return ListFile(path, delimiter)
+    images = ListFile(path, delimiter)
+    images.refuse({}, "")
+    return images
 
 
 def rows(images: ListFile) -> list:
@@ -85,6 +87,19 @@ def test_lists_bad_lines(tmp_path: Path) -> None:
     assert lines[0].endswith("list.txt:2: no label in 'b.jpg'")
     assert lines[1].endswith("list.txt:4: no label in 'my cat.jpg'")
     assert lines[2] == "Each line is 'path label'."
+
+
+def test_names_wrong_and_missing_labels_together(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("a.jpg 0\nb.jpg\nc.jpg x\nd.jpg 0\n")
+    images = ListFile(tmp_path / "list.txt")
+    with pytest.raises(DataError) as caught:
+        images.refuse({images.words.index("x"): "not a number"}, "Labels are numbers.")
+    lines = str(caught.value).splitlines()
+    assert [line.rsplit("/", 1)[-1] for line in lines] == [
+        "list.txt:2: no label in 'b.jpg'",
+        "list.txt:3: not a number",
+        "Each line is 'path label'. Labels are numbers.",
+    ]
 
 
 def test_lists_ten_bad_lines_and_counts_the_rest(tmp_path: Path) -> None:
