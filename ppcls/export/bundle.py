@@ -55,7 +55,7 @@ class ExportReport:
 
     def summary(self) -> str:
         """Return a few lines for the terminal."""
-        sizes = ", ".join(f"{name} ({size / 1e6:.2f} MB)" for name, size in self.files.items())
+        sizes = ", ".join(f"{name} ({size / 1000:,.0f} kB)" for name, size in self.files.items())
         parity = self.parity
         lines = [
             f"Exported to {self.folder}: {sizes}",
@@ -65,7 +65,11 @@ class ExportReport:
             f"{parity.probability_difference:.1e} "
             f"(allowed {parity.tolerance:.0e}); same top-1 on {parity.top1_agreement:.0%}",
         ]
-        return "\n".join([*lines, *(f"Note: {obstacle}" for obstacle in self.paddlex_obstacles)])
+        if self.paddlex_obstacles:
+            lines.append(
+                f"'ppcls predict' runs this bundle, PaddleX cannot: {'; '.join(self.paddlex_obstacles)}"
+            )
+        return "\n".join(lines)
 
 
 def export_bundle(
