@@ -1,7 +1,7 @@
 """Image classification on PaddlePaddle: YAML in, a trained, exported, served model out.
 
-`create_model` and `list_models` are loaded on first use, so that importing the package stays fast and works on
-machines that only serve exported models.
+`create_model` and `list_models` are loaded on first use, so that importing the package stays fast
+and works on machines that only serve exported models.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The command `ppcls`: `ppcls <verb> ...`. The scripts in `tools` and `deploy` are doors onto the same functions."""
+"""The command `ppcls`: `ppcls <verb> ...`. The scripts in `tools` and `deploy` are doors onto the
+same functions.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ _VERBS = {
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the command line and return the exit status.
 
-    0: done. 1: the input or the run failed. 2: the command line or the configuration is wrong. 130: stopped by Ctrl-C.
+    0: done. 1: the input or the run failed. 2: the command line or the configuration is wrong. 130:
+    stopped by Ctrl-C.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsed = _parser(given).parse_args(given)
@@ -46,7 +49,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 
 def _parser(given: List[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ppcls", description="Image classification on PaddlePaddle.")
+    parser = argparse.ArgumentParser(
+        prog="ppcls", description="Image classification on PaddlePaddle."
+    )
     parser.add_argument("--version", action="version", version=f"ppcls {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for verb, (module_name, _) in _VERBS.items():

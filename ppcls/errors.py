@@ -1,14 +1,14 @@
 """What users are told when something is wrong.
 
-Every error that a user can cause derives from `PpclsError`. The command line prints its text, without a traceback,
-and exits with its `exit_status`. A message says what is wrong, where, what is accepted, and how to put it right.
+Every error that a user can cause derives from `PpclsError`. The command line prints its text,
+without a traceback, and exits with its `exit_status`. A message says what is wrong, where, what is
+accepted, and how to put it right.
 """
 
 from __future__ import annotations
 
 import difflib
 from typing import Iterable, Optional
-
 
 PADDLE_MISSING = (
     "Paddle is not installed: run `pip install 'paddlepaddle>=3.1'` for CPUs; "
@@ -24,13 +24,17 @@ class PpclsError(Exception):
 
 
 class ConfigError(PpclsError):
-    """The configuration is wrong: unknown key, wrong type, missing value, or parts that do not fit together."""
+    """The configuration is wrong: unknown key, wrong type, missing value, or parts that do not fit
+    together.
+    """
 
     exit_status = 2
 
 
 class UsageError(PpclsError):
-    """The command line or the surroundings (device, output folder) do not allow what was asked for."""
+    """The command line or the surroundings (device, output folder) do not allow what was asked
+    for.
+    """
 
     exit_status = 2
 
@@ -60,7 +64,9 @@ class BundleError(PpclsError):
 
 
 def nearest(word: str, accepted: Iterable[str]) -> Optional[str]:
-    """Return the accepted word that is most like `word`, ignoring case, or None when none is close."""
+    """Return the accepted word that is most like `word`, ignoring case, or None when none is
+    close.
+    """
     by_lower = {candidate.lower(): candidate for candidate in accepted}
     found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else None

@@ -1,4 +1,6 @@
-"""Files that are either whole or not there: written beside their name, flushed to disk, then renamed."""
+"""Files that are either whole or not there: written beside their name, flushed to disk, then
+renamed.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,11 @@ _MARK = ".partial-"
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its place when the block ends without an error.
+    """Yield a temporary path beside `path` that takes its place when the block ends without an
+    error.
 
-    Whatever happens (an exception, a full disk, `kill -9`), `path` holds either its old or its new content.
+    Whatever happens (an exception, a full disk, `kill -9`), `path` holds either its old or its new
+    content.
 
     Raises:
         OSError: the file cannot be written; `path` is untouched.

@@ -20,7 +20,9 @@ class _Plain(logging.Formatter):
 
 
 class _StandardStream(logging.StreamHandler):  # type: ignore[type-arg]
-    """Looks the stream up at every line, so that redirections made later are followed; steps around a progress bar."""
+    """Looks the stream up at every line, so that redirections made later are followed; steps around
+    a progress bar.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -42,7 +44,9 @@ class _StandardStream(logging.StreamHandler):  # type: ignore[type-arg]
 
 
 def log_to_terminal(results_on_stdout: bool) -> None:
-    """Print log lines: on standard output, or on standard error when standard output is for results."""
+    """Print log lines: on standard output, or on standard error when standard output is for
+    results.
+    """
     handler = _StandardStream("stderr" if results_on_stdout else "stdout")
     handler.setFormatter(_Plain("%(message)s"))
     _log.handlers[:] = [handler]

@@ -8,10 +8,11 @@ A part (network, transform, data set, loss, ...) is registered under a kind and 
 
     register("arch", "VGG16", depths=[2, 2, 3, 3, 3])(VGG)    # a variant: one row of a table
 
-YAML names it as ``{CropImage: {size: 224}}``, as ``{name: CropImage, size: 224}``, or as plain ``CropImage``.
-`parse` checks the arguments against the constructor's signature before anything is built. Parameters annotated
-`Provided[...]` come from the program and are not accepted in YAML; parameters annotated with `PartOf` or `PartsOf`
-hold parts themselves and are checked in the same way.
+YAML names it as ``{CropImage: {size: 224}}``, as ``{name: CropImage, size: 224}``, or as plain
+``CropImage``. `parse` checks the arguments against the constructor's signature before anything is
+built. Parameters annotated `Provided[...]` come from the program and are not accepted in YAML;
+parameters annotated with `PartOf` or `PartsOf` hold parts themselves and are checked in the same
+way.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import importlib
 import inspect
 import pkgutil
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import (
     Annotated,
     Any,
@@ -69,7 +70,9 @@ Provided = Annotated[T, _ProvidedMarker()]
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered name: its constructor and the arguments that its table row fixes as defaults."""
+    """One registered name: its constructor and the arguments that its table row fixes as
+    defaults.
+    """
 
     kind: str
     name: str
@@ -84,7 +87,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Part:
-    """A checked choice from a YAML file: a registered name with valid arguments, ready to be built."""
+    """A checked choice from a YAML file: a registered name with valid arguments, ready to be
+    built.
+    """
 
     kind: str
     name: str
@@ -103,10 +108,16 @@ class Part:
 
 
 class Section(BaseModel):
-    """Base of everything that is checked: unknown keys are errors that list the accepted ones and the nearest."""
+    """Base of everything that is checked: unknown keys are errors that list the accepted ones and
+    the nearest.
+    """
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, arbitrary_types_allowed=True, protected_namespaces=(), populate_by_name=True
+        extra="forbid",
+        strict=True,
+        arbitrary_types_allowed=True,
+        protected_namespaces=(),
+        populate_by_name=True,
     )
 
     @model_validator(mode="wrap")
@@ -121,7 +132,9 @@ class Section(BaseModel):
 
 
 class PartOf:
-    """Annotation for a field that holds one part of `kind`: ``lr: Annotated[Part, PartOf("schedule")]``."""
+    """Annotation for a field that holds one part of `kind`: ``lr: Annotated[Part,
+    PartOf("schedule")]``.
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -131,7 +144,9 @@ class PartOf:
 
 
 class PartsOf:
-    """Annotation for a list of parts: ``transform_ops: Annotated[List[Part], PartsOf("transform")]``."""
+    """Annotation for a list of parts: ``transform_ops: Annotated[List[Part],
+    PartsOf("transform")]``.
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -175,14 +190,16 @@ def lookup(kind: str, name: str) -> Entry:
     """Return the entry of a registered part.
 
     Raises:
-        ConfigError: no part of that kind has this name; the message gives the nearest one and all accepted ones.
+        ConfigError: no part of that kind has this name; the message gives the nearest one and all
+            accepted ones.
     """
     _load(kind)
     if (kind, name) not in _entries:
         accepted = names(kind)
         label = kind.replace("_", " ")
         raise ConfigError(
-            f"unknown {label} '{name}'.{did_you_mean(name, accepted)} Accepted: {', '.join(accepted) or 'none yet'}"
+            f"unknown {label} '{name}'.{did_you_mean(name, accepted)} Accepted: "
+            f"{', '.join(accepted) or 'none yet'}"
         )
     return _entries[kind, name]
 
@@ -215,12 +232,14 @@ def create(kind: str, name: str, arguments: Mapping[str, Any], **provided: Any) 
     try:
         part = parse(kind, {"name": name, **arguments})
     except ValidationError as error:
-        lines = [f"{name}: {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        lines = [
+            f"{name}: {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
+        ]
         raise ConfigError("\n".join(lines)) from None
     return part.build(**provided)
 
 
-@lru_cache(maxsize=None)
+@cache
 def arguments_model(kind: str, name: str) -> type[Section]:
     """Return the pydantic model of the arguments that YAML may give to a part."""
     entry = lookup(kind, name)
@@ -237,7 +256,9 @@ def _parameters(constructor: Callable[..., Any]) -> List[Tuple[str, Any, Any]]:
     found = []
     for key, parameter in inspect.signature(constructor).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise TypeError(f"{constructor!r} takes *{key}, which cannot be checked; name every argument")
+            raise TypeError(
+                f"{constructor!r} takes *{key}, which cannot be checked; name every argument"
+            )
         default = ... if parameter.default is parameter.empty else parameter.default
         found.append((key, hints.get(key, Any), default))
     return found
@@ -250,14 +271,18 @@ def _is_provided(annotation: Any) -> bool:
     return any(isinstance(extra, _ProvidedMarker) for extra in extras)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _provided_names(constructor: Callable[..., Any]) -> frozenset[str]:
-    return frozenset(key for key, annotation, _ in _parameters(constructor) if _is_provided(annotation))
+    return frozenset(
+        key for key, annotation, _ in _parameters(constructor) if _is_provided(annotation)
+    )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _load(kind: str) -> None:
-    """Import every module of the kind's home, so that adding a part needs no second place to edit."""
+    """Import every module of the kind's home, so that adding a part needs no second place to
+    edit.
+    """
     home = importlib.import_module(_HOMES[kind])
     for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
         importlib.import_module(f"{home.__name__}.{module.name}")
@@ -273,14 +298,19 @@ def _split(kind: str, value: Any) -> Tuple[str, Any, Tuple[str, ...]]:
         name, arguments = next(iter(value.items()))
         return str(name), {} if arguments is None else arguments, (str(name),)
     label = kind.replace("_", " ")
-    message = f"expected one {label}, written as 'Name: {{argument: value}}' or with 'name: Name', got {value!r}"
+    message = (
+        f"expected one {label}, written as 'Name: {{argument: value}}' or with 'name: Name', "
+        f"got {value!r}"
+    )
     raise _error_at((), message, value)
 
 
 def _error_at(location: Tuple[Any, ...], message: str, value: Any) -> ValidationError:
     # A custom message is a format string to pydantic, so braces in it travel as a value.
     error = PydanticCustomError("ppcls", "{message}", {"message": message})
-    return ValidationError.from_exception_data("part", [InitErrorDetails(type=error, loc=location, input=value)])
+    return ValidationError.from_exception_data(
+        "part", [InitErrorDetails(type=error, loc=location, input=value)]
+    )
 
 
 def _moved(error: ValidationError, prefix: Tuple[str, ...]) -> ValidationError:
@@ -295,7 +325,8 @@ def _rewritten(error: ValidationError, model: type[BaseModel]) -> ValidationErro
         if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
             message = _unknown_key(str(item["loc"][0]), model.model_fields)
         elif item["type"] == "missing" and len(item["loc"]) == 1:
-            message = f"required, but missing; it takes {_type_words(model.model_fields[str(item['loc'][0])])}"
+            kind = _type_words(model.model_fields[str(item["loc"][0])])
+            message = f"required, but missing; it takes {kind}"
         elif item["type"] != "ppcls":
             message = f"{message}, got {item['input']!r}"
         details.append(_detail(item, tuple(item["loc"]), message))
@@ -308,7 +339,8 @@ def _detail(item: Any, location: Tuple[Any, ...], message: str) -> InitErrorDeta
 
 
 def _unknown_key(key: str, fields: Mapping[str, FieldInfo]) -> str:
-    return f"unknown key '{key}'.{did_you_mean(key, fields)} Accepted here: {', '.join(fields) or 'no arguments'}"
+    accepted = ", ".join(fields) or "no arguments"
+    return f"unknown key '{key}'.{did_you_mean(key, fields)} Accepted here: {accepted}"
 
 
 def _type_words(info: FieldInfo) -> str:

@@ -1,7 +1,7 @@
 """What must be settled before Paddle is imported, and which device a run uses.
 
-Paddle reads thread counts and the choice of MKL's code path from the environment when it is loaded. `prepare` sets
-them for this machine and never overrides what the user has set.
+Paddle reads thread counts and the choice of MKL's code path from the environment when it is loaded.
+`prepare` sets them for this machine and never overrides what the user has set.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from ppcls.errors import PADDLE_MISSING, UsageError
 
 def available_cores() -> int:
     """Return how many CPU cores this process may use: its affinity, limited by a cgroup quota."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return max(1, min(cores, _cgroup_quota(cores)))
 
 
@@ -38,8 +40,10 @@ def _cgroup_quota(default: int) -> int:
 def prepare() -> Dict[str, str]:
     """Set the environment that Paddle reads when it is loaded, and load it; return what was set.
 
-    Threads: Paddle forces one OpenMP thread unless told otherwise. MKL: the version inside Paddle's CPU wheel takes a
-    slow path on AMD processors unless it is told to use the AVX2 one. Paddle's import warnings are of no use to users.
+    Threads: Paddle forces one OpenMP thread unless told otherwise. MKL: the version inside Paddle's
+        CPU wheel takes a
+    slow path on AMD processors unless it is told to use the AVX2 one. Paddle's import warnings are
+    of no use to users.
 
     Raises:
         UsageError: Paddle is not installed.
@@ -68,7 +72,8 @@ def _is_amd() -> bool:
 
 
 def use_device(wanted: str) -> str:
-    """Make Paddle use a device and return its name, "cpu" or "gpu:N". "auto" means a GPU where there is one.
+    """Make Paddle use a device and return its name, "cpu" or "gpu:N". "auto" means a GPU where
+    there is one.
 
     Raises:
         UsageError: a GPU is asked for and there is none that this Paddle can use.
@@ -88,9 +93,13 @@ def use_device(wanted: str) -> str:
 
 def _no_gpu(wanted: str, count: int, with_cuda: bool) -> str:
     if not with_cuda:
-        reason = "the installed Paddle is its CPU build (the GPU build is the package paddlepaddle-gpu)"
+        reason = (
+            "the installed Paddle is its CPU build (the GPU build is the package paddlepaddle-gpu)"
+        )
     else:
-        reason = f"Paddle sees {count} GPU(s); is the driver installed and CUDA_VISIBLE_DEVICES right?"
+        reason = (
+            f"Paddle sees {count} GPU(s); is the driver installed and CUDA_VISIBLE_DEVICES right?"
+        )
     return f"Global.device is '{wanted}', but {reason}. To run on the CPU: -o Global.device=cpu"
 
 

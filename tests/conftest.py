@@ -23,7 +23,9 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """The folder of real images and reference numbers that stands beside the clone on some machines."""
+    """The folder of real images and reference numbers that stands beside the clone on some
+    machines.
+    """
     if not SHARED.is_dir():
         pytest.skip("the folder '../shared' with data and reference numbers is not on this machine")
     return SHARED
@@ -55,11 +57,19 @@ def cifar10_test(shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run this interpreter on the clone as a user would, and capture what it prints."""
 
-    def run(*arguments: object, cwd: Path = ROOT, **options: object) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: object, cwd: Path = ROOT, **options: object
+    ) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}  # type: ignore[dict-item]
         command = [sys.executable, *map(str, arguments)]
         return subprocess.run(
-            command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600, **options
+            command,
+            cwd=cwd,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            **options,
         )
 
     return run

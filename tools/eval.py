@@ -1,3 +1,10 @@
-import sys, pathlib; sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # noqa: E401, E702, I001
+"""Evaluate a trained network: `ppcls eval`, from a clone that is not installed."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from ppcls.cli import main  # noqa: E402
+
 sys.exit(main(["eval", *sys.argv[1:]]))

@@ -1,4 +1,6 @@
-"""``ppcls data``: make a data set from what is already on the machine, or divide a folder of one's own images."""
+"""``ppcls data``: make a data set from what is already on the machine, or divide a folder of one's
+own images.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +17,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     prepare = actions.add_parser("prepare", help="write a data set as image files and list files")
-    prepare.add_argument("name", choices=["digits"], help="digits: 1,797 handwritten digits from scikit-learn")
-    prepare.add_argument("--output_dir", type=Path, help="where to write it (default: dataset/NAME)")
+    prepare.add_argument(
+        "name", choices=["digits"], help="digits: 1,797 handwritten digits from scikit-learn"
+    )
+    prepare.add_argument(
+        "--output_dir", type=Path, help="where to write it (default: dataset/NAME)"
+    )
     split = actions.add_parser(
-        "split", help="divide a folder of class folders (FOLDER/cat/1.jpg) and write a recipe that trains on it"
+        "split",
+        help="divide a folder of class folders (FOLDER/cat/1.jpg) and write a recipe for it",
     )
     split.add_argument("folder", type=Path, metavar="FOLDER")
-    split.add_argument("--val", type=float, default=0.2, metavar="SHARE", help="held back, 0 to 1 (default: 0.2)")
-    split.add_argument("--seed", type=int, default=0, help="which images are held back (default: 0)")
-    split.add_argument("--base", default=OWN_IMAGES, metavar="RECIPE", help=f"recipe to start from (default: {OWN_IMAGES})")
-    split.add_argument("--overwrite", action="store_true", help="divide a folder anew that is divided already")
+    split.add_argument(
+        "--val", type=float, default=0.2, metavar="SHARE", help="held back, 0 to 1 (default: 0.2)"
+    )
+    split.add_argument(
+        "--seed", type=int, default=0, help="which images are held back (default: 0)"
+    )
+    split.add_argument(
+        "--base",
+        default=OWN_IMAGES,
+        metavar="RECIPE",
+        help=f"recipe to start from (default: {OWN_IMAGES})",
+    )
+    split.add_argument(
+        "--overwrite", action="store_true", help="divide a folder anew that is divided already"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,8 +62,15 @@ def _split(arguments: argparse.Namespace) -> int:
     from ppcls.data.split import split_folder
 
     find_recipe(arguments.base)
-    found = split_folder(arguments.folder, arguments.base, arguments.val, arguments.seed, arguments.overwrite)
+    found = split_folder(
+        arguments.folder, arguments.base, arguments.val, arguments.seed, arguments.overwrite
+    )
     _log.info("%d classes: %s", len(found.classes), ", ".join(found.classes[:10]))
-    _log.info("%d images to learn from, %d held back; lists and recipe are in %s", found.train, found.val, found.folder)
+    _log.info(
+        "%d images to learn from, %d held back; lists and recipe are in %s",
+        found.train,
+        found.val,
+        found.folder,
+    )
     _log.info("train with: ppcls train -c %s", found.recipe)
     return 0

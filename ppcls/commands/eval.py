@@ -23,7 +23,9 @@ _log = logging.getLogger("ppcls")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     add_config_arguments(parser)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and error rows to FILE as well")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write figures and error rows to FILE as well"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,9 +60,17 @@ def _evaluate(config: Config, trained: Trained) -> Evaluation:
     assert config.DataLoader.Eval is not None
     split = build_split(config.DataLoader.Eval, config.Global.seed or 0, trained.class_map)
     check_images_fit(config, trained.network, split.dataset.transform, "DataLoader.Eval")
-    metrics = CombinedMetric(config.Metric.Eval or [Part("metric", "TopkAcc")], class_num=len(trained.class_map))
+    metrics = CombinedMetric(
+        config.Metric.Eval or [Part("metric", "TopkAcc")], class_num=len(trained.class_map)
+    )
     loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
-    batches = tqdm(split.loader.epoch(0), total=len(split.sampler), desc="evaluating", leave=False, disable=None)
+    batches = tqdm(
+        split.loader.epoch(0),
+        total=len(split.sampler),
+        desc="evaluating",
+        leave=False,
+        disable=None,
+    )
     return evaluate(trained.network, batches, metrics, loss)
 
 
@@ -69,7 +79,9 @@ def _say(found: Evaluation) -> None:
 
     for image in found.bad:
         _log.error("%s: %s", image.path, image.reason)
-    figures = "  ".join(f"{name} {format_figure(name, value)}" for name, value in found.figures.items())
+    figures = "  ".join(
+        f"{name} {format_figure(name, value)}" for name, value in found.figures.items()
+    )
     _log.info("%d images in %.1f s: %s", found.images, found.seconds, figures)
     if found.bad:
         _log.warning("%d images could not be read and are not in these figures", len(found.bad))
@@ -81,7 +93,9 @@ def _write(path: Path, found: Evaluation, trained: Trained, device: str) -> None
     report: Dict[str, Any] = {
         "metrics": found.figures,
         "images": found.images,
-        "errors": [{"path": image.path, "label": image.label, "error": image.reason} for image in found.bad],
+        "errors": [
+            {"path": image.path, "label": image.label, "error": image.reason} for image in found.bad
+        ],
         "seconds": found.seconds,
         "arch": trained.network.model_name,
         "weights": str(trained.path),

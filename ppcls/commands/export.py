@@ -27,9 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     add_config_arguments(parser)
     parser.add_argument(
-        "--output_dir", metavar="DIR", help="the bundle (default: Global.save_inference_dir, else OUTPUT_DIR/inference)"
+        "--output_dir",
+        metavar="DIR",
+        help="the bundle (default: Global.save_inference_dir, else OUTPUT_DIR/inference)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a bundle that is already there")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a bundle that is already there"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,8 +76,12 @@ def _topk(config: Config) -> int:
     return int(part.arguments.get("topk", 5)) if part else 5
 
 
-def _real_images(config: Config, class_map: ClassMap, transform: Pipeline) -> Optional[List[np.ndarray]]:
-    """Return images of DataLoader.Eval, or of Infer.infer_imgs; None when neither is on this machine."""
+def _real_images(
+    config: Config, class_map: ClassMap, transform: Pipeline
+) -> Optional[List[np.ndarray]]:
+    """Return images of DataLoader.Eval, or of Infer.infer_imgs; None when neither is on this
+    machine.
+    """
     from ppcls.errors import DataError, UsageError
     from ppcls.inference.sources import find_images
 
@@ -84,7 +92,9 @@ def _real_images(config: Config, class_map: ClassMap, transform: Pipeline) -> Op
         else:
             paths = find_images([str(config.Infer.infer_imgs)])[:PARITY_IMAGES]
     except (DataError, UsageError) as error:
-        _log.warning("the check of the bundle uses random numbers, because there are no images: %s", error)
+        _log.warning(
+            "the check of the bundle uses random numbers, because there are no images: %s", error
+        )
         return None
     return _readable(paths, transform) or None
 
@@ -107,5 +117,6 @@ def _readable(paths: List[str], transform: Pipeline) -> List[np.ndarray]:
 
 
 def _provenance(config: Config, trained: Trained) -> Dict[str, Any]:
-    facts = {key: trained.facts[key] for key in ("epoch", "step", "metrics", "seed") if key in trained.facts}
+    known = ("epoch", "step", "metrics", "seed")
+    facts: Dict[str, Any] = {key: trained.facts[key] for key in known if key in trained.facts}
     return {"weights": trained.path.name, **facts, "arch": config.data["Arch"]}

@@ -1,4 +1,6 @@
-"""``ppcls infer``: predict the images of Infer.infer_imgs with a trained network, before it is exported."""
+"""``ppcls infer``: predict the images of Infer.infer_imgs with a trained network, before it is
+exported.
+"""
 
 from __future__ import annotations
 
@@ -49,18 +51,23 @@ def _predict(config: Config, paths: List[str]) -> Iterator[Prediction]:
     trained = load_trained(config, transform.channels)
     rank = _topk(config, trained)
     for start in range(0, len(paths), config.Infer.batch_size):
-        rows = [(path, _read(path, transform)) for path in paths[start : start + config.Infer.batch_size]]
+        rows = [
+            (path, _read(path, transform))
+            for path in paths[start : start + config.Infer.batch_size]
+        ]
         yield from _predict_batch(trained, rank, rows)
 
 
-def _predict_batch(trained: Trained, rank: Any, rows: List[Tuple[str, Any]]) -> Iterator[Prediction]:
+def _predict_batch(
+    trained: Trained, rank: Any, rows: List[Tuple[str, Any]]
+) -> Iterator[Prediction]:
     import numpy as np
     import paddle
 
     from ppcls.inference.predictor import Prediction
 
     images = [image for _, image in rows if not isinstance(image, str)]
-    ranked = iter([])
+    ranked: Iterator[Any] = iter([])
     if images:
         with paddle.no_grad():
             logits = trained.network(paddle.to_tensor(np.stack(images)))

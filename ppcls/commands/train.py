@@ -28,11 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         metavar="auto|FILE",
-        help="go on where a run stood: 'auto' takes the newest readable checkpoint of Global.output_dir",
+        help="go on where a run stood; auto: the newest checkpoint of Global.output_dir",
     )
-    parser.add_argument("--overwrite", action="store_true", help="delete the run that Global.output_dir holds")
     parser.add_argument(
-        "--dry-run", action="store_true", help="build everything, run one batch forward and backward, report, stop"
+        "--overwrite", action="store_true", help="delete the run that Global.output_dir holds"
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="build everything, run one batch forward and backward, report, stop",
     )
 
 
@@ -91,7 +95,13 @@ def _resume(trainer: Trainer, wanted: Optional[str]) -> None:
         return
     trainer.restore(*found)
     state = trainer.state
-    _log.info("resumed from %s: epoch %d, batch %d, step %d", found[0], state.epoch + 1, state.batch, state.step)
+    _log.info(
+        "resumed from %s: epoch %d, batch %d, step %d",
+        found[0],
+        state.epoch + 1,
+        state.batch,
+        state.step,
+    )
 
 
 def _fit(config: Config, job: Job, folder: RunFolder, trainer: Trainer) -> int:
@@ -109,7 +119,12 @@ def _fit(config: Config, job: Job, folder: RunFolder, trainer: Trainer) -> int:
     finally:
         trainer.loggers.close()
         _draw(config, folder)
-    _log.info("trained %d epochs (%d steps) in %.1f s", state.epoch, state.step, time.perf_counter() - began)
+    _log.info(
+        "trained %d epochs (%d steps) in %.1f s",
+        state.epoch,
+        state.step,
+        time.perf_counter() - began,
+    )
     _conclude(folder, trainer)
     return 0
 
@@ -121,8 +136,8 @@ def _announce(config: Config, job: Job) -> None:
     held = len(job.eval.dataset) if job.eval else 0
     _log.info(
         "training %s (%s parameters) on %s: %d images of %d classes, %d for evaluation, %d epochs",
-        config.Arch.name, f"{count:,}", job.device, len(job.train.dataset), len(job.class_map), held,
-        config.Global.epochs,
+        config.Arch.name, f"{count:,}", job.device, len(job.train.dataset), len(job.class_map),
+        held, config.Global.epochs,
     )  # fmt: skip
 
 

@@ -1,4 +1,6 @@
-"""Configuration files: read with their line numbers, inherited, overridden, and checked before anything is built."""
+"""Configuration files: read with their line numbers, inherited, overridden, and checked before
+anything is built.
+"""
 
 from __future__ import annotations
 

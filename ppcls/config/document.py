@@ -1,7 +1,7 @@
 """YAML files read with the place of every value, so that each message can name file and line.
 
-Differences from plain YAML 1.1, all on purpose: `1e-4` is a number (YAML 1.1 reads it as text), a key that is written
-twice in one mapping is an error, and nothing but plain data can be constructed.
+Differences from plain YAML 1.1, all on purpose: `1e-4` is a number (YAML 1.1 reads it as text), a
+key that is written twice in one mapping is an error, and nothing but plain data can be constructed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ KeyPath = Tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value was written: a file with its line (counted from 1), or a command-line override."""
+    """Where a value was written: a file with its line (counted from 1), or a command-line
+    override.
+    """
 
     source: str
     line: Optional[int] = None
@@ -117,9 +119,7 @@ def _places(
         yield from _places(loader, child, (*path, key), source)
 
 
-def _children(
-    loader: _Loader, node: yaml.Node, source: str
-) -> List[Tuple[Any, int, yaml.Node]]:
+def _children(loader: _Loader, node: yaml.Node, source: str) -> List[Tuple[Any, int, yaml.Node]]:
     if isinstance(node, yaml.SequenceNode):
         return [(i, item.start_mark.line + 1, item) for i, item in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
@@ -129,11 +129,14 @@ def _children(
         key, line = _key(loader, key_node), key_node.start_mark.line + 1
         if key in found:
             raise ConfigError(
-                f"{source}:{line}: the key '{key}' is written twice (first in line {found[key][1]}); keep one of them"
+                f"{source}:{line}: the key '{key}' is written twice (first in line "
+                f"{found[key][1]}); keep one of them"
             )
         found[key] = (key, line, child)
     return list(found.values())
 
 
 def _key(loader: _Loader, node: yaml.Node) -> Any:
-    return loader.construct_object(node, deep=True) if node.tag != "tag:yaml.org,2002:merge" else "<<"
+    return (
+        loader.construct_object(node, deep=True) if node.tag != "tag:yaml.org,2002:merge" else "<<"
+    )

@@ -1,7 +1,7 @@
 """Keys that PaddleClas knows and that have no effect here, each with the reason.
 
-They are removed with a warning before the file is checked, so that PaddleClas' files run and their authors learn
-what is different. ``*`` stands for any one key.
+They are removed with a warning before the file is checked, so that PaddleClas' files run and their
+authors learn what is different. ``*`` stands for any one key.
 """
 
 from __future__ import annotations

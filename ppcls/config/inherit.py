@@ -1,8 +1,9 @@
 """Inheritance between configuration files, and overrides from the command line.
 
-``_base_: ../_base_/imagenet.yaml`` (or a list, later ones winning) is read first, relative to the file that names it or
-from the recipes that come with the package; the file then states only what differs. Mappings are merged key by key, lists are replaced whole, and a mapping whose
-``name`` changes is replaced whole, because the arguments of one part mean nothing to another.
+``_base_: ../_base_/imagenet.yaml`` (or a list, later ones winning) is read first, relative to the
+file that names it or from the recipes that come with the package; the file then states only what
+differs. Mappings are merged key by key, lists are replaced whole, and a mapping whose ``name``
+changes is replaced whole, because the arguments of one part mean nothing to another.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ def resolve(path: Path, overrides: Sequence[str] = ()) -> Document:
     """Read a file with everything it inherits and apply `overrides` of the form ``a.b.0.c=value``.
 
     Raises:
-        ConfigError: a file cannot be read, files inherit in a circle, or an override names no place.
+        ConfigError: a file cannot be read, files inherit in a circle, or an override names no
+            place.
     """
     document = _read(path, ())
     for text in overrides:
@@ -41,7 +43,9 @@ def _read(path: Path, chain: Tuple[Path, ...]) -> Document:
     for base in _bases(document, place):
         base_path = _base_path(path.parent, base)
         if base_path is None:
-            raise ConfigError(f"{place}: {BASE_KEY}: there is no file {path.parent / base}, nor a recipe {base}")
+            raise ConfigError(
+                f"{place}: {BASE_KEY}: there is no file {path.parent / base}, nor a recipe {base}"
+            )
         _merge(merged, _read(base_path, (*chain, path.resolve())))
     document.forget((BASE_KEY,))
     _merge(merged, document)
@@ -49,7 +53,9 @@ def _read(path: Path, chain: Tuple[Path, ...]) -> Document:
 
 
 def _base_path(folder: Path, base: str) -> Optional[Path]:
-    """Return the file beside the one that names it, or else the recipe of that name that comes with the package."""
+    """Return the file beside the one that names it, or else the recipe of that name that comes with
+    the package.
+    """
     candidates = [folder / base, *(home / base for home in recipe_homes())]
     return next((path for path in candidates if path.is_file()), None)
 
@@ -93,7 +99,8 @@ def apply_override(document: Document, text: str) -> None:
     ``~a.b`` removes a key.
 
     Raises:
-        ConfigError: the text has no ``=``, a list index does not exist, or the path leads through a plain value.
+        ConfigError: the text has no ``=``, a list index does not exist, or the path leads through a
+            plain value.
     """
     place = Place(f"-o {text}")
     if text.startswith("~"):
@@ -106,14 +113,18 @@ def apply_override(document: Document, text: str) -> None:
     try:
         parsed = parse_value(value)
     except yaml.YAMLError:
-        raise ConfigError(f"{place}: the value is not valid YAML; quote it: {dotted}='\"...\"'") from None
+        raise ConfigError(
+            f"{place}: the value is not valid YAML; quote it: {dotted}='\"...\"'"
+        ) from None
     _at(document.data, path[:-1])[path[-1]] = parsed
     document.forget(path)
     document.places[path] = place
 
 
 def _walk(document: Document, keys: Sequence[str], place: Place) -> KeyPath:
-    """Return the key path that `keys` name, making the mappings on the way that do not exist yet."""
+    """Return the key path that `keys` name, making the mappings on the way that do not exist
+    yet.
+    """
     path: KeyPath = ()
     for i, text in enumerate(keys):
         here = _at(document.data, path)
@@ -131,7 +142,9 @@ def _child_key(here: Any, text: str, dotted: str, place: Place) -> Any:
         raise ConfigError(f"{place}: '{dotted}' is the value {here!r} and has no '{text}' inside")
     if not text.isdigit() or int(text) >= len(here):
         names = ", ".join(f"{i}: {_item_name(item)}" for i, item in enumerate(here))
-        raise ConfigError(f"{place}: '{dotted}' is a list; name one of its items by index ({names})")
+        raise ConfigError(
+            f"{place}: '{dotted}' is a list; name one of its items by index ({names})"
+        )
     return int(text)
 
 

@@ -1,10 +1,12 @@
-"""From a file name and overrides to a checked configuration, or to all that is wrong with it at once."""
+"""From a file name and overrides to a checked configuration, or to all that is wrong with it at
+once.
+"""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any, Iterator, List, Sequence, Tuple
+from typing import Any, Iterator, Sequence, Tuple
 
 import yaml
 from pydantic import ValidationError
@@ -22,11 +24,13 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> Config:
     """Read, resolve and check a configuration file.
 
     Args:
-        path: a YAML file; a path that does not exist is looked for among the recipes that come with the package.
+        path: a YAML file; a path that does not exist is looked for among the recipes that come with
+            the package.
         overrides: texts of the form ``a.b.0.c=value``.
 
     Raises:
-        ConfigError: with every mistake of the file, each with file, line, key path and what is accepted.
+        ConfigError: with every mistake of the file, each with file, line, key path and what is
+            accepted.
     """
     document = resolve(find_recipe(path), overrides)
     return check(document, path)
@@ -57,7 +61,9 @@ def find_recipe(path: str) -> Path:
     given = Path(path)
     if given.is_file():
         return given
-    recipes = {str(file.relative_to(home)): file for home in recipe_homes() for file in _yaml_files(home)}
+    recipes = {
+        str(file.relative_to(home)): file for home in recipe_homes() for file in _yaml_files(home)
+    }
     wanted = str(given).removeprefix("configs/")
     if wanted in recipes:
         return recipes[wanted]

@@ -1,6 +1,7 @@
 """The sections of a configuration file: PaddleClas 2.x's schema, every key typed.
 
-Parts (networks, transforms, losses, ...) are checked against their own signatures, see `ppcls.registry`.
+Parts (networks, transforms, losses, ...) are checked against their own signatures, see
+`ppcls.registry`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ PositiveInt = Annotated[int, Field(gt=0)]
 
 
 class EarlyStop(Section):
-    """Stop when the best metric has not improved for `patience` evaluations by more than `min_delta`."""
+    """Stop when the best metric has not improved for `patience` evaluations by more than
+    `min_delta`.
+    """
 
     patience: PositiveInt
     min_delta: Annotated[float, Field(ge=0)] = 0.0
@@ -60,7 +63,9 @@ class AmpSection(Section):
 
 
 class EmaSection(Section):
-    """`EMA`: an exponential moving average of the weights, which is what evaluation and export then use."""
+    """`EMA`: an exponential moving average of the weights, which is what evaluation and export then
+    use.
+    """
 
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.9999
 
@@ -160,7 +165,9 @@ class Config(Section):
         return self._document.data
 
     def where(self, *path: Any) -> str:
-        """Return ``file:line: a.b.c`` of a key path, for messages; the path itself when it was not written."""
+        """Return ``file:line: a.b.c`` of a key path, for messages; the path itself when it was not
+        written.
+        """
         return describe(self._document, path)
 
 

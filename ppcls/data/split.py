@@ -9,7 +9,6 @@ from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import yaml
-import yaml
 
 from ppcls.data.dataset.folder import images_by_class
 from ppcls.errors import DataError, UsageError
@@ -39,9 +38,11 @@ class SplitReport:
 def split_folder(
     folder: Path, base: str, val_fraction: float = 0.2, seed: int = 0, overwrite: bool = False
 ) -> SplitReport:
-    """Write `train_list.txt`, `val_list.txt`, `label_list.txt` and `recipe.yaml` into a folder of class folders.
+    """Write `train_list.txt`, `val_list.txt`, `label_list.txt` and `recipe.yaml` into a folder of
+    class folders.
 
-    Of each class the same share is held back, at least one image and never all. No image is moved or copied.
+    Of each class the same share is held back, at least one image and never all. No image is moved
+    or copied.
 
     Args:
         folder: class folders with images: folder/cat/1.jpg.
@@ -77,7 +78,8 @@ def _refuse_single_images(folder: Path, found: Dict[str, List[str]]) -> None:
     single = [name for name, images in found.items() if len(images) < 2]
     if single:
         raise DataError(
-            f"'{folder}': each class needs two images at least, one to learn from and one to be judged by; "
+            f"'{folder}': each class needs two images at least, one to learn from and one to be "
+            "judged by; "
             f"too few: {', '.join(single[:10])}"
         )
 
@@ -97,7 +99,12 @@ def _divide(
 
 def _recipe(folder: Path, base: str) -> Dict[str, Any]:
     def dataset(split: str) -> Dict[str, Any]:
-        return {"dataset": {"image_root": str(folder), "cls_label_path": str(folder / f"{split}_list.txt")}}
+        return {
+            "dataset": {
+                "image_root": str(folder),
+                "cls_label_path": str(folder / f"{split}_list.txt"),
+            }
+        }
 
     name = os.path.basename(os.path.abspath(folder))
     labels = str(folder / "label_list.txt")

@@ -11,10 +11,11 @@ from ppcls.errors import ConfigError
 
 
 class Precision:
-    """Runs forward passes and updates in float32, or in mixed precision when the section AMP is there.
+    """Runs forward passes and updates in float32, or in mixed precision when the section AMP is
+    there.
 
-    Micikevicius et al., "Mixed Precision Training", ICLR 2018. bfloat16 has float32's exponent range and needs no
-    scaling of the loss.
+    Micikevicius et al., "Mixed Precision Training", ICLR 2018. bfloat16 has float32's exponent
+    range and needs no scaling of the loss.
 
     Raises:
         ConfigError: float16 is asked for on a CPU.
@@ -24,7 +25,8 @@ class Precision:
         self.section = section
         if section and section.dtype == "float16" and device == "cpu":
             raise ConfigError(
-                "AMP.dtype float16 needs a GPU; on a CPU use -o AMP.dtype=bfloat16 or remove the section: -o AMP=~"
+                "AMP.dtype float16 needs a GPU; on a CPU use -o AMP.dtype=bfloat16 or remove the "
+                "section: -o AMP=~"
             )
         scaled = section is not None and section.dtype == "float16"
         self.scaler = paddle.amp.GradScaler(
@@ -61,5 +63,7 @@ class Precision:
     def load_state(self, state: Dict[str, Any]) -> None:
         """Take back what `state` returned."""
         if state and self.scaler.is_enable():
-            arrays = {key: paddle.to_tensor(v) if isinstance(v, list) else v for key, v in state.items()}
+            arrays = {
+                key: paddle.to_tensor(v) if isinstance(v, list) else v for key, v in state.items()
+            }
             self.scaler.load_state_dict(arrays)

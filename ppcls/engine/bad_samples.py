@@ -39,7 +39,9 @@ class BadSampleCount:
 
     def restore(self, indices: Iterable[int]) -> None:
         """Take back what `indices` returned."""
-        self.reasons.update({index: f"image {index}, found before the run was resumed" for index in indices})
+        self.reasons.update(
+            {index: f"image {index}, found before the run was resumed" for index in indices}
+        )
 
     def _too_many(self) -> str:
         shown = list(self.reasons.values())[:5]
@@ -47,6 +49,8 @@ class BadSampleCount:
         lines = shown + ([f"... and {more} more"] if more else [])
         return (
             f"{len(self.reasons)} of {self.total} training images cannot be read, more than "
-            f"Global.max_bad_samples={self.limit:g} (a fraction) accepts:\n  " + "\n  ".join(lines) + "\n"
+            f"Global.max_bad_samples={self.limit:g} (a fraction) accepts:\n  "
+            + "\n  ".join(lines)
+            + "\n"
             "Repair or remove these files, or raise the limit: -o Global.max_bad_samples=0.05"
         )

@@ -72,7 +72,9 @@ def build_job(config: Config, device: str) -> Job:
     settings, seed = config.Global, config.Global.seed or 0
     train = _build_train(config, seed)
     class_map = train.dataset.class_map
-    evaluation = build_split(config.DataLoader.Eval, seed, class_map) if config.DataLoader.Eval else None
+    evaluation = (
+        build_split(config.DataLoader.Eval, seed, class_map) if config.DataLoader.Eval else None
+    )
     runtime.seed_everything(seed)
     network = build_network(config, len(class_map), train.dataset.transform)
     for name, split in (("Train", train), ("Eval", evaluation)):
@@ -99,7 +101,9 @@ def build_job(config: Config, device: str) -> Job:
 
 
 def network_facts(job: Job) -> Dict[str, Any]:
-    """Return what a weight file says of its network: enough to refuse it where it does not belong."""
+    """Return what a weight file says of its network: enough to refuse it where it does not
+    belong.
+    """
     network = job.network
     return {
         "arch": network.model_name,
@@ -118,7 +122,8 @@ def _build_train(config: Config, seed: int) -> Split:
     found = len(split.dataset.class_map)
     if class_num is not None and found != class_num:
         raise ConfigError(
-            f"{config.where('Arch', 'class_num')} is {class_num}, but the training set has {found} classes. "
+            f"{config.where('Arch', 'class_num')} is {class_num}, but the training set has {found} "
+            "classes. "
             f"Use -o Arch.class_num={found}, or leave class_num out: it then follows from the data"
         )
     return split
@@ -135,7 +140,9 @@ def build_split(
     dataset = section.dataset.build(class_map=class_map, class_num=class_num)
     sampler = section.sampler.build(length=len(dataset), seed=seed)
     if section.batch_transform_ops:
-        raise ConfigError("batch_transform_ops: there are none yet that could be applied; remove the list")
+        raise ConfigError(
+            "batch_transform_ops: there are none yet that could be applied; remove the list"
+        )
     loader = DataLoader(
         dataset, sampler, section.loader.num_workers, seed=seed, prefetch=section.loader.prefetch
     )
@@ -143,7 +150,8 @@ def build_split(
 
 
 def class_map_of_files(config: Config) -> Optional[ClassMap]:
-    """Return the class names of the label file that the configuration names, if it does and the file is there.
+    """Return the class names of the label file that the configuration names, if it does and the
+    file is there.
 
     Raises:
         DataError: `Global.class_id_map_file` is missing or malformed.
@@ -156,7 +164,8 @@ def class_map_of_files(config: Config) -> Optional[ClassMap]:
     class_num = config.Arch.part.arguments.get("class_num", len(class_map))
     if len(class_map) != class_num:
         raise ConfigError(
-            f"{config.where('Arch', 'class_num')} is {class_num}, but the label file {path} names {len(class_map)} "
+            f"{config.where('Arch', 'class_num')} is {class_num}, but the label file {path} names "
+            f"{len(class_map)} "
             f"classes ({config.where('Global', 'class_id_map_file')})"
         )
     return class_map
@@ -172,7 +181,8 @@ def build_network(config: Config, class_num: int, transform: Pipeline) -> Any:
     channels = given.get("in_channels", transform.channels)
     if channels != transform.channels:
         raise ConfigError(
-            f"{config.where('Arch', 'in_channels')} is {channels}, but the transforms give images of "
+            f"{config.where('Arch', 'in_channels')} is {channels}, but the transforms give images "
+            "of "
             f"{transform.channels} channel(s) (DecodeImage.channel_num)"
         )
     arguments = {**given, "class_num": class_num, "in_channels": channels}
@@ -191,7 +201,8 @@ def load_pretrained(config: Config, network: Any) -> None:
     wanted = config.Arch.pretrained or config.Global.pretrained_model
     if wanted is True:
         raise ConfigError(
-            f"{config.where('Arch', 'pretrained')}: published weights are not downloaded; give the path of a weight "
+            f"{config.where('Arch', 'pretrained')}: published weights are not downloaded; give the "
+            "path of a weight "
             "file (.safetensors, or PaddleClas' .pdparams) instead of true"
         )
     if wanted:
@@ -203,7 +214,9 @@ def load_pretrained(config: Config, network: Any) -> None:
         _log.info("started from %s: %s", path, report.words())
 
 
-def load_weights(network: Any, arrays: Mapping[str, np.ndarray], path: Path, partial: bool) -> LoadReport:
+def load_weights(
+    network: Any, arrays: Mapping[str, np.ndarray], path: Path, partial: bool
+) -> LoadReport:
     """Give the network the weights read from `path`.
 
     Raises:
@@ -216,19 +229,22 @@ def load_weights(network: Any, arrays: Mapping[str, np.ndarray], path: Path, par
 
 
 def check_same_network(facts: Mapping[str, Any], network: Any, path: Path) -> None:
-    """Compare what a file of this toolkit says of itself with the network that is to take its weights.
+    """Compare what a file of this toolkit says of itself with the network that is to take its
+    weights.
 
     Raises:
         CheckpointError: another architecture, or another number of classes.
     """
     if facts.get("arch", network.model_name) != network.model_name:
         raise CheckpointError(
-            f"{path} holds the weights of {facts['arch']}, the configuration asks for {network.model_name}. "
+            f"{path} holds the weights of {facts['arch']}, the configuration asks for "
+            f"{network.model_name}. "
             f"Use -o Arch.name={facts['arch']}, or another file"
         )
     if facts.get("class_num", network.class_num) != network.class_num:
         raise CheckpointError(
-            f"{path} was trained for {facts['class_num']} classes, the network has {network.class_num}. To load all but "
+            f"{path} was trained for {facts['class_num']} classes, the network has "
+            f"{network.class_num}. To load all but "
             "the last layer: -o Global.partial=True"
         )
 
@@ -242,18 +258,22 @@ def check_images_fit(config: Config, network: Any, transform: Pipeline, where: s
     size, label = transform.output_size, f"{where}.dataset.transform_ops"
     if size is None:
         raise ConfigError(
-            f"{config.where(*where.split('.'), 'dataset', 'transform_ops')}: images of different sizes come out of this "
+            f"{config.where(*where.split('.'), 'dataset', 'transform_ops')}: images of different "
+            "sizes come out of this "
             "list; end it with CropImage, RandCropImage or ResizeImage: {size: ...}"
         )
     if min(size) < network.min_input_size:
         raise ConfigError(
-            f"{config.where(*label.split('.'))} gives images of {size[0]}x{size[1]} pixels; {network.model_name} needs at "
-            f"least {network.min_input_size}x{network.min_input_size}, and was designed for {network.input_size}"
+            f"{config.where(*label.split('.'))} gives images of {size[0]}x{size[1]} pixels; "
+            f"{network.model_name} needs at "
+            f"least {network.min_input_size}x{network.min_input_size}, and was designed for "
+            f"{network.input_size}"
         )
     shape = config.Global.image_shape
     if shape and where.endswith("Eval") and shape != [transform.channels, *size]:
         raise ConfigError(
-            f"{config.where('Global', 'image_shape')} is {shape}, but {label} gives {[transform.channels, *size]}"
+            f"{config.where('Global', 'image_shape')} is {shape}, but {label} gives "
+            f"{[transform.channels, *size]}"
         )
 
 
@@ -264,7 +284,8 @@ def _best_metric(config: Config, metrics: CombinedMetric) -> str:
         return metrics.main
     if wanted not in possible:
         raise ConfigError(
-            f"{config.where('Global', 'best_metric')}: unknown metric '{wanted}'.{did_you_mean(wanted, possible)} "
+            f"{config.where('Global', 'best_metric')}: unknown metric "
+            f"'{wanted}'.{did_you_mean(wanted, possible)} "
             f"Measured in evaluation: {', '.join(possible)}"
         )
     return wanted

@@ -1,8 +1,10 @@
-"""Checkpoints: everything that a run needs to go on as if it had never stopped, in one safetensors file.
+"""Checkpoints: everything that a run needs to go on as if it had never stopped, in one safetensors
+file.
 
-Tensors are stored under `model/`, `optimizer/` and `ema/`; all else is one JSON text in the file's metadata. Random
-numbers are functions of (seed, step) and (seed, epoch, sample), so the seed and the position restore them. A file is
-written beside its name and renamed, so no moment exists at which the newest checkpoint is half written.
+Tensors are stored under `model/`, `optimizer/` and `ema/`; all else is one JSON text in the file's
+metadata. Random numbers are functions of (seed, step) and (seed, epoch, sample), so the seed and
+the position restore them. A file is written beside its name and renamed, so no moment exists at
+which the newest checkpoint is half written.
 """
 
 from __future__ import annotations
@@ -14,12 +16,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import save_file
 
 from ppcls.errors import CheckpointError
-from ppcls.files import replacing
-from ppcls.weights.files import read_weights
+from ppcls.weights.files import read_weights, write_weights
 
 FORMAT = 1
 _KEY = "ppcls"
@@ -32,8 +31,8 @@ Arrays = Dict[str, np.ndarray]
 class TrainState:
     """The position of a run and what it has learnt about itself.
 
-    `epoch` counts from 0 and is the one in progress; `batch` is how many of its batches are done; `step` is how many
-    updates the optimiser has made.
+    `epoch` counts from 0 and is the one in progress; `batch` is how many of its batches are done;
+    `step` is how many updates the optimiser has made.
     """
 
     epoch: int = 0
@@ -50,7 +49,9 @@ class TrainState:
 
 @dataclass
 class Checkpoint:
-    """One checkpoint in memory: `state`, the arrays of each group, and facts about the run (`about`)."""
+    """One checkpoint in memory: `state`, the arrays of each group, and facts about the run
+    (`about`).
+    """
 
     state: TrainState
     about: Dict[str, Any]
@@ -63,18 +64,26 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint as a whole or not at all.
 
     Raises:
-        CheckpointError: it cannot be written (a full disk), or the weights are not finite; a file that was there
-            before is untouched.
+        CheckpointError: it cannot be written (a full disk), or the weights are not finite; a file
+            that was there before is untouched.
     """
     _refuse_not_finite(checkpoint.model, path)
     groups = {"model": checkpoint.model, "optimizer": checkpoint.optimizer, "ema": checkpoint.ema}
-    arrays = {f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()}
-    meta = {"format": FORMAT, "kind": "checkpoint", "state": asdict(checkpoint.state), **checkpoint.about}
+    arrays = {
+        f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()
+    }
+    meta = {
+        "format": FORMAT,
+        "kind": "checkpoint",
+        "state": asdict(checkpoint.state),
+        **checkpoint.about,
+    }
     _write(path, arrays, meta)
 
 
 def save_weights(path: Path, arrays: Arrays, about: Mapping[str, Any]) -> None:
-    """Write a network's weights under their own names, with facts about them, as a whole or not at all.
+    """Write a network's weights under their own names, with facts about them, as a whole or not at
+    all.
 
     Raises:
         CheckpointError: it cannot be written, or the weights are not finite.
@@ -85,12 +94,10 @@ def save_weights(path: Path, arrays: Arrays, about: Mapping[str, Any]) -> None:
 
 def _write(path: Path, arrays: Arrays, meta: Mapping[str, Any]) -> None:
     try:
-        with replacing(path) as temporary:
-            save_file(arrays, str(temporary), {_KEY: json.dumps(meta, ensure_ascii=False)})
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        write_weights(path, arrays, {_KEY: json.dumps(meta, ensure_ascii=False)})
+    except CheckpointError as error:
         raise CheckpointError(
-            f"cannot write {path}: {reason}. What was saved before is intact; make room, then continue with --resume auto"
+            f"{error}. What was saved before is intact; make room, then continue with --resume auto"
         ) from None
 
 
@@ -109,7 +116,8 @@ def load(path: Path) -> Checkpoint:
     arrays, meta = read_with_facts(path)
     if meta.get("kind") != "checkpoint":
         raise CheckpointError(
-            f"{path} holds weights only, no training state to resume from. To start from these weights: "
+            f"{path} holds weights only, no training state to resume from. To start from these "
+            "weights: "
             f"-o Global.pretrained_model={path}"
         )
     groups: Dict[str, Arrays] = {"model": {}, "optimizer": {}, "ema": {}}
@@ -117,26 +125,32 @@ def load(path: Path) -> Checkpoint:
         group, _, inner = name.partition("/")
         groups.setdefault(group, {})[inner] = array
     about = {key: value for key, value in meta.items() if key not in ("state", "format", "kind")}
-    return Checkpoint(TrainState(**meta["state"]), about, groups["model"], groups["optimizer"], groups["ema"])
+    return Checkpoint(
+        TrainState(**meta["state"]), about, groups["model"], groups["optimizer"], groups["ema"]
+    )
 
 
 def read_with_facts(path: Path) -> Tuple[Arrays, Dict[str, Any]]:
-    """Return the arrays of a weight file or checkpoint and what this toolkit noted in it (empty for foreign files).
+    """Return the arrays of a weight file or checkpoint and what this toolkit noted in it (empty for
+    foreign files).
 
     Raises:
-        CheckpointError: the file is missing, unreadable, or of a newer format than this version reads.
+        CheckpointError: the file is missing, unreadable, or of a newer format than this version
+            reads.
     """
     arrays, metadata = read_weights(path)
     meta = json.loads(metadata.get(_KEY, "{}"))
     if meta.get("format", FORMAT) > FORMAT:
         raise CheckpointError(
-            f"{path} has checkpoint format {meta['format']}; this version of ppcls reads up to {FORMAT}: upgrade ppcls"
+            f"{path} has checkpoint format {meta['format']}; this version of ppcls reads up to "
+            f"{FORMAT}: upgrade ppcls"
         )
     return arrays, meta
 
 
 def read_network(path: Path) -> Tuple[Arrays, Dict[str, Any]]:
-    """Return the weights to use for evaluation (a moving average where there is one) and the facts noted with them.
+    """Return the weights to use for evaluation (a moving average where there is one) and the facts
+    noted with them.
 
     Raises:
         CheckpointError: see `read_with_facts`.
@@ -173,7 +187,9 @@ class CheckpointFolder:
         return path
 
     def newest(self) -> Optional[Tuple[Path, Checkpoint]]:
-        """Return the newest readable checkpoint, or None; unreadable ones are named in the log and passed over."""
+        """Return the newest readable checkpoint, or None; unreadable ones are named in the log and
+        passed over.
+        """
         for path in reversed(self.paths()):
             try:
                 return path, load(path)

@@ -20,7 +20,8 @@ _GIGA = 1e9
 
 
 def dry_run(config: Config, job: Job) -> str:
-    """Run one training batch, and one evaluation batch where there is one; return the report as text.
+    """Run one training batch, and one evaluation batch where there is one; return the report as
+    text.
 
     Raises:
         DataError: no image of the first batch can be read.
@@ -32,7 +33,10 @@ def dry_run(config: Config, job: Job) -> str:
     shape = list(batch.images.shape)
     rows: List[Tuple[str, str]] = [
         ("network", f"{job.network.model_name}, {job.network.class_num} classes, on {job.device}"),
-        ("training batch", f"{shape}, {batch.images.dtype}; labels {batch.labels.min()} to {batch.labels.max()}"),
+        (
+            "training batch",
+            f"{shape}, {batch.images.dtype}; labels {batch.labels.min()} to {batch.labels.max()}",
+        ),
         *_cost(job, shape),
         ("loss", f"{loss:.4f}, forward and backward in {seconds:.2f} s"),
         ("learning rate", _rates(config, job)),
@@ -42,7 +46,9 @@ def dry_run(config: Config, job: Job) -> str:
     if job.eval:
         rows.append(("evaluation batch", str(list(_first_batch(job.eval).images.shape))))
     width = max(len(name) for name, _ in rows)
-    return "\n".join(["dry run: all parts fit together", *(f"  {name:<{width}}  {text}" for name, text in rows)])
+    return "\n".join(
+        ["dry run: all parts fit together", *(f"  {name:<{width}}  {text}" for name, text in rows)]
+    )
 
 
 def _first_batch(split: Split) -> Batch:
@@ -74,14 +80,18 @@ def _cost(job: Job, shape: List[int]) -> List[Tuple[str, str]]:
     macs = count_macs(job.network, tuple(shape[1:]))
     return [
         ("parameters", f"{count_parameters(job.network):,} trainable"),
-        ("FLOPs", f"{2 * macs / _GIGA:.3f} G an image ({macs / _GIGA:.3f} G multiply-accumulates), forward"),
+        (
+            "FLOPs",
+            f"{2 * macs / _GIGA:.3f} G an image ({macs / _GIGA:.3f} G multiply-accumulates), "
+            "forward",
+        ),
     ]
 
 
 def _rates(config: Config, job: Job) -> str:
     total = len(job.train.sampler) * config.Global.epochs // config.Global.update_freq
-    schedule = job.optimizer.schedule
-    return f"{schedule.at(0):g} at first, {schedule.at(total // 2):g} half-way, {schedule.at(total - 1):g} at last"
+    first, middle, last = (job.optimizer.schedule.at(i) for i in (0, total // 2, total - 1))
+    return f"{first:g} at first, {middle:g} half-way, {last:g} at last"
 
 
 def _data(name: str, split: Split) -> str:
@@ -92,4 +102,5 @@ def _memory(device: str) -> str:
     if device.startswith("gpu"):
         return f"{paddle.device.cuda.max_memory_allocated() / 2**30:.2f} GiB on the device"
     unit = 1 if sys.platform == "darwin" else 1024
-    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30:.2f} GiB, the whole process"
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return f"{size / 2**30:.2f} GiB, the whole process"

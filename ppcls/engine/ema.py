@@ -1,4 +1,6 @@
-"""Exponential moving average of the weights (Polyak averaging), as used for EfficientNet and MobileNetV3."""
+"""Exponential moving average of the weights (Polyak averaging), as used for EfficientNet and
+MobileNetV3.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,12 @@ import paddle
 
 
 class ExponentialMovingAverage:
-    """Keeps ``average = decay * average + (1 - decay) * weight`` of every floating-point entry of a state dict.
+    """Keeps ``average = decay * average + (1 - decay) * weight`` of every floating-point entry of a
+    state dict.
 
-    The decay is lowered to ``(1 + step) / (10 + step)`` while that is smaller, so that the random initial weights are
-    forgotten early on (TensorFlow's `ExponentialMovingAverage` with `num_updates`).
+    The decay is lowered to ``(1 + step) / (10 + step)`` while that is smaller, so that the random
+    initial weights are forgotten early on (TensorFlow's `ExponentialMovingAverage` with
+    `num_updates`).
     """
 
     def __init__(self, model: paddle.nn.Layer, decay: float) -> None:
@@ -27,7 +31,9 @@ class ExponentialMovingAverage:
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, value in self.model.state_dict().items():
             if paddle.is_floating_point(value):
-                mixed = self.average[name] * decay + value.astype(self.average[name].dtype) * (1 - decay)
+                mixed = self.average[name] * decay + value.astype(self.average[name].dtype) * (
+                    1 - decay
+                )
                 paddle.assign(mixed, self.average[name])
             else:
                 paddle.assign(value, self.average[name])

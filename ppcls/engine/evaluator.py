@@ -77,4 +77,3 @@ def _judge(
     labels = paddle.to_tensor(batch.labels)
     metrics.update(logits, labels)
     tally.add(loss(logits, labels) if loss else {}, len(batch.labels))
-

@@ -10,7 +10,9 @@ T = TypeVar("T")
 
 
 class Interrupted(Exception):
-    """The run was asked to stop and has saved its state; `exit_status` is 128 plus the signal's number."""
+    """The run was asked to stop and has saved its state; `exit_status` is 128 plus the signal's
+    number.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -18,7 +20,9 @@ class Interrupted(Exception):
 
 
 class StopRequest:
-    """Notes SIGINT and SIGTERM while it is entered. A second Ctrl-C stops at once, without saving."""
+    """Notes SIGINT and SIGTERM while it is entered. A second Ctrl-C stops at once, without
+    saving.
+    """
 
     def __init__(self) -> None:
         self.number: Optional[int] = None

@@ -66,21 +66,25 @@ class RunFolder:
         """Make the folder ready for a run.
 
         Raises:
-            UsageError: it holds a run already and neither `resume` nor `overwrite` was asked for, or the folder
-                cannot be made.
+            UsageError: it holds a run already and neither `resume` nor `overwrite` was asked for,
+                or the folder cannot be made.
         """
         found = self.contents()
         if found and not resume and not overwrite:
             raise UsageError(
-                f"the output folder {self.root} already holds a run ({found[0].name}). To continue it: --resume auto; "
-                f"to delete it and start again: --overwrite; to keep it: -o Global.output_dir=ANOTHER_FOLDER"
+                f"the output folder {self.root} already holds a run ({found[0].name}). To continue "
+                "it: --resume auto; "
+                "to delete it and start again: --overwrite; to keep it: -o "
+                "Global.output_dir=ANOTHER_FOLDER"
             )
         try:
             if overwrite:
                 _delete(found)
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"cannot use the output folder {self.root}: {error.strerror}") from None
+            raise UsageError(
+                f"cannot use the output folder {self.root}: {error.strerror}"
+            ) from None
         remove_leftovers(self.checkpoints)
         remove_leftovers(self.root)
 

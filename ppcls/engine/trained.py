@@ -1,4 +1,6 @@
-"""A trained network from its weight file and configuration: what evaluation, prediction and export start from."""
+"""A trained network from its weight file and configuration: what evaluation, prediction and export
+start from.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +35,15 @@ class Trained:
 def load_trained(config: Config, channels: int) -> Trained:
     """Build the network of a configuration and give it trained weights.
 
-    The weights are `Global.pretrained_model`, else the best model of `Global.output_dir`, else its newest checkpoint.
+    The weights are `Global.pretrained_model`, else the best model of `Global.output_dir`, else its
+    newest checkpoint.
 
     Args:
         channels: how many channels the transforms give.
 
     Raises:
-        CheckpointError: there are no weights, they are unreadable, or they belong to another network or other classes.
+        CheckpointError: there are no weights, they are unreadable, or they belong to another
+            network or other classes.
         ConfigError: the configuration contradicts the transforms.
     """
     path = find_weights(config)
@@ -48,7 +52,8 @@ def load_trained(config: Config, channels: int) -> Trained:
     arguments = {"in_channels": channels, **config.Arch.part.arguments, "class_num": len(class_map)}
     if arguments["in_channels"] != channels:
         raise ConfigError(
-            f"{config.where('Arch', 'in_channels')} is {arguments['in_channels']}, but the transforms give images of "
+            f"{config.where('Arch', 'in_channels')} is {arguments['in_channels']}, but the "
+            "transforms give images of "
             f"{channels} channel(s) (DecodeImage.channel_num)"
         )
     network = build_network_part(Part("arch", config.Arch.name, arguments))
@@ -72,7 +77,8 @@ def find_weights(config: Config) -> Path:
     found: List[Path] = [folder.best_model] if folder.best_model.exists() else checkpoints[-1:]
     if not found:
         raise CheckpointError(
-            f"there are no trained weights: {folder.root} holds no best_model.safetensors and no checkpoint. Train first, "
+            f"there are no trained weights: {folder.root} holds no best_model.safetensors and no "
+            "checkpoint. Train first, "
             "or name a weight file: -o Global.pretrained_model=FILE"
         )
     return found[0]
@@ -88,10 +94,11 @@ def eval_transform(config: Config) -> Pipeline:
 
 
 def eval_transform_ops(config: Config) -> List[Part]:
-    """Return the list of transforms of evaluation; `Infer.transforms` where there is no DataLoader.Eval.
+    """Return the list of transforms of evaluation; `Infer.transforms` where there is no
+    DataLoader.Eval.
 
-    A list in `Infer.transforms` that differs gets a warning: two lists are how deployment comes to differ from
-    training.
+    A list in `Infer.transforms` that differs gets a warning: two lists are how deployment comes to
+    differ from training.
 
     Raises:
         ConfigError: the configuration has neither.
@@ -100,13 +107,15 @@ def eval_transform_ops(config: Config) -> List[Part]:
     if split is None:
         if own is None:
             raise ConfigError(
-                f"{config.where('DataLoader')}: the preprocessing is unknown; give DataLoader.Eval.dataset.transform_ops"
+                f"{config.where('DataLoader')}: the preprocessing is unknown; give "
+                "DataLoader.Eval.dataset.transform_ops"
             )
         return own
     ops: List[Part] = split.dataset.arguments["transform_ops"]
     if own is not None and Pipeline(own).spec() != Pipeline(ops).spec():
         _log.warning(
-            "%s differs from DataLoader.Eval.dataset.transform_ops, which is used, so that images are prepared as "
+            "%s differs from DataLoader.Eval.dataset.transform_ops, which is used, so that images "
+            "are prepared as "
             "they were in evaluation; remove Infer.transforms",
             config.where("Infer", "transforms"),
         )
@@ -114,13 +123,16 @@ def eval_transform_ops(config: Config) -> List[Part]:
 
 
 def _class_map(config: Config, facts: Dict[str, Any], path: Path) -> ClassMap:
-    """Return the classes that the weights were trained for; foreign weights follow the configuration."""
+    """Return the classes that the weights were trained for; foreign weights follow the
+    configuration.
+    """
     wanted: Optional[int] = config.Arch.part.arguments.get("class_num")
     if "class_names" in facts:
         found = ClassMap(facts["class_names"])
         if wanted is not None and wanted != len(found):
             raise CheckpointError(
-                f"{path} was trained for {len(found)} classes, but {config.where('Arch', 'class_num')} is {wanted}. "
+                f"{path} was trained for {len(found)} classes, but "
+                f"{config.where('Arch', 'class_num')} is {wanted}. "
                 f"Use -o Arch.class_num={len(found)}, or leave class_num out"
             )
         return found
@@ -128,9 +140,15 @@ def _class_map(config: Config, facts: Dict[str, Any], path: Path) -> ClassMap:
     if named is not None:
         return named
     if wanted is None:
-        raise ConfigError(f"Arch.class_num: how many classes {path} has is not noted in it; set Arch.class_num")
+        raise ConfigError(
+            f"Arch.class_num: how many classes {path} has is not noted in it; set Arch.class_num"
+        )
     return ClassMap.numbered(wanted)
 
 
 def _origin(facts: Dict[str, Any]) -> str:
-    return f" (epoch {facts['epoch']}, step {facts['step']})" if "epoch" in facts and "step" in facts else ""
+    return (
+        f" (epoch {facts['epoch']}, step {facts['step']})"
+        if "epoch" in facts and "step" in facts
+        else ""
+    )

@@ -7,7 +7,7 @@ import logging
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict
 
 import numpy as np
 import paddle
@@ -29,9 +29,20 @@ from ppcls.errors import CheckpointError, TrainingError
 
 _log = logging.getLogger("ppcls")
 
+_SAME = {
+    "arch": "the network",
+    "class_names": "the classes",
+    "seed": "the seed (Global.seed)",
+    "samples": "the number of training images",
+    "batches": "the number of batches per epoch",
+}
+"""What a run and the checkpoint that it goes on from must have in common, in words."""
+
 
 class Trainer:
-    """Trains the network of a job, from the start or from a checkpoint, and keeps what is worth keeping."""
+    """Trains the network of a job, from the start or from a checkpoint, and keeps what is worth
+    keeping.
+    """
 
     def __init__(self, config: Config, job: Job, folder: RunFolder, stop: StopRequest) -> None:
         self.config, self.job, self.folder, self.stop = config, job, folder, stop
@@ -71,7 +82,10 @@ class Trainer:
         batches = self.job.train.loader.epoch(self.state.epoch, start=self.state.batch)
         for batch in self.meter.timed(batches):
             self._learn(batch)
-            if self.state.batch % self.settings.update_freq == 0 or self.state.batch == self.batches:
+            if (
+                self.state.batch % self.settings.update_freq == 0
+                or self.state.batch == self.batches
+            ):
                 self._update()
         self._report_epoch()
 
@@ -130,16 +144,23 @@ class Trainer:
         """
         if not math.isfinite(self.meter.window_loss()):
             raise TrainingError(
-                f"the loss became NaN or Inf between steps {self._sound_until} and {self.state.step} (epoch "
-                f"{self.state.epoch + 1}), learning rate {self.job.optimizer.schedule.at(self.state.step - 1):g}. "
-                f"{self._last_good()} Usual causes: a learning rate that is too high (lower Optimizer.lr.learning_rate, "
+                f"the loss became NaN or Inf between steps {self._sound_until} and "
+                f"{self.state.step} (epoch "
+                f"{self.state.epoch + 1}), learning rate "
+                f"{self.job.optimizer.schedule.at(self.state.step - 1):g}. "
+                f"{self._last_good()} Usual causes: a learning rate that is too high (lower "
+                "Optimizer.lr.learning_rate, "
                 "or add warmup_epoch), or no gradient clipping (Optimizer.clip_norm)"
             )
         self._sound_until = self.state.step
 
     def _last_good(self) -> str:
         paths = self.checkpoints.paths()
-        return f"The last good checkpoint is {paths[-1]}." if paths else "No checkpoint had been written yet."
+        return (
+            f"The last good checkpoint is {paths[-1]}."
+            if paths
+            else "No checkpoint had been written yet."
+        )
 
     def _report_epoch(self) -> None:
         self._check_loss()
@@ -159,7 +180,11 @@ class Trainer:
 
     def _time_to_evaluate(self) -> bool:
         settings, done = self.settings, self.state.epoch + 1
-        if not settings.eval_during_train or self.job.eval is None or done < settings.start_eval_epoch:
+        if (
+            not settings.eval_during_train
+            or self.job.eval is None
+            or done < settings.start_eval_epoch
+        ):
             return False
         return done % settings.eval_interval == 0 or done == settings.epochs
 
@@ -188,14 +213,20 @@ class Trainer:
             self.state.best_value, self.state.best_epoch = value, self.state.epoch + 1
             self._save_best(found)
         enough = gain > (early.min_delta if early else 0)
-        self.state.evaluations_without_gain = 0 if enough else self.state.evaluations_without_gain + 1
-        self.loggers.write(self._record("eval", figures=found.figures, images=found.images, best=gain > 0))
+        self.state.evaluations_without_gain = (
+            0 if enough else self.state.evaluations_without_gain + 1
+        )
+        self.loggers.write(
+            self._record("eval", figures=found.figures, images=found.images, best=gain > 0)
+        )
         if early and self.state.evaluations_without_gain >= early.patience:
             _log.info("early stop: %s has not improved for %d evaluations", name, early.patience)
             self.state.finished = True
 
     def _gain(self, name: str, value: float) -> float:
-        """Return by how much `value` is better than the best so far; anything but nan beats nothing at all."""
+        """Return by how much `value` is better than the best so far; anything but nan beats nothing
+        at all.
+        """
         best = self.state.best_value
         if math.isnan(value) or best is None:
             return -math.inf if math.isnan(value) else math.inf
@@ -209,7 +240,13 @@ class Trainer:
 
     def _record(self, event: str, **values: Any) -> Dict[str, Any]:
         position = self.state.epoch + self.state.batch / self.batches
-        return {"event": event, "epoch": self.state.epoch + 1, "step": self.state.step, "position": position, **values}
+        return {
+            "event": event,
+            "epoch": self.state.epoch + 1,
+            "step": self.state.step,
+            "position": position,
+            **values,
+        }
 
     def is_behind(self, record: Record) -> bool:
         """Whether the run, where it stands now, will not make this record again."""
@@ -256,15 +293,13 @@ class Trainer:
 
     def _check_same_run(self, path: Path, checkpoint: Checkpoint) -> None:
         now, then = self._about(), checkpoint.about
-        words = {
-            "arch": "the network", "class_names": "the classes", "seed": "the seed (Global.seed)",
-            "samples": "the number of training images", "batches": "the number of batches per epoch",
-        }  # fmt: skip
-        for key, what in words.items():
+        for key, what in _SAME.items():
             if key in then and then[key] != now[key]:
                 raise CheckpointError(
-                    f"{path} cannot be resumed: {what} was {_short(then[key])} and is {_short(now[key])} now. Restore the "
-                    f"setting, or start a new run from these weights: -o Global.pretrained_model={path}"
+                    f"{path} cannot be resumed: {what} was {_short(then[key])} and is "
+                    f"{_short(now[key])} now. Restore the "
+                    "setting, or start a new run from these weights: -o "
+                    f"Global.pretrained_model={path}"
                 )
 
 
@@ -273,5 +308,5 @@ def _arrays(network: paddle.nn.Layer) -> Dict[str, np.ndarray]:
 
 
 def _short(value: Any, limit: int = 60) -> str:
-    text: Optional[str] = repr(value)
+    text = repr(value)
     return text if len(text) <= limit else f"{text[:limit]}..."

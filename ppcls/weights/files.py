@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 from pathlib import Path
-from typing import BinaryIO, Dict, Iterator, Mapping, Optional, Tuple, Union
+from typing import Dict, Mapping, Optional, Tuple, Union
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from ppcls.errors import CheckpointError, did_you_mean
+from ppcls.files import replacing
 from ppcls.weights.pdparams import read_pdparams
 
 PathLike = Union[str, Path]
 
 _SUFFIXES = (".safetensors", ".pdparams")
-
-_DTYPES = {
-    "float64": "F64",
-    "int64": "I64",
-    "uint64": "U64",
-    "float32": "F32",
-    "int32": "I32",
-    "uint32": "U32",
-    "float16": "F16",
-    "int16": "I16",
-    "uint16": "U16",
-    "int8": "I8",
-    "uint8": "U8",
-    "bool": "BOOL",
-}
-"""What safetensors calls NumPy's types."""
 
 
 def find_weights(path: PathLike) -> Path:
@@ -93,65 +76,28 @@ def write_weights(
 ) -> None:
     """Write arrays as a safetensors file, whole or not at all.
 
-    The same arrays and metadata give the same bytes.
+    The same arrays give the same bytes, as long as there is one metadata entry at most.
 
     Args:
-        path: the file; its folder must exist.
+        path: the file; its folder is made if need be.
         arrays: {name: array} of numbers or truth values.
         metadata: text to keep with them, such as the network's name.
 
     Raises:
         CheckpointError: the file cannot be written; one that was there before is still intact.
     """
-    # The largest items first, as safetensors does, so that every array starts aligned.
-    ordered = sorted(arrays.items(), key=lambda item: -item[1].dtype.itemsize)
-    header: Dict[str, object] = {"__metadata__": dict(sorted((metadata or {}).items()))}
-    position = 0
-    for name, array in ordered:
-        kind = _DTYPES[array.dtype.name]
-        span = [position, position + array.nbytes]
-        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": span}
-        position = span[1]
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with replacing(path) as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for _, array in ordered:
-            file.write(np.asarray(array, array.dtype.newbyteorder("<"), order="C").data)
-
-
-@contextlib.contextmanager
-def replacing(path: PathLike) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes the place of `path` only when all of it is on the disk.
-
-    Raises:
-        CheckpointError: it cannot be written (disk full, no permission, no folder); what was at
-            `path` before is still there.
-    """
-    target = Path(path)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with draft.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, target)
-        _sync_folder(target.parent)
-    except OSError as error:
-        kept = "; the file that was there before is intact" if target.exists() else ""
-        reason = error.strerror or error
-        raise CheckpointError(f"cannot write {target}: {reason}{kept}") from None
-    finally:
-        draft.unlink(missing_ok=True)
+        with replacing(Path(path)) as draft:
+            draft.write_bytes(save(_contiguous(arrays), dict(metadata or {}) or None))
+    except (OSError, SafetensorError) as error:
+        kept = "; the file that was there before is intact" if Path(path).exists() else ""
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"cannot write {path}: {reason}{kept}") from None
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _contiguous(arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    """Return the arrays in C order: safetensors would write transposed ones as they lie in memory."""
+    return {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
 
 def _read_safetensors(file: Path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:

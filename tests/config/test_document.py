@@ -31,7 +31,14 @@ def test_every_value_knows_its_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1e-4", 1e-4), ("1E3", 1000.0), ("-2e+1", -20.0), ("1.5e-3", 1.5e-3), ("e4", "e4"), ("1e", "1e")],
+    [
+        ("1e-4", 1e-4),
+        ("1E3", 1000.0),
+        ("-2e+1", -20.0),
+        ("1.5e-3", 1.5e-3),
+        ("e4", "e4"),
+        ("1e", "1e"),
+    ],
 )
 def test_exponents_without_a_point_are_numbers(text: str, value: object) -> None:
     assert parse_value(text) == value
@@ -45,7 +52,9 @@ def test_every_float_survives_its_python_spelling(number: float) -> None:
 
 def test_a_key_written_twice_names_both_lines(tmp_path: Path) -> None:
     path = written(tmp_path, "Global:\n  epochs: 1\n  seed: 2\n  epochs: 3\n")
-    with pytest.raises(ConfigError, match=r"config\.yaml:4: the key 'epochs' is written twice.*line 2"):
+    with pytest.raises(
+        ConfigError, match=r"config\.yaml:4: the key 'epochs' is written twice.*line 2"
+    ):
         read_document(path)
 
 

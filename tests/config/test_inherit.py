@@ -20,7 +20,8 @@ def write(folder: Path, **files: str) -> None:
 def test_a_child_states_only_what_differs(tmp_path: Path) -> None:
     write(
         tmp_path,
-        base="Global: {epochs: 10, seed: 1}\nOptimizer: {name: Momentum, momentum: 0.9}\nops: [A, B]\n",
+        base="Global: {epochs: 10, seed: 1}\n"
+        "Optimizer: {name: Momentum, momentum: 0.9}\nops: [A, B]\n",
         child="_base_: base.yaml\nGlobal: {epochs: 5}\nOptimizer: {momentum: 0.8}\nops: [C]\n",
     )
     data = resolve(tmp_path / "child.yaml").data
@@ -60,7 +61,13 @@ def test_places_point_into_the_file_that_said_it(tmp_path: Path) -> None:
 
 
 def test_circles_and_missing_bases_are_named(tmp_path: Path) -> None:
-    write(tmp_path, a="_base_: b.yaml\n", b="_base_: a.yaml\n", c="x: 1\n_base_: none.yaml\n", d="_base_: 3\n")
+    write(
+        tmp_path,
+        a="_base_: b.yaml\n",
+        b="_base_: a.yaml\n",
+        c="x: 1\n_base_: none.yaml\n",
+        d="_base_: 3\n",
+    )
     with pytest.raises(ConfigError, match=r"in a circle: .*a\.yaml -> .*b\.yaml -> .*a\.yaml"):
         resolve(tmp_path / "a.yaml")
     with pytest.raises(ConfigError, match=r"c\.yaml:2: _base_: there is no file .*none\.yaml"):

@@ -71,7 +71,10 @@ def test_a_good_file_gives_typed_sections(tmp_path: Path) -> None:
 def test_an_unknown_key_names_file_line_path_accepted_and_nearest(tmp_path: Path) -> None:
     message = complaint(tmp_path, GOOD.replace("epochs: 3", "epoch: 3"))
     assert f"1 mistake in {tmp_path / 'c.yaml'}" in message
-    assert f"{tmp_path / 'c.yaml'}:2: Global.epoch: unknown key 'epoch'. Did you mean 'epochs'?" in message
+    assert (
+        f"{tmp_path / 'c.yaml'}:2: Global.epoch: unknown key 'epoch'. Did you mean 'epochs'?"
+        in message
+    )
     assert "Accepted here: output_dir, " in message
 
 
@@ -79,15 +82,35 @@ def test_an_unknown_key_names_file_line_path_accepted_and_nearest(tmp_path: Path
     ("old", "new", "line", "words"),
     [
         ("Optimizer:", "Optimiser:", 10, ["Optimiser: unknown key", "Did you mean 'Optimizer'"]),
-        ("name: LeNet", "name: LeNett", 5, ["Arch", "unknown arch 'LeNett'", "Did you mean 'LeNet'"]),
+        (
+            "name: LeNet",
+            "name: LeNett",
+            5,
+            ["Arch", "unknown arch 'LeNett'", "Did you mean 'LeNet'"],
+        ),
         ("class_num: 10", "class_nun: 10", 6, ["Arch.class_nun", "Did you mean 'class_num'"]),
         ("size: 32", "sise: 32", 23, ["transform_ops.1.RandCropImage.sise", "Did you mean 'size'"]),
-        ("- RandCropImage", "- RandCropImag", 23, ["unknown transform", "Did you mean 'RandCropImage'"]),
+        (
+            "- RandCropImage",
+            "- RandCropImag",
+            23,
+            ["unknown transform", "Did you mean 'RandCropImage'"],
+        ),
         ("name: Cosine", "name: Cosin", 13, ["Optimizer.lr", "unknown schedule 'Cosin'"]),
-        ("learning_rate: 0.1", "learning_rate: high", 13, ["Optimizer.lr.learning_rate", "number", "'high'"]),
+        (
+            "learning_rate: 0.1",
+            "learning_rate: high",
+            13,
+            ["Optimizer.lr.learning_rate", "number", "'high'"],
+        ),
         ("batch_size: 4", "batch_size: '4'", 25, ["sampler.batch_size", "integer", "'4'"]),
         ("momentum: 0.9", "momentun: 0.9", 12, ["Optimizer.momentun", "Did you mean 'momentum'"]),
-        ("num_workers: 2", "num_workers: -1", 26, ["loader.num_workers", "greater than or equal to 0", "-1"]),
+        (
+            "num_workers: 2",
+            "num_workers: -1",
+            26,
+            ["loader.num_workers", "greater than or equal to 0", "-1"],
+        ),
         ("weight: 1.0", "wait: 1.0", 9, ["Loss.Train.0.CELoss.wait", "Did you mean 'weight'"]),
         ("epochs: 3", "epochs: 0", 2, ["Global.epochs", "greater than 0"]),
         ("epochs: 3", "device: tpu", 2, ["Global.device", "tpu"]),
@@ -120,14 +143,19 @@ def test_keys_of_paddleclas_without_effect_warn_and_say_why(
     text = GOOD.replace("num_workers: 2", "num_workers: 2, use_shared_memory: True")
     with caplog.at_level(logging.WARNING, logger="ppcls"):
         config = load(tmp_path, text, "Global.to_static=False")
-    assert f"{tmp_path / 'c.yaml'}:26: DataLoader.Train.loader.use_shared_memory has no effect here" in caplog.text
+    assert (
+        f"{tmp_path / 'c.yaml'}:26: DataLoader.Train.loader.use_shared_memory has no effect here"
+        in caplog.text
+    )
     assert "-o Global.to_static=False: Global.to_static has no effect here" in caplog.text
     assert "use_shared_memory" not in to_yaml(config.data)
 
 
 def test_batch_transforms_may_stand_where_paddleclas_has_them(tmp_path: Path) -> None:
     text = GOOD.replace(
-        "    sampler: {", "      batch_transform_ops:\n        - Mixupp: {alpha: 0.2}\n    sampler: {", 1
+        "    sampler: {",
+        "      batch_transform_ops:\n        - Mixupp: {alpha: 0.2}\n    sampler: {",
+        1,
     )
     message = complaint(tmp_path, text)
     assert "c.yaml:26: DataLoader.Train.dataset.batch_transform_ops.0" in message
@@ -137,7 +165,9 @@ def test_batch_transforms_may_stand_where_paddleclas_has_them(tmp_path: Path) ->
 def test_require_names_what_is_missing(tmp_path: Path) -> None:
     config = load(tmp_path, GOOD)
     require(config, "DataLoader.Train", "Optimizer")
-    with pytest.raises(ConfigError, match=r"missing section\(s\) DataLoader\.Eval, Infer\.infer_imgs"):
+    with pytest.raises(
+        ConfigError, match=r"missing section\(s\) DataLoader\.Eval, Infer\.infer_imgs"
+    ):
         require(config, "DataLoader.Eval", "Optimizer", "Infer.infer_imgs")
 
 

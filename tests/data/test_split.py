@@ -27,8 +27,12 @@ def listed(path: Path) -> list:
     return [line.rsplit(" ", 1) for line in path.read_text().splitlines()]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.integers(2, 30), min_size=1, max_size=4), st.floats(0.01, 0.99), st.integers(0, 9))
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.integers(2, 30), min_size=1, max_size=4), st.floats(0.01, 0.99), st.integers(0, 9)
+)
 def test_every_image_is_on_one_list_and_no_class_is_missing(
     tmp_path_factory: pytest.TempPathFactory, counts: list, share: float, seed: int
 ) -> None:
@@ -41,7 +45,9 @@ def test_every_image_is_on_one_list_and_no_class_is_missing(
         held = sum(int(number) == label for _, number in val)
         assert 1 <= held <= counts[label] - 1
         assert held == pytest.approx(share * counts[label], abs=1)
-    assert all((folder / path).exists() and path.startswith(f"c{label}/") for path, label in train + val)
+    assert all(
+        (folder / path).exists() and path.startswith(f"c{label}/") for path, label in train + val
+    )
 
 
 def test_the_recipe_is_valid_and_points_at_the_lists(tmp_path: Path) -> None:

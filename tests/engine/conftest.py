@@ -19,7 +19,9 @@ IMAGES_PER_CLASS = 10
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """120 real digits of four classes as PNG files in class folders `train` and `val`, with list files."""
+    """120 real digits of four classes as PNG files in class folders `train` and `val`, with list
+    files.
+    """
     from sklearn.datasets import load_digits
 
     folder = tmp_path_factory.mktemp("digits")
@@ -44,20 +46,39 @@ def _split(folder: Path, name: str, batch: int, ops: List[Any]) -> Dict[str, Any
             "cls_label_path": str(folder / f"{name}.txt"),
             "transform_ops": [{"DecodeImage": {"channel_num": 1}}, *ops, _NORMALIZE],
         },
-        "sampler": {"name": "DistributedBatchSampler", "batch_size": batch, "shuffle": name == "train"},
+        "sampler": {
+            "name": "DistributedBatchSampler",
+            "batch_size": batch,
+            "shuffle": name == "train",
+        },
         "loader": {"num_workers": 0},
     }
 
 
-_NORMALIZE = {"NormalizeImage": {"scale": "1.0/255.0", "mean": [0.5], "std": [0.5], "order": "", "channel_num": 1}}
+_NORMALIZE = {
+    "NormalizeImage": {
+        "scale": "1.0/255.0",
+        "mean": [0.5],
+        "std": [0.5],
+        "order": "",
+        "channel_num": 1,
+    }
+}
 
 
 @pytest.fixture
 def recipe(digits: Path, tmp_path: Path) -> Dict[str, Any]:
-    """A configuration as plain data: LeNet, 80 images in batches of 16, 2 epochs, 10 updates in all."""
+    """A configuration as plain data: LeNet, 80 images in batches of 16, 2 epochs, 10 updates in
+    all.
+    """
     crop = {"RandCropImage": {"size": 32, "scale": [0.8, 1.0]}}
     return {
-        "Global": {"output_dir": str(tmp_path / "run"), "device": "cpu", "epochs": 2, "print_batch_step": 2},
+        "Global": {
+            "output_dir": str(tmp_path / "run"),
+            "device": "cpu",
+            "epochs": 2,
+            "print_batch_step": 2,
+        },
         "Arch": {"name": "LeNet", "class_num": 4},
         "Loss": {"Train": [{"CELoss": {"epsilon": 0.1}}], "Eval": [{"CELoss": None}]},
         "Optimizer": {
@@ -69,7 +90,10 @@ def recipe(digits: Path, tmp_path: Path) -> Dict[str, Any]:
             "Train": _split(digits, "train", 16, [crop]),
             "Eval": _split(digits, "val", 12, [{"ResizeImage": {"size": 32}}]),
         },
-        "Metric": {"Train": [{"TopkAcc": {"topk": [1, 2]}}], "Eval": [{"TopkAcc": {"topk": [1, 2]}}]},
+        "Metric": {
+            "Train": [{"TopkAcc": {"topk": [1, 2]}}],
+            "Eval": [{"TopkAcc": {"topk": [1, 2]}}],
+        },
     }
 
 

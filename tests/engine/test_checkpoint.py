@@ -25,8 +25,20 @@ from ppcls.errors import CheckpointError
 def example(step: int = 3, size: int = 10) -> Checkpoint:
     rng = np.random.default_rng(step)
     weights = {"fc.weight": rng.standard_normal((size, 4)).astype(np.float32)}
-    state = TrainState(epoch=1, batch=2, step=step, best_value=0.1 + 0.2, bad_samples=[4], running={"loss_sum": 1 / 3})
-    return Checkpoint(state, {"arch": "LeNet", "class_names": ["猫", "dog"]}, weights, {"fc.weight.velocity": weights["fc.weight"] * 2})
+    state = TrainState(
+        epoch=1,
+        batch=2,
+        step=step,
+        best_value=0.1 + 0.2,
+        bad_samples=[4],
+        running={"loss_sum": 1 / 3},
+    )
+    return Checkpoint(
+        state,
+        {"arch": "LeNet", "class_names": ["猫", "dog"]},
+        weights,
+        {"fc.weight.velocity": weights["fc.weight"] * 2},
+    )
 
 
 def test_what_is_saved_comes_back_exactly(tmp_path: Path) -> None:
@@ -36,7 +48,9 @@ def test_what_is_saved_comes_back_exactly(tmp_path: Path) -> None:
     assert asdict(found.state) == asdict(checkpoint.state)
     assert found.about == checkpoint.about
     assert np.array_equal(found.model["fc.weight"], checkpoint.model["fc.weight"])
-    assert np.array_equal(found.optimizer["fc.weight.velocity"], checkpoint.optimizer["fc.weight.velocity"])
+    assert np.array_equal(
+        found.optimizer["fc.weight.velocity"], checkpoint.optimizer["fc.weight.velocity"]
+    )
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -72,7 +86,9 @@ def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path: Path) -> None:
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
-        with pytest.raises(CheckpointError, match="cannot write .*step_00000002.*intact.*--resume auto"):
+        with pytest.raises(
+            CheckpointError, match="cannot write .*step_00000002.*intact.*--resume auto"
+        ):
             folder.save(example(2, size=5000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -92,10 +108,14 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
 def test_the_average_is_what_a_network_is_given(tmp_path: Path) -> None:
     checkpoint = example()
     save(tmp_path / "a.safetensors", checkpoint)
-    assert np.array_equal(read_network(tmp_path / "a.safetensors")[0]["fc.weight"], checkpoint.model["fc.weight"])
+    assert np.array_equal(
+        read_network(tmp_path / "a.safetensors")[0]["fc.weight"], checkpoint.model["fc.weight"]
+    )
     checkpoint.ema = {"fc.weight": checkpoint.model["fc.weight"] + 1}
     save(tmp_path / "a.safetensors", checkpoint)
-    assert np.array_equal(read_network(tmp_path / "a.safetensors")[0]["fc.weight"], checkpoint.ema["fc.weight"])
+    assert np.array_equal(
+        read_network(tmp_path / "a.safetensors")[0]["fc.weight"], checkpoint.ema["fc.weight"]
+    )
 
 
 def test_a_weight_file_is_no_checkpoint(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""Real processes, really killed: what is on the disk is always enough to go on, and nothing is different at the end."""
+"""Real processes, really killed: what is on the disk is always enough to go on, and nothing is
+different at the end.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ KILLS = 10
 
 def start(recipe: Path, *arguments: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, str(ROOT / "tools/train.py"), "-c", str(recipe), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
 
 
 def finished(process: subprocess.Popen[bytes]) -> str:
@@ -97,7 +101,10 @@ def load_bytes(path: Path) -> Dict[str, bytes]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_leaves_with_its_status(
-    long_recipe: Dict[str, Any], write_recipe: Callable[..., Path], number: signal.Signals, status: int
+    long_recipe: Dict[str, Any],
+    write_recipe: Callable[..., Path],
+    number: signal.Signals,
+    status: int,
 ) -> None:
     long_recipe["Global"]["save_steps"] = 10_000
     folder = Path(long_recipe["Global"]["output_dir"])

@@ -24,7 +24,10 @@ def run_folder(recipe: Recipe) -> Path:
 
 
 def records(recipe: Recipe) -> List[Dict[str, Any]]:
-    return [json.loads(line) for line in (run_folder(recipe) / "train_log.jsonl").read_text().splitlines()]
+    return [
+        json.loads(line)
+        for line in (run_folder(recipe) / "train_log.jsonl").read_text().splitlines()
+    ]
 
 
 def final_checkpoint(recipe: Recipe) -> Path:
@@ -48,7 +51,14 @@ def test_a_run_leaves_all_that_is_promised(ppcls: Run, recipe: Recipe) -> None:
     assert ppcls("train", recipe) == 0
     folder = run_folder(recipe)
     names = {path.name for path in folder.iterdir()}
-    assert names == {"best_model.safetensors", "checkpoints", "config.yaml", "curves.png", "train.log", "train_log.jsonl"}
+    assert names == {
+        "best_model.safetensors",
+        "checkpoints",
+        "config.yaml",
+        "curves.png",
+        "train.log",
+        "train_log.jsonl",
+    }
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     events = [(r["event"], r["epoch"], r["step"]) for r in records(recipe)]
     assert events == [
@@ -65,26 +75,37 @@ def test_the_checkpoint_holds_everything(ppcls: Run, recipe: Recipe) -> None:
     assert checkpoint.about["class_names"] == ["0", "1", "2", "3"]
     assert checkpoint.about["arch"] == "LeNet"
     assert "Cosine" in checkpoint.about["config"]
-    assert set(checkpoint.model) == {name.rsplit(".", 1)[0] for name in checkpoint.optimizer if "velocity" in name}
+    assert set(checkpoint.model) == {
+        name.rsplit(".", 1)[0] for name in checkpoint.optimizer if "velocity" in name
+    }
 
 
 @pytest.mark.parametrize("updates", [1, 3, 5, 7])
 @pytest.mark.parametrize("optimizer", ["Momentum", "Adam"])
 def test_an_interrupted_run_ends_bit_identical(
-    ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, updates: int, optimizer: str
+    ppcls: Run,
+    recipe: Recipe,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    updates: int,
+    optimizer: str,
 ) -> None:
     recipe["Optimizer"]["name"] = optimizer
     recipe["EMA"] = {"decay": 0.9}
     assert ppcls("train", recipe) == 0
     whole = tmp_path / "whole.safetensors"
     shutil.copy(final_checkpoint(recipe), whole)
-    whole_records = [(r["event"], r["step"], r["figures"]) for r in records(recipe) if r["event"] != "train"]
+    whole_records = [
+        (r["event"], r["step"], r["figures"]) for r in records(recipe) if r["event"] != "train"
+    ]
     with monkeypatch.context() as patch:
         stop_after(patch, updates)
         assert ppcls("train", recipe, "--overwrite") == 130
     assert ppcls("train", recipe, "--resume", "auto") == 0
     assert final_checkpoint(recipe).read_bytes() == whole.read_bytes()
-    resumed = [(r["event"], r["step"], r["figures"]) for r in records(recipe) if r["event"] != "train"]
+    resumed = [
+        (r["event"], r["step"], r["figures"]) for r in records(recipe) if r["event"] != "train"
+    ]
     assert resumed == whole_records
 
 
@@ -128,7 +149,9 @@ def test_an_output_folder_with_a_run_is_not_touched(
     before = final_checkpoint(recipe).read_bytes()
     assert ppcls("train", recipe) == 2
     message = capsys.readouterr().err
-    assert "already holds a run" in message and "--resume auto" in message and "--overwrite" in message
+    assert (
+        "already holds a run" in message and "--resume auto" in message and "--overwrite" in message
+    )
     assert final_checkpoint(recipe).read_bytes() == before
 
 
@@ -136,7 +159,10 @@ def test_a_loss_that_is_not_finite_stops_the_run_between_named_steps(
     ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe["Global"].update(save_steps=1, keep_checkpoints=20)
-    recipe["Optimizer"] = {"name": "SGD", "lr": {"name": "Piecewise", "decay_epochs": [1], "values": [0.01, 1e30]}}
+    recipe["Optimizer"] = {
+        "name": "SGD",
+        "lr": {"name": "Piecewise", "decay_epochs": [1], "values": [0.01, 1e30]},
+    }
     assert ppcls("train", recipe) == 1
     message = capsys.readouterr().err
     assert "became NaN or Inf between steps" in message or "holds NaN or Inf" in message
@@ -173,7 +199,9 @@ def test_no_improvement_stops_early(ppcls: Run, recipe: Recipe) -> None:
     assert state.finished and state.epoch == 3 and state.best_epoch == 1
 
 
-def test_the_best_model_is_the_one_with_the_best_metric(ppcls: Run, recipe: Recipe, tmp_path: Path) -> None:
+def test_the_best_model_is_the_one_with_the_best_metric(
+    ppcls: Run, recipe: Recipe, tmp_path: Path
+) -> None:
     recipe["Global"].update(epochs=4, best_metric="loss")
     assert ppcls("train", recipe) == 0
     losses = [r["figures"]["loss"] for r in records(recipe) if r["event"] == "eval"]
@@ -184,7 +212,9 @@ def test_the_best_model_is_the_one_with_the_best_metric(ppcls: Run, recipe: Reci
 
 
 def spoil(recipe: Recipe, tmp_path: Path, split: str, count: int) -> List[str]:
-    """Point the recipe at a copy of the images, `count` of which are cut in half; return their names."""
+    """Point the recipe at a copy of the images, `count` of which are cut in half; return their
+    names.
+    """
     section = recipe["DataLoader"][split]["dataset"]
     copy = tmp_path / "spoilt"
     shutil.copytree(section["image_root"], copy)
@@ -248,4 +278,7 @@ def test_the_average_of_weights_is_what_is_evaluated(ppcls: Run, recipe: Recipe)
     best = load_file(run_folder(recipe) / "best_model.safetensors")
     if checkpoint.state.best_epoch == 2:
         assert all(np.array_equal(best[name], checkpoint.ema[name]) for name in best)
-    assert any(not np.array_equal(checkpoint.ema[name], checkpoint.model[name]) for name in checkpoint.model)
+    assert any(
+        not np.array_equal(checkpoint.ema[name], checkpoint.model[name])
+        for name in checkpoint.model
+    )

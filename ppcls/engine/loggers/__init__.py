@@ -1,4 +1,6 @@
-"""Where a run's figures go: the terminal, a file of JSON lines, VisualDL, and a picture at the end."""
+"""Where a run's figures go: the terminal, a file of JSON lines, VisualDL, and a picture at the
+end.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ Record = Dict[str, Any]
 class Logger(Protocol):
     """Receives every record of a run.
 
-    A record has `event` ("train", "epoch" or "eval"), `epoch` (from 1), `step` (updates so far) and figures.
+    A record has `event` ("train", "epoch" or "eval"), `epoch` (from 1), `step` (updates so far) and
+    figures.
     """
 
     def write(self, record: Record) -> None:

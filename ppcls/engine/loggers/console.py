@@ -17,7 +17,9 @@ _FORMAT = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
 
 
 class Console:
-    """Shows loss, learning rate, top-1, images per second, the share of time spent waiting for data, and ETA."""
+    """Shows loss, learning rate, top-1, images per second, the share of time spent waiting for
+    data, and ETA.
+    """
 
     def __init__(self, epochs: int, batches: int) -> None:
         self.epochs = epochs
@@ -67,13 +69,16 @@ def describe_step(record: Record) -> str:
     """Return the figures of one training record as words."""
     eta = str(timedelta(seconds=int(record["eta_seconds"])))
     return (
-        f"{describe_figures(record)}  lr {record['lr']:.4g}  {record['images_per_second']:.0f} images/s  "
+        f"{describe_figures(record)}  lr {record['lr']:.4g}  {record['images_per_second']:.0f} "
+        "images/s  "
         f"waiting for data {record['data_wait']:.0%}  ETA {eta}"
     )
 
 
 def describe_figures(record: Record) -> str:
-    """Return loss and metrics of a record as words: losses with four digits, shares as percentages."""
+    """Return loss and metrics of a record as words: losses with four digits, shares as
+    percentages.
+    """
     figures = record["figures"]
     return "  ".join(f"{name} {format_figure(name, value)}" for name, value in figures.items())
 

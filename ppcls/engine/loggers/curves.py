@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 from ppcls.engine.loggers import Record
 from ppcls.engine.loggers.jsonl import read_records
 from ppcls.files import replacing
 
-_STYLES = {"train": {"color": "#1f77b4"}, "eval": {"color": "#d62728", "marker": "o", "ms": 3}}
+_STYLES: Dict[str, Dict[str, Any]] = {
+    "train": {"color": "#1f77b4"},
+    "eval": {"color": "#d62728", "marker": "o", "ms": 3},
+}
 
 
 def draw_curves(records_path: Path, picture: Path, title: str) -> bool:
@@ -34,7 +37,9 @@ def draw_curves(records_path: Path, picture: Path, title: str) -> bool:
 
 def _loss(axes: Any, records: List[Record]) -> None:
     steps, values = _series(records, "train", "loss")
-    axes.plot(steps, values, color="#1f77b4", alpha=0.35, linewidth=0.8, label="train, per log line")
+    axes.plot(
+        steps, values, color="#1f77b4", alpha=0.35, linewidth=0.8, label="train, per log line"
+    )
     _plot(axes, records, "epoch", "loss", label="train, per epoch", color="#1f77b4")
     _plot(axes, records, "eval", "loss", label="eval", **_STYLES["eval"])
     _finish(axes, "loss")
@@ -46,7 +51,9 @@ def _accuracy(axes: Any, records: List[Record]) -> None:
     name = _main_metric(records)
     _plot(axes, records, "epoch", name, label="train", **_STYLES["train"])
     _plot(axes, records, "eval", name, label="eval", **_STYLES["eval"])
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}" if name.startswith("top") else f"{value:g}")
+    axes.yaxis.set_major_formatter(
+        lambda value, _: f"{value:.0%}" if name.startswith("top") else f"{value:g}"
+    )
     _finish(axes, name)
 
 
@@ -68,7 +75,11 @@ def _plot(axes: Any, records: List[Record], event: str, name: str, **style: Any)
 
 def _series(records: List[Record], event: str, name: str) -> Tuple[List[float], List[float]]:
     return _columns(
-        [(_epochs(r), r["figures"][name]) for r in records if r["event"] == event and name in r["figures"]]
+        [
+            (_epochs(r), r["figures"][name])
+            for r in records
+            if r["event"] == event and name in r["figures"]
+        ]
     )
 
 

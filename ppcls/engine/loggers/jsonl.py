@@ -14,7 +14,9 @@ class JsonLines:
     """Appends records to a file; each line is flushed, so a killed run loses none."""
 
     def __init__(self, path: Path, keep: Callable[[Record], bool]) -> None:
-        """Open `path`; of the records that an interrupted run left there, those that `keep` refuses are dropped."""
+        """Open `path`; of the records that an interrupted run left there, those that `keep` refuses
+        are dropped.
+        """
         kept = [record for record in read_records(path) if keep(record)]
         write_text(path, "".join(_line(record) for record in kept))
         self._file = path.open("a", encoding="utf-8")

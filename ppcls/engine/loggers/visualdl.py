@@ -20,8 +20,10 @@ class VisualDL:
             from visualdl import LogWriter
         except ImportError as error:
             raise UsageError(
-                f"Global.use_visualdl is set, but the package visualdl cannot be imported ({error}). "
-                "Install it with `pip install 'ppcls[visualdl]'`, or use -o Global.use_visualdl=False"
+                "Global.use_visualdl is set, but the package visualdl cannot be imported "
+                f"({error}). "
+                "Install it with `pip install 'ppcls[visualdl]'`, or use -o "
+                "Global.use_visualdl=False"
             ) from None
         self._writer = LogWriter(logdir=str(folder))
 
