@@ -23,6 +23,7 @@ import yaml
 from paddle import nn
 
 import ppcls
+from ppcls.data.dataset import ClassMap
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import ExportError, UsageError
 from ppcls.export.paddlex import Portable, portable
@@ -56,19 +57,16 @@ class ExportReport:
     def summary(self) -> str:
         """Return a few lines for the terminal."""
         sizes = ", ".join(f"{name} ({size / 1000:,.0f} kB)" for name, size in self.files.items())
-        parity = self.parity
+        parity, obstacles = self.parity, "; ".join(self.paddlex_obstacles)
         lines = [
             f"Exported to {self.folder}: {sizes}",
             f"Parity on {parity.images} images ({parity.kind_of_images}): log-probabilities "
-            "differ by "
-            f"{parity.log_probability_difference:.1e}, probabilities by "
-            f"{parity.probability_difference:.1e} "
-            f"(allowed {parity.tolerance:.0e}); same top-1 on {parity.top1_agreement:.0%}",
+            f"differ by {parity.log_probability_difference:.1e}, probabilities by "
+            f"{parity.probability_difference:.1e} (allowed {parity.tolerance:.0e}); "
+            f"same top-1 on {parity.top1_agreement:.0%}",
         ]
-        if self.paddlex_obstacles:
-            lines.append(
-                f"'ppcls predict' runs this bundle, PaddleX cannot: {'; '.join(self.paddlex_obstacles)}"
-            )
+        if obstacles:
+            lines.append(f"'ppcls predict' runs this bundle, PaddleX cannot: {obstacles}")
         return "\n".join(lines)
 
 
@@ -76,7 +74,7 @@ def export_bundle(
     model: nn.Layer,
     output_dir: Union[str, Path],
     transform: Pipeline,
-    class_map: Any,
+    class_map: ClassMap,
     *,
     topk: int = 5,
     images: Optional[Sequence[np.ndarray]] = None,
@@ -90,7 +88,7 @@ def export_bundle(
             it is.
         output_dir: the bundle's folder; its parents are made.
         transform: the Eval preprocessing; it settles channels and size of the network's input.
-        class_map: the class names (`names`), one per output.
+        class_map: the class names, one per output.
         topk: how many classes a prediction shows by default.
         images: real images after `transform`, float32 [c, h, w], for the parity check; None means
             random ones.
@@ -139,20 +137,18 @@ def _check_target(target: Path, overwrite: bool) -> None:
 def _input_shape(model: nn.Layer, transform: Pipeline) -> Shape:
     if transform.is_random:
         raise ExportError(
-            "the Eval transforms are random; a bundle needs preprocessing that always gives the "
-            "same"
+            "the Eval transforms are random; a bundle needs preprocessing that repeats itself"
         )
     if transform.output_size is None:
         raise ExportError(
-            "the Eval transforms leave images of different sizes, which cannot share a batch; "
-            "add CropImage or ResizeImage with 'size' to DataLoader.Eval.dataset.transform_ops"
+            "the Eval transforms leave images of different sizes, which cannot share a batch; add "
+            "CropImage or ResizeImage with 'size' to DataLoader.Eval.dataset.transform_ops"
         )
     channels = getattr(model, "in_channels", transform.channels)
     if channels != transform.channels:
         raise ExportError(
             f"the network takes {channels} channels, but the Eval transforms give "
-            f"{transform.channels}; "
-            "set DecodeImage.channel_num and Arch.in_channels to the same number"
+            f"{transform.channels}; set DecodeImage.channel_num and Arch.in_channels to the same"
         )
     return (transform.channels, *transform.output_size)
 
@@ -264,11 +260,10 @@ def _check_parity(
     parity = measure(logits, _run(engine, images), kind, static_logits)
     if not parity.passed:
         raise ExportError(
-            f"the exported program differs from the network by {parity.worst:.1e} on "
-            f"{parity.images} images, "
-            f"{parity.tolerance:.0e} is allowed (log-probabilities "
-            f"{parity.log_probability_difference:.1e}, "
-            f"probabilities {parity.probability_difference:.1e}); nothing was kept"
+            f"the exported program differs from the network by {parity.worst:.1e} on {parity.images} "
+            f"images, {parity.tolerance:.0e} is allowed (log-probabilities "
+            f"{parity.log_probability_difference:.1e}, probabilities "
+            f"{parity.probability_difference:.1e}); nothing was kept"
         )
     report = {
         **parity.to_dict(),

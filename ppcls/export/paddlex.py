@@ -56,9 +56,8 @@ def _rewritten(op: Op) -> Op:
 def _resize(arguments: Dict[str, Any]) -> Dict[str, Any]:
     kept = {key: value for key, value in arguments.items() if key != "return_numpy"}
     if (kept.get("backend"), kept.get("interpolation")) == ("cv2", "bilinear"):
-        del kept[
-            "interpolation"
-        ]  # PaddleX's word for it is another one, but its default is the same
+        # PaddleX has another word for it, but the same default.
+        del kept["interpolation"]
     if "resize_short" in kept:
         kept.pop("size", None)  # resize_short wins anyway
     return kept
@@ -96,10 +95,8 @@ def _decode_obstacles(decode: Dict[str, Any]) -> List[str]:
 def _obstacles(ops: List[Op]) -> List[str]:
     names = _names(ops)
     if names not in _SEQUENCES:
-        return [
-            f"PaddleX runs {' or '.join(' > '.join(s) for s in _SEQUENCES)}, not "
-            f"{' > '.join(names)}"
-        ]
+        accepted = " or ".join(" > ".join(sequence) for sequence in _SEQUENCES)
+        return [f"PaddleX runs {accepted}, not {' > '.join(names)}"]
     merged = {name: arguments for op in ops for name, arguments in op.items()}
     return [
         *_resize_obstacles(merged["ResizeImage"]),

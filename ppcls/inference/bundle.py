@@ -200,8 +200,8 @@ def _checked_labels(found: Mapping[str, Any], where: Path) -> List[str]:
     for index, label in enumerate(labels):
         if not isinstance(label, str):
             raise BundleError(
-                f"{where}: PostProcess.Topk.label_list.{index} takes a name, got {label!r}; put "
-                "it in quotes"
+                f"{where}: PostProcess.Topk.label_list.{index} takes a name, got {label!r}; "
+                "put it in quotes"
             )
     if len(labels) != classes:
         raise BundleError(label_mismatch(where, len(labels), classes))
@@ -226,8 +226,8 @@ def _checked_shape(found: Mapping[str, Any], where: Path) -> Tuple[int, int, int
         )
     if found["Bundle.output.kind"] != "probabilities":
         raise BundleError(
-            f"{where}: 'Bundle.output.kind' takes 'probabilities', got "
-            f"{found['Bundle.output.kind']!r}"
+            f"{where}: 'Bundle.output.kind' takes 'probabilities', "
+            f"got {found['Bundle.output.kind']!r}"
         )
     return shape[0], shape[1], shape[2]
 
@@ -237,8 +237,7 @@ def _checked_files(folder: Path, records: Mapping[str, Any], where: Path) -> Tup
     if not programs or WEIGHTS_NAME not in records:
         raise BundleError(
             f"{where}: 'Bundle.files' names a program ({' or '.join(PROGRAM_NAMES)}) and "
-            f"{WEIGHTS_NAME}, "
-            f"got {', '.join(map(str, records)) or 'nothing'}"
+            f"{WEIGHTS_NAME}, got {', '.join(map(str, records)) or 'nothing'}"
         )
     for name in (programs[0], WEIGHTS_NAME):
         _check_file(folder / name, records[name], where)
@@ -255,8 +254,8 @@ def _check_file(path: Path, record: Any, where: Path) -> None:
     size = path.stat().st_size
     if size != record["bytes"]:
         raise BundleError(
-            f"{path}: the file has {size} bytes, but {record['bytes']} were exported; copy the "
-            "bundle again"
+            f"{path}: the file has {size} bytes, but {record['bytes']} were exported; "
+            "copy the bundle again"
         )
     if file_record(path)["sha256"] != record["sha256"]:
         raise BundleError(
