@@ -260,8 +260,8 @@ def _check_parity(
     parity = measure(logits, _run(engine, images), kind, static_logits)
     if not parity.passed:
         raise ExportError(
-            f"the exported program differs from the network by {parity.worst:.1e} on {parity.images} "
-            f"images, {parity.tolerance:.0e} is allowed (log-probabilities "
+            f"the exported program differs from the network by {parity.worst:.1e} on "
+            f"{parity.images} images, {parity.tolerance:.0e} is allowed (log-probabilities "
             f"{parity.log_probability_difference:.1e}, probabilities "
             f"{parity.probability_difference:.1e}); nothing was kept"
         )
