@@ -17,6 +17,7 @@ way.
 
 from __future__ import annotations
 
+import collections.abc
 import fnmatch
 import importlib
 import inspect
@@ -29,11 +30,14 @@ from typing import (
     Callable,
     Dict,
     List,
+    Literal,
     Mapping,
     Optional,
     Tuple,
     TypeVar,
+    Union,
     get_args,
+    get_origin,
     get_type_hints,
 )
 
@@ -320,17 +324,35 @@ def _moved(error: ValidationError, prefix: Tuple[str, ...]) -> ValidationError:
 
 def _rewritten(error: ValidationError, model: type[BaseModel]) -> ValidationError:
     details = []
-    for item in error.errors():
-        message = item["msg"]
+    for item in _without_branches(error.errors(), model):
+        message = _friendlier(item["msg"])
         if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
             message = _unknown_key(str(item["loc"][0]), model.model_fields)
         elif item["type"] == "missing" and len(item["loc"]) == 1:
-            kind = _type_words(model.model_fields[str(item["loc"][0])])
+            kind = _words(model.model_fields[str(item["loc"][0])].annotation)
             message = f"required, but missing; it takes {kind}"
         elif item["type"] != "ppcls":
             message = f"{message}, got {item['input']!r}"
         details.append(_detail(item, tuple(item["loc"]), message))
     return ValidationError.from_exception_data(error.title, details)
+
+
+def _without_branches(errors: List[Any], model: type[BaseModel]) -> List[Any]:
+    """Tell once what a field with several types takes, where pydantic complains once for each."""
+    found: Dict[Any, Any] = {}
+    for item in errors:
+        key, *rest = item["loc"] or ("",)
+        kinds = (
+            _alternatives(model.model_fields[key].annotation) if key in model.model_fields else []
+        )
+        if len(kinds) < 2 or item["type"] == "ppcls":
+            found[item["loc"]] = item
+        elif len(rest) == 1 and not item["type"].endswith("_type"):
+            return [{**item, "loc": (key,)}]  # the right type, but out of its range
+        elif len(rest) == 1:
+            words = " or ".join(_words(kind) for kind in kinds)
+            found[key] = {**item, "loc": (key,), "msg": f"expected {words}"}
+    return list(found.values())
 
 
 def _detail(item: Any, location: Tuple[Any, ...], message: str) -> InitErrorDetails:
@@ -343,6 +365,32 @@ def _unknown_key(key: str, fields: Mapping[str, FieldInfo]) -> str:
     return f"unknown key '{key}'.{did_you_mean(key, fields)} Accepted here: {accepted}"
 
 
-def _type_words(info: FieldInfo) -> str:
-    annotation = info.annotation
-    return getattr(annotation, "__name__", str(annotation)).replace("typing.", "")
+def _friendlier(message: str) -> str:
+    """Put pydantic's words for people who do not know it."""
+    if message.startswith("Input should be a valid dictionary"):
+        return "expected keys with values"
+    return message.replace("Input should be a", "expected a").replace("Input should be", "must be")
+
+
+_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
+
+
+def _alternatives(annotation: Any) -> List[Any]:
+    """The types of a union besides None; a single type is the only one."""
+    kinds = get_args(annotation) if get_origin(annotation) is Union else (annotation,)
+    return [kind for kind in kinds if kind is not type(None)]
+
+
+def _words(annotation: Any) -> str:
+    """Say what a type takes: "a number", "a list of texts", "a section of keys"."""
+    kinds = _alternatives(annotation)
+    if len(kinds) > 1:
+        return " or ".join(map(_words, kinds))
+    origin, inside = get_origin(kinds[0]), get_args(kinds[0])
+    if origin is Annotated:
+        return _words(inside[0])
+    if origin is Literal:
+        return " or ".join(map(repr, inside))
+    if origin in (list, collections.abc.Sequence):
+        return f"a list of {_NAMES.get(inside[0], 'value').replace('a ', '')}s"
+    return _NAMES.get(kinds[0], "keys with values")

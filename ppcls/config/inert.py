@@ -27,6 +27,8 @@ INERT = {
     "Global.infer_imgs": "the images to predict are Infer.infer_imgs",
     "Global.dp": "the way of parallel training follows from how the program is launched",
     "Global.use_multilabel": "each image has one label",
+    "Arch.data_format": "Paddle's own layout, NCHW, is used",
+    "Arch.input_image_channel": "the channels are those that the transforms give (Arch.in_channels)",
     "Arch.use_sync_bn": _ONE_PROCESS,
     "Arch.use_ssld": "Arch.pretrained or Global.pretrained_model names the weight file itself",
     "AMP.use_amp": "AMP is on when the section AMP is there",
@@ -41,7 +43,8 @@ INERT = {
 def remove_inert(document: Document) -> List[str]:
     """Remove the keys that have no effect and return one sentence on each, with its place."""
     warnings = []
-    for path, reason in list(_found(document.data)):
+    order = {path: number for number, path in enumerate(document.places)}
+    for path, reason in sorted(_found(document.data), key=lambda item: order.get(item[0], 0)):
         place = document.place(path)
         warnings.append(f"{place}: {'.'.join(path)} has no effect here: {reason}")
         del _at(document.data, path[:-1])[path[-1]]

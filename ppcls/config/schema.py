@@ -6,14 +6,26 @@ Parts (networks, transforms, losses, ...) are checked against their own signatur
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Dict, List, Literal, Optional, Union
+import contextlib
+import re
+from typing import Annotated, Any, Dict, Iterator, List, Literal, Optional, Union
 
-from pydantic import BeforeValidator, Field, PrivateAttr
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
+from pydantic_core import PydanticCustomError
 
 from ppcls.config.document import Document, KeyPath
+from ppcls.errors import PpclsError
 from ppcls.registry import Part, PartOf, PartsOf, Section
 
-Device = Annotated[str, Field(pattern=r"^(auto|cpu|gpu(:\d+)?)$")]
+
+def _known_device(value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|gpu(:\d+)?", value):
+        text = f"unknown device '{value}'. Accepted: auto, cpu, gpu, gpu:0, gpu:1, ..."
+        raise PydanticCustomError("ppcls", "{message}", {"message": text})
+    return value
+
+
+Device = Annotated[str, AfterValidator(_known_device)]
 PositiveInt = Annotated[int, Field(gt=0)]
 
 
@@ -169,6 +181,17 @@ class Config(Section):
         written.
         """
         return describe(self._document, path)
+
+    @contextlib.contextmanager
+    def naming(self, *path: Any) -> Iterator[None]:
+        """Put `where(*path)` in front of a user's error that the block raises."""
+        try:
+            yield
+        except PpclsError as error:
+            text = str(error)
+            gap = "\n  " if "\n" in text else " "
+            text = text.replace("\n", "\n  ")
+            raise type(error)(f"{self.where(*path)}:{gap}{text}") from None
 
 
 def describe(document: Document, path: KeyPath) -> str:

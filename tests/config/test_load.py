@@ -132,7 +132,7 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_lines(tmp_path: Path) -> 
     lines = [line for line in message.splitlines()[1:] if "c.yaml:" in line]
     numbers = [int(line.split("c.yaml:")[1].split(":")[0]) for line in lines]
     assert numbers == sorted(numbers) and len(numbers) == 3
-    assert "-o Global.seed=-1: Global.seed: Input should be greater than or equal to 0" in message
+    assert "-o Global.seed=-1: Global.seed: must be greater than or equal to 0" in message
     assert "DataLoader.Train.dataset.image_root: required, but missing" in message
 
 
