@@ -26,7 +26,7 @@ class Precision:
         if section and section.dtype == "float16" and device == "cpu":
             raise ConfigError(
                 "AMP.dtype float16 needs a GPU; on a CPU use -o AMP.dtype=bfloat16 or remove the "
-                "section: -o AMP=~"
+                "section: -o AMP=null"
             )
         scaled = section is not None and section.dtype == "float16"
         self.scaler = paddle.amp.GradScaler(

@@ -69,33 +69,31 @@ def build_job(config: Config, device: str) -> Job:
         DataError: the data set is missing, empty or malformed.
     """
     require(config, "DataLoader.Train", "Optimizer", "Loss.Train")
-    settings, seed = config.Global, config.Global.seed or 0
+    seed = config.Global.seed or 0
     train = _build_train(config, seed)
     class_map = train.dataset.class_map
-    evaluation = (
-        build_split(config.DataLoader.Eval, seed, class_map) if config.DataLoader.Eval else None
-    )
+    evaluation = build_eval(config, class_map) if config.DataLoader.Eval else None
     runtime.seed_everything(seed)
     network = build_network(config, len(class_map), train.dataset.transform)
     for name, split in (("Train", train), ("Eval", evaluation)):
         if split is not None:
             check_images_fit(config, network, split.dataset.transform, f"DataLoader.{name}")
     metrics = config.Metric.Eval or config.Metric.Train or [Part("metric", "TopkAcc")]
-    updates = -(-len(train.sampler) // settings.update_freq)
     eval_metrics = CombinedMetric(metrics, class_num=len(class_map))
+    with config.naming("Loss"):
+        loss = CombinedLoss(config.Loss.Train or [])
+        eval_loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
     return Job(
         device=device,
         network=network,
         class_map=class_map,
         train=train,
         eval=evaluation,
-        loss=CombinedLoss(config.Loss.Train or []),
-        eval_loss=CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None,
+        loss=loss,
+        eval_loss=eval_loss,
         metrics=CombinedMetric(config.Metric.Train or metrics, class_num=len(class_map)),
         eval_metrics=eval_metrics,
-        optimizer=config.Optimizer.build(  # type: ignore[union-attr]
-            model=network, epochs=settings.epochs, steps_per_epoch=updates
-        ),
+        optimizer=_build_optimizer(config, network, len(train.sampler)),
         best_metric=_best_metric(config, eval_metrics),
     )
 
@@ -113,12 +111,33 @@ def network_facts(job: Job) -> Dict[str, Any]:
     }
 
 
+def _build_optimizer(config: Config, network: Any, batches: int) -> Any:
+    assert config.Optimizer is not None
+    updates = -(-batches // config.Global.update_freq)
+    with config.naming("Optimizer"):
+        return config.Optimizer.build(
+            model=network, epochs=config.Global.epochs, steps_per_epoch=updates
+        )
+
+
+def build_eval(config: Config, class_map: ClassMap) -> Split:
+    """Build the split DataLoader.Eval, whose classes are known.
+
+    Raises:
+        DataError: see the data set's class; the message begins with the place in the configuration.
+    """
+    assert config.DataLoader.Eval is not None
+    with config.naming("DataLoader", "Eval"):
+        return build_split(config.DataLoader.Eval, config.Global.seed or 0, class_map)
+
+
 def _build_train(config: Config, seed: int) -> Split:
     section = config.DataLoader.Train
     assert section is not None
     names = class_map_of_files(config)
     class_num = config.Arch.part.arguments.get("class_num")
-    split = build_split(section, seed, names, class_num)
+    with config.naming("DataLoader", "Train"):
+        split = build_split(section, seed, names, class_num)
     found = len(split.dataset.class_map)
     if class_num is not None and found != class_num:
         raise ConfigError(
@@ -157,10 +176,11 @@ def class_map_of_files(config: Config) -> Optional[ClassMap]:
         DataError: `Global.class_id_map_file` is missing or malformed.
         ConfigError: its number of classes is not `Arch.class_num`.
     """
-    path = config.Global.class_id_map_file
+    path = config.Global.class_id_map_file or _postprocess_file(config)
     if path is None:
         return None
-    class_map = ClassMap.from_label_file(path)
+    with config.naming("Global", "class_id_map_file"):
+        class_map = ClassMap.from_label_file(path)
     class_num = config.Arch.part.arguments.get("class_num", len(class_map))
     if len(class_map) != class_num:
         raise ConfigError(
@@ -169,6 +189,20 @@ def class_map_of_files(config: Config) -> Optional[ClassMap]:
             f"classes ({config.where('Global', 'class_id_map_file')})"
         )
     return class_map
+
+
+def _postprocess_file(config: Config) -> Optional[str]:
+    """Return the label file that PaddleClas' recipes name in Infer.PostProcess, if it is there."""
+    part = config.Infer.PostProcess
+    path: Optional[str] = part.arguments.get("class_id_map_file") if part else None
+    if path is None or Path(path).is_file():
+        return path
+    _log.warning(
+        "%s: there is no file %s, so classes are called by their numbers or folders",
+        config.where("Infer", "PostProcess", "class_id_map_file"),
+        path,
+    )
+    return None
 
 
 def build_network(config: Config, class_num: int, transform: Pipeline) -> Any:
@@ -186,7 +220,8 @@ def build_network(config: Config, class_num: int, transform: Pipeline) -> Any:
             f"{transform.channels} channel(s) (DecodeImage.channel_num)"
         )
     arguments = {**given, "class_num": class_num, "in_channels": channels}
-    network = build_network_part(Part("arch", config.Arch.name, arguments))
+    with config.naming("Arch"):
+        network = build_network_part(Part("arch", config.Arch.name, arguments))
     load_pretrained(config, network)
     return network
 

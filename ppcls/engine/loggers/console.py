@@ -13,7 +13,7 @@ from ppcls.engine.loggers import Record
 
 _log = logging.getLogger("ppcls")
 
-_FORMAT = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
+_FORMAT = "{desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt}{postfix}"
 
 
 class Console:
