@@ -34,7 +34,7 @@ help:  ## list the targets
 
 .PHONY: setup
 setup:  ## make or update the environment in .venv
-	@command -v "$(PYTHON)" > /dev/null || { echo "setup: there is no '$(PYTHON)'; name one: make setup PYTHON=python3.11" >&2; exit 2; }
+	@command -v "$(PYTHON)" > /dev/null || { echo "setup: there is no '$(PYTHON)'; name another one by adding PYTHON=python3.11" >&2; exit 2; }
 	@"$(PYTHON)" $(make_venv) --venv "$(VENV)"
 
 .PHONY: quickstart

@@ -112,7 +112,7 @@ def python_problem(version: Tuple[int, ...], newest: Tuple[int, int] = NEWEST_PY
     dotted = ".".join(map(str, version))
     return (
         f"Python 3.9 to 3.{newest[1]} is needed here, and {sys.executable} is {dotted}; "
-        f"name another one, like this: make setup PYTHON={found[0]}"
+        f"name another one by adding PYTHON={found[0]}"
     )
 
 

@@ -116,7 +116,9 @@ def test_ci_runs_make_test() -> None:
 def test_a_missing_python_is_one_clear_line() -> None:
     done = make("setup", "PYTHON=python2x")
     assert done.returncode == 2
-    assert done.stderr.startswith("setup: there is no 'python2x'; name one: make setup PYTHON=")
+    assert done.stderr.startswith(
+        "setup: there is no 'python2x'; name another one by adding PYTHON="
+    )
 
 
 @pytest.mark.parametrize("version", [(3, 9, 0), (3, 11, 7), (3, 13, 0)])
@@ -128,7 +130,7 @@ def test_supported_pythons_are_accepted(version: tuple) -> None:
 def test_other_pythons_are_refused_in_one_line_that_names_a_way_out(version: tuple) -> None:
     line = make_venv.python_problem(version)
     assert "3.9 to 3.13" in line and ".".join(map(str, version)) in line
-    assert "make setup PYTHON=" in line and "\n" not in line
+    assert "adding PYTHON=" in line and "\n" not in line
 
 
 def test_without_nvidia_smi_it_is_the_cpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
