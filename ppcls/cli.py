@@ -46,6 +46,16 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except OSError as error:
+        print(f"error: {_in_words(error)}", file=sys.stderr)
+        return 1
+
+
+def _in_words(error: OSError) -> str:
+    """Say what the system refused (a full disk, no permission), and for which file."""
+    if error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
 def _parser(given: List[str]) -> argparse.ArgumentParser:

@@ -54,14 +54,28 @@ def log_to_terminal(results_on_stdout: bool) -> None:
     _log.propagate = False
 
 
+class _File(logging.FileHandler):
+    """Says once when the file cannot be written, instead of showing where in Python that was."""
+
+    _said = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self._said:
+            print(
+                f"warning: cannot write {self.baseFilename}: {sys.exc_info()[1]}", file=sys.stderr
+            )
+        self._said = True
+
+
 @contextlib.contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
     """Append log lines, with the time, to a file as well."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _File(path, encoding="utf-8")
     handler.setFormatter(_Plain("%(asctime)s %(message)s"))
     _log.addHandler(handler)
     try:
         yield
     finally:
         _log.removeHandler(handler)
-        handler.close()
+        with contextlib.suppress(OSError):
+            handler.close()

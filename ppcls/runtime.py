@@ -103,6 +103,20 @@ def _no_gpu(wanted: str, count: int, with_cuda: bool) -> str:
     return f"Global.device is '{wanted}', but {reason}. To run on the CPU: -o Global.device=cpu"
 
 
+def refuse_many_processes() -> None:
+    """Make sure that this is the only process of the run.
+
+    Raises:
+        UsageError: the program was started by `paddle.distributed.launch` with several processes,
+            each of which would train on its own and write the same files.
+    """
+    if int(os.environ.get("PADDLE_TRAINERS_NUM", "1")) > 1:
+        raise UsageError(
+            "training with several processes is not supported yet; start one process: "
+            "python tools/train.py -c FILE"
+        )
+
+
 def seed_step(seed: int, step: int) -> None:
     """Make the device's random numbers (dropout, ...) a function of the seed and the step.
 

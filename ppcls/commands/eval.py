@@ -51,14 +51,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _evaluate(config: Config, trained: Trained) -> Evaluation:
     from tqdm import tqdm
 
-    from ppcls.engine.builder import build_split, check_images_fit
+    from ppcls.engine.builder import build_eval, check_images_fit
     from ppcls.engine.evaluator import evaluate
     from ppcls.loss import CombinedLoss
     from ppcls.metric import CombinedMetric
     from ppcls.registry import Part
 
-    assert config.DataLoader.Eval is not None
-    split = build_split(config.DataLoader.Eval, config.Global.seed or 0, trained.class_map)
+    split = build_eval(config, trained.class_map)
     check_images_fit(config, trained.network, split.dataset.transform, "DataLoader.Eval")
     metrics = CombinedMetric(
         config.Metric.Eval or [Part("metric", "TopkAcc")], class_num=len(trained.class_map)
@@ -84,7 +83,8 @@ def _say(found: Evaluation) -> None:
     )
     _log.info("%d images in %.1f s: %s", found.images, found.seconds, figures)
     if found.bad:
-        _log.warning("%d images could not be read and are not in these figures", len(found.bad))
+        count = "1 image" if len(found.bad) == 1 else f"{len(found.bad)} images"
+        _log.warning("%s could not be read and left out of these figures", count)
 
 
 def _write(path: Path, found: Evaluation, trained: Trained, device: str) -> None:

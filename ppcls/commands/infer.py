@@ -36,7 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     require(config, "Infer.infer_imgs")
     runtime.use_device(config.Global.device)
-    paths = find_images([str(config.Infer.infer_imgs)])
+    with config.naming("Infer", "infer_imgs"):
+        paths = find_images([str(config.Infer.infer_imgs)])
     failed = 0
     for prediction in _predict(config, paths):
         print(as_text(prediction))
@@ -45,10 +46,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _predict(config: Config, paths: List[str]) -> Iterator[Prediction]:
+    from ppcls.engine.builder import check_images_fit
     from ppcls.engine.trained import eval_transform, load_trained
 
     transform = eval_transform(config)
     trained = load_trained(config, transform.channels)
+    check_images_fit(config, trained.network, transform, "DataLoader.Eval")
     rank = _topk(config, trained)
     for start in range(0, len(paths), config.Infer.batch_size):
         rows = [

@@ -25,12 +25,13 @@ _log = logging.getLogger("ppcls")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     add_config_arguments(parser)
-    parser.add_argument(
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument(
         "--resume",
         metavar="auto|FILE",
         help="go on where a run stood; auto: the newest checkpoint of Global.output_dir",
     )
-    parser.add_argument(
+    existing.add_argument(
         "--overwrite", action="store_true", help="delete the run that Global.output_dir holds"
     )
     parser.add_argument(
@@ -66,22 +67,26 @@ def _train(config: Config, arguments: argparse.Namespace) -> int:
     from ppcls.config import to_yaml
     from ppcls.engine.builder import build_job
     from ppcls.engine.interrupt import StopRequest
+    from ppcls.engine.loggers.visualdl import log_writer
     from ppcls.engine.run_folder import RunFolder
     from ppcls.engine.trainer import Trainer
     from ppcls.files import write_text
     from ppcls.logs import log_to_file
 
+    runtime.refuse_many_processes()
     device = runtime.use_device(config.Global.device)
     folder = RunFolder(Path(config.Global.output_dir))
     resume = arguments.resume or config.Global.checkpoints
     with StopRequest() as stop:
-        job = build_job(config, device)
+        # All that can be found wrong is, before the folder becomes that of a run.
+        trainer = Trainer(config, build_job(config, device), folder, stop)
+        if config.Global.use_visualdl:
+            log_writer()
         folder.claim(resume=resume is not None, overwrite=arguments.overwrite)
         with log_to_file(folder.log):
-            trainer = Trainer(config, job, folder, stop)
             _resume(trainer, resume)
             write_text(folder.config, to_yaml(config.data))
-            return _fit(config, job, folder, trainer)
+            return _fit(config, folder, trainer)
 
 
 def _resume(trainer: Trainer, wanted: Optional[str]) -> None:
@@ -90,6 +95,8 @@ def _resume(trainer: Trainer, wanted: Optional[str]) -> None:
     if wanted is None:
         return
     found = trainer.checkpoints.newest() if wanted == "auto" else (Path(wanted), load(Path(wanted)))
+    if wanted != "auto":
+        trainer.checkpoints.refuse_newer_than(found[1].state.step)  # type: ignore[index]
     if found is None:
         _log.info("there is no checkpoint to resume from yet: starting from the beginning")
         return
@@ -104,11 +111,11 @@ def _resume(trainer: Trainer, wanted: Optional[str]) -> None:
     )
 
 
-def _fit(config: Config, job: Job, folder: RunFolder, trainer: Trainer) -> int:
+def _fit(config: Config, folder: RunFolder, trainer: Trainer) -> int:
     from ppcls.engine.interrupt import Interrupted
     from ppcls.engine.loggers import Loggers
 
-    _announce(config, job)
+    _announce(config, trainer.job)
     trainer.loggers = Loggers(_loggers(config, folder, trainer))
     began = time.perf_counter()
     try:
@@ -117,8 +124,7 @@ def _fit(config: Config, job: Job, folder: RunFolder, trainer: Trainer) -> int:
         _log.info("%s; the state is saved, continue with --resume auto", stopped)
         return stopped.exit_status
     finally:
-        trainer.loggers.close()
-        _draw(config, folder)
+        _close(config, folder, trainer)
     _log.info(
         "trained %d epochs (%d steps) in %.1f s",
         state.epoch,
@@ -155,10 +161,15 @@ def _loggers(config: Config, folder: RunFolder, trainer: Trainer) -> List[Logger
     return members
 
 
-def _draw(config: Config, folder: RunFolder) -> None:
+def _close(config: Config, folder: RunFolder, trainer: Trainer) -> None:
+    """Finish the logs; where the disk is full, that is no reason to hide why the run ended."""
     from ppcls.engine.loggers.curves import draw_curves
 
-    draw_curves(folder.records, folder.curves, f"{config.Arch.name} - {folder.root.name}")
+    try:
+        trainer.loggers.close()
+        draw_curves(folder.records, folder.curves, f"{config.Arch.name} - {folder.root.name}")
+    except OSError as error:
+        _log.warning("%s is not up to date: %s", folder.curves, error.strerror or error)
 
 
 def _conclude(folder: RunFolder, trainer: Trainer) -> None:

@@ -48,8 +48,8 @@ class BadSampleCount:
         more = len(self.reasons) - len(shown)
         lines = shown + ([f"... and {more} more"] if more else [])
         return (
-            f"{len(self.reasons)} of {self.total} training images cannot be read, more than "
-            f"Global.max_bad_samples={self.limit:g} (a fraction) accepts:\n  "
+            f"{len(self.reasons)} of {self.total} training images could not be read so far, "
+            f"more than Global.max_bad_samples={self.limit:g} (a fraction) accepts:\n  "
             + "\n  ".join(lines)
             + "\n"
             "Repair or remove these files, or raise the limit: -o Global.max_bad_samples=0.05"

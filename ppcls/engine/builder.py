@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
-import paddle
 
 from ppcls import runtime
 from ppcls.arch import build as build_network_part
@@ -324,10 +323,3 @@ def _best_metric(config: Config, metrics: CombinedMetric) -> str:
             f"Measured in evaluation: {', '.join(possible)}"
         )
     return wanted
-
-
-def count_parameters(network: paddle.nn.Layer) -> int:
-    """Return the number of trainable parameters."""
-    from ppcls.arch.summary import count_parameters as count
-
-    return int(count(network))

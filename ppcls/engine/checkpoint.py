@@ -172,7 +172,7 @@ class CheckpointFolder:
 
     def paths(self) -> List[Path]:
         """Return the checkpoint files, oldest first."""
-        return sorted(self.folder.glob("step_*.safetensors"))
+        return sorted(self.folder.glob("step_[0-9]*.safetensors"), key=_step)
 
     def save(self, checkpoint: Checkpoint) -> Path:
         """Write a checkpoint under the name of its step and delete those that are too old.
@@ -186,6 +186,20 @@ class CheckpointFolder:
             old.unlink(missing_ok=True)
         return path
 
+    def refuse_newer_than(self, step: int) -> None:
+        """Make sure that going on from `step` will not mix two runs in one folder.
+
+        Raises:
+            CheckpointError: the folder holds checkpoints of later steps.
+        """
+        newer = [path for path in self.paths() if _step(path) > step]
+        if newer:
+            raise CheckpointError(
+                f"{self.folder} holds checkpoints of later steps ({newer[-1].name}). To go on from "
+                "the newest: --resume auto; to branch off at this one: "
+                "-o Global.output_dir=ANOTHER_FOLDER"
+            )
+
     def newest(self) -> Optional[Tuple[Path, Checkpoint]]:
         """Return the newest readable checkpoint, or None; unreadable ones are named in the log and
         passed over.
@@ -196,3 +210,7 @@ class CheckpointFolder:
             except CheckpointError as error:
                 _log.warning("passed over a checkpoint: %s", error)
         return None
+
+
+def _step(path: Path) -> int:
+    return int(path.stem.rpartition("_")[2])

@@ -16,8 +16,6 @@ from ppcls.engine.amp import Precision
 from ppcls.engine.builder import Job, Split
 from ppcls.errors import DataError
 
-_GIGA = 1e9
-
 
 def dry_run(config: Config, job: Job) -> str:
     """Run one training batch, and one evaluation batch where there is one; return the report as
@@ -80,12 +78,13 @@ def _cost(job: Job, shape: List[int]) -> List[Tuple[str, str]]:
     macs = count_macs(job.network, tuple(shape[1:]))
     return [
         ("parameters", f"{count_parameters(job.network):,} trainable"),
-        (
-            "FLOPs",
-            f"{2 * macs / _GIGA:.3f} G an image ({macs / _GIGA:.3f} G multiply-accumulates), "
-            "forward",
-        ),
+        ("FLOPs", f"{_short(2 * macs)} an image ({_short(macs)} multiply-accumulates), forward"),
     ]
+
+
+def _short(count: float) -> str:
+    """Return a large number with G or M and three digits after the point."""
+    return f"{count / 1e9:.3f} G" if count >= 1e9 else f"{count / 1e6:.3f} M"
 
 
 def _rates(config: Config, job: Job) -> str:

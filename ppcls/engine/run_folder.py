@@ -60,7 +60,7 @@ class RunFolder:
     def contents(self) -> List[Path]:
         """Return what an earlier run left here."""
         paths = (self.checkpoints, self.best_model, self.records, self.log, self.curves)
-        return [path for path in (*paths, self.config, self.visualdl) if path.exists()]
+        return [path for path in (*paths, self.config, self.visualdl) if _holds_something(path)]
 
     def claim(self, resume: bool, overwrite: bool) -> None:
         """Make the folder ready for a run.
@@ -87,6 +87,13 @@ class RunFolder:
             ) from None
         remove_leftovers(self.checkpoints)
         remove_leftovers(self.root)
+
+
+def _holds_something(path: Path) -> bool:
+    """Whether a file or folder is there and not empty; what failed at once was no run."""
+    if path.is_dir():
+        return any(path.iterdir())
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _delete(paths: List[Path]) -> None:

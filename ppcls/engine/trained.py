@@ -56,7 +56,8 @@ def load_trained(config: Config, channels: int) -> Trained:
             "transforms give images of "
             f"{channels} channel(s) (DecodeImage.channel_num)"
         )
-    network = build_network_part(Part("arch", config.Arch.name, arguments))
+    with config.naming("Arch"):
+        network = build_network_part(Part("arch", config.Arch.name, arguments))
     check_same_network(facts, network, path)
     load_weights(network, arrays, path, partial=False)
     network.eval()
@@ -90,7 +91,9 @@ def eval_transform(config: Config) -> Pipeline:
     Raises:
         ConfigError: the configuration has neither DataLoader.Eval nor Infer.transforms.
     """
-    return Pipeline(eval_transform_ops(config))
+    ops = eval_transform_ops(config)
+    with config.naming("DataLoader", "Eval", "dataset", "transform_ops"):
+        return Pipeline(ops)
 
 
 def eval_transform_ops(config: Config) -> List[Part]:

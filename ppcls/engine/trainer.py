@@ -11,6 +11,7 @@ from typing import Any, Dict
 
 import numpy as np
 import paddle
+import yaml
 
 from ppcls import runtime
 from ppcls.config import Config, to_yaml
@@ -30,13 +31,23 @@ from ppcls.errors import CheckpointError, TrainingError
 _log = logging.getLogger("ppcls")
 
 _SAME = {
-    "arch": "the network",
-    "class_names": "the classes",
-    "seed": "the seed (Global.seed)",
-    "samples": "the number of training images",
-    "batches": "the number of batches per epoch",
+    "arch": "its network is",
+    "class_names": "its classes are",
+    "seed": "its seed (Global.seed) is",
+    "samples": "its number of training images is",
+    "batches": "its number of batches per epoch is",
 }
 """What a run and the checkpoint that it goes on from must have in common, in words."""
+
+_FREE_TO_CHANGE = {"Global.output_dir", "Global.checkpoints", "Global.print_batch_step"}
+"""Settings that do not change what is learnt."""
+
+_START = " -o Global.pretrained_model={} to start from its weights"
+_FROM_WEIGHTS = {
+    "class_names": f"{_START}, with -o Global.partial=True if the number of classes differs",
+    **dict.fromkeys(("seed", "samples", "batches"), _START),
+}
+"""How a new run can still use the checkpoint."""
 
 
 class Trainer:
@@ -282,6 +293,7 @@ class Trainer:
             CheckpointError: it belongs to another network, other classes or another data set.
         """
         self._check_same_run(path, checkpoint)
+        self._warn_of_changes(checkpoint)
         self.job.load(checkpoint.model, path)
         self.job.optimizer.load_state_arrays(self.job.network, checkpoint.optimizer)
         self.precision.load_state(checkpoint.state.loss_scaling)
@@ -291,16 +303,32 @@ class Trainer:
         self.state = checkpoint.state
         self._sound_until = self.state.step
 
+    def _warn_of_changes(self, checkpoint: Checkpoint) -> None:
+        """Name the settings that are not what they were when the checkpoint was written."""
+        before, now = _flat(yaml.safe_load(checkpoint.about["config"])), _flat(self.config.data)
+        for key in sorted({**before, **now}):
+            then, here = before.get(key, "not set"), now.get(key, "not set")
+            if then != here and key not in _FREE_TO_CHANGE:
+                _log.warning("resumed with another %s: it was %s and is %s now", key, then, here)
+
     def _check_same_run(self, path: Path, checkpoint: Checkpoint) -> None:
         now, then = self._about(), checkpoint.about
         for key, what in _SAME.items():
             if key in then and then[key] != now[key]:
                 raise CheckpointError(
-                    f"{path} cannot be resumed: {what} was {_short(then[key])} and is "
-                    f"{_short(now[key])} now. Restore the "
-                    "setting, or start a new run from these weights: -o "
-                    f"Global.pretrained_model={path}"
+                    f"{path} cannot be resumed: {what} {_short(then[key])}, but the configuration "
+                    f"gives {_short(now[key])}. Restore the setting, or start a new run: "
+                    f"-o Global.output_dir=ANOTHER_FOLDER{_FROM_WEIGHTS.get(key, '').format(path)}"
                 )
+
+
+def _flat(data: Any, prefix: str = "") -> Dict[str, Any]:
+    """Return nested mappings and lists as {dotted path: value}."""
+    if not isinstance(data, (dict, list)) or not data:
+        return {prefix: data}
+    items = data.items() if isinstance(data, dict) else enumerate(data)
+    children = (_flat(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in items)
+    return {path: value for child in children for path, value in child.items()}
 
 
 def _arrays(network: paddle.nn.Layer) -> Dict[str, np.ndarray]:

@@ -245,7 +245,7 @@ def test_too_many_bad_images_stop_the_run(
     recipe["Global"]["max_bad_samples"] = 0.03
     assert ppcls("train", recipe) == 1
     message = capsys.readouterr().err
-    assert "3 of 80 training images cannot be read" in message
+    assert "3 of 80 training images could not be read" in message
     assert all(path in message for path in bad)
 
 
@@ -282,3 +282,49 @@ def test_the_average_of_weights_is_what_is_evaluated(ppcls: Run, recipe: Recipe)
         not np.array_equal(checkpoint.ema[name], checkpoint.model[name])
         for name in checkpoint.model
     )
+
+
+def test_changed_settings_are_named_when_a_run_goes_on(
+    ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ppcls("train", recipe) == 0
+    recipe["Global"]["epochs"] = 3
+    recipe["Optimizer"]["lr"]["learning_rate"] = 0.01
+    assert ppcls("train", recipe, "--resume", "auto") == 0
+    printed = capsys.readouterr().out
+    assert "resumed with another Global.epochs: it was 2 and is 3 now" in printed
+    assert "another Optimizer.lr.learning_rate: it was 0.05 and is 0.01 now" in printed
+    assert printed.count("resumed with another") == 2
+
+
+def test_another_data_set_or_seed_cannot_be_resumed(
+    ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ppcls("train", recipe) == 0
+    assert ppcls("train", recipe, "--resume", "auto", "-o", "Global.seed=1") == 1
+    assert "its seed (Global.seed) is 0, but the configuration gives 1" in capsys.readouterr().err
+    recipe["DataLoader"]["Train"]["sampler"]["batch_size"] = 8
+    assert ppcls("train", recipe, "--resume", "auto") == 1
+    assert "batches per epoch is 5, but the configuration gives 10" in capsys.readouterr().err
+
+
+def test_an_older_checkpoint_is_not_mixed_with_newer_ones(
+    ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert ppcls("train", recipe) == 0
+    first = sorted((run_folder(recipe) / "checkpoints").iterdir())[0]
+    assert ppcls("train", recipe, "--resume", str(first)) == 1
+    assert "holds checkpoints of later steps (step_00000010.safetensors)" in capsys.readouterr().err
+    whole = final_checkpoint(recipe)
+    branch = tmp_path / "branch"
+    assert ppcls("train", recipe, "--resume", str(first), "-o", f"Global.output_dir={branch}") == 0
+    ours, theirs = load(branch / "checkpoints" / whole.name), load(whole)
+    assert all(np.array_equal(ours.model[name], theirs.model[name]) for name in theirs.model)
+
+
+def test_many_processes_are_refused(
+    ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PADDLE_TRAINERS_NUM", "2")
+    assert ppcls("train", recipe) == 2
+    assert "several processes is not supported yet" in capsys.readouterr().err

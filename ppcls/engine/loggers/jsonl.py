@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Callable, Iterator, List
 
 from ppcls.engine.loggers import Record
+from ppcls.errors import TrainingError
 from ppcls.files import write_text
 
 
@@ -22,9 +23,19 @@ class JsonLines:
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, record: Record) -> None:
-        """Append one line."""
-        self._file.write(_line(record))
-        self._file.flush()
+        """Append one line.
+
+        Raises:
+            TrainingError: it cannot be written, for example because the disk is full.
+        """
+        try:
+            self._file.write(_line(record))
+            self._file.flush()
+        except OSError as error:
+            raise TrainingError(
+                f"cannot write {self._file.name}: {error.strerror}. What was saved before is "
+                "intact; make room, then continue with --resume auto"
+            ) from None
 
     def close(self) -> None:
         """Close the file."""

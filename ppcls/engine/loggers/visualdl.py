@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ppcls.engine.loggers import Record
 from ppcls.errors import UsageError
+
+
+def log_writer() -> Any:
+    """Return VisualDL's class LogWriter.
+
+    Raises:
+        UsageError: the package visualdl is not installed.
+    """
+    try:
+        from visualdl import LogWriter
+    except ImportError as error:
+        raise UsageError(
+            f"Global.use_visualdl is set, but the package visualdl cannot be imported ({error}). "
+            "Install it with `pip install visualdl`, or use -o Global.use_visualdl=False"
+        ) from None
+    return LogWriter
 
 
 class VisualDL:
@@ -16,16 +33,7 @@ class VisualDL:
     """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            from visualdl import LogWriter
-        except ImportError as error:
-            raise UsageError(
-                "Global.use_visualdl is set, but the package visualdl cannot be imported "
-                f"({error}). "
-                "Install it with `pip install 'ppcls[visualdl]'`, or use -o "
-                "Global.use_visualdl=False"
-            ) from None
-        self._writer = LogWriter(logdir=str(folder))
+        self._writer = log_writer()(logdir=str(folder))
 
     def write(self, record: Record) -> None:
         """Add the figures of one record."""
