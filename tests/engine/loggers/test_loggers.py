@@ -1,0 +1,109 @@
+"""Where figures go: lines, JSON, VisualDL and the picture."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+from pathlib import Path
+from typing import Any, Dict
+
+import cv2
+import pytest
+
+from ppcls.engine.loggers import Loggers
+from ppcls.engine.loggers.console import Console, format_figure
+from ppcls.engine.loggers.curves import draw_curves
+from ppcls.engine.loggers.jsonl import JsonLines, read_records
+
+
+def train_record(step: int, loss: float = 0.5) -> Dict[str, Any]:
+    return {
+        "event": "train",
+        "epoch": 1,
+        "step": step,
+        "batch": step,
+        "position": step / 10,
+        "figures": {"loss": loss, "top1": 0.25},
+        "lr": 0.01,
+        "images_per_second": 123.4,
+        "data_wait": 0.05,
+        "eta_seconds": 3725.0,
+    }
+
+
+def eval_record(step: int) -> Dict[str, Any]:
+    figures = {"loss": 0.4, "top1": 0.75}
+    where = {"event": "eval", "epoch": 1, "step": step, "position": 1.0}
+    return {**where, "figures": figures, "best": True}
+
+
+def test_plain_lines_say_everything_a_person_asks(caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger("ppcls").propagate = True
+    console = Console(epochs=3, batches=10)
+    with caplog.at_level(logging.INFO, logger="ppcls"):
+        console.write(train_record(4))
+        console.write(eval_record(10))
+        console.close()
+    assert caplog.messages == [
+        "epoch 1/3 batch 4/10  loss 0.5000  top1 25.00%  lr 0.01  123 images/s  "
+        "waiting for data 5%  ETA 1:02:05",
+        "epoch 1/3  eval:  loss 0.4000  top1 75.00%  (best so far)",
+    ]
+
+
+def test_figures_for_people() -> None:
+    assert format_figure("top5", 0.98765) == "98.77%"
+    assert format_figure("loss", 1.23456) == "1.2346"
+
+
+def test_json_lines_survive_a_kill_and_are_cut_back(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    logger = JsonLines(path, keep=lambda record: True)
+    for step in range(1, 5):
+        logger.write(train_record(step))
+    logger.close()
+    with path.open("a") as file:
+        file.write('{"event": "train", "st')
+    assert [record["step"] for record in read_records(path)] == [1, 2, 3, 4]
+    again = JsonLines(path, keep=lambda record: record["step"] <= 2)
+    again.write(train_record(3, loss=0.1))
+    again.close()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(line["step"], line["figures"]["loss"]) for line in lines] == [
+        (1, 0.5),
+        (2, 0.5),
+        (3, 0.1),
+    ]
+
+
+def test_the_picture_is_one(tmp_path: Path) -> None:
+    path, picture = tmp_path / "log.jsonl", tmp_path / "curves.png"
+    assert not draw_curves(path, picture, "nothing yet")
+    logger = Loggers([JsonLines(path, keep=lambda record: True)])
+    for step in range(1, 11):
+        logger.write(train_record(step, loss=1 / step))
+    logger.write(eval_record(10))
+    logger.close()
+    assert draw_curves(path, picture, "LeNet")
+    image = cv2.imread(str(picture))
+    assert image is not None and image.shape[1] > 1000 and image.std() > 5
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("visualdl") is None, reason="visualdl is not installed"
+)
+def test_visualdl_gets_every_figure(tmp_path: Path) -> None:
+    from visualdl import LogReader
+
+    from ppcls.engine.loggers.visualdl import VisualDL
+
+    logger = VisualDL(tmp_path)
+    logger.write(train_record(1))
+    logger.write(eval_record(10))
+    logger.close()
+    file = next(tmp_path.glob("*.log"))
+    tags = LogReader(file_path=str(file)).tags()
+    assert {"train/loss", "train/lr", "eval/top1"} <= {
+        tag for group in tags.values() for tag in group
+    }

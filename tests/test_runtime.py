@@ -1,0 +1,69 @@
+"""What is settled before Paddle is imported, and on which device a run goes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import Callable
+
+import pytest
+
+from ppcls import runtime
+from ppcls.errors import UsageError
+
+PRINT_THREADS = (
+    "import os; from ppcls import runtime; runtime.prepare(); print(os.environ['OMP_NUM_THREADS'])"
+)
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def test_the_user_is_never_overruled(run_python: Run) -> None:
+    assert run_python("-c", PRINT_THREADS, env={"OMP_NUM_THREADS": "1"}).stdout.strip() == "1"
+
+
+def test_threads_follow_the_cores_and_nothing_else_is_printed(run_python: Run) -> None:
+    found = run_python("-c", f"import os; os.environ.pop('OMP_NUM_THREADS', None); {PRINT_THREADS}")
+    assert found.stdout.strip() == str(runtime.available_cores())
+    assert found.stderr == ""
+
+
+def test_cores_are_those_of_the_process() -> None:
+    assert 1 <= runtime.available_cores() <= len(os.sched_getaffinity(0))
+
+
+def test_without_paddle_one_line_says_what_to_install(run_python: Run) -> None:
+    hide = (
+        "import importlib.util, sys; real = importlib.util.find_spec;"
+        "importlib.util.find_spec = lambda name, *a: None if name == 'paddle' else real(name, *a);"
+    )
+    found = run_python("-W", "default", "-c", f"{hide} import ppcls")
+    assert found.returncode == 0
+    lines = [line for line in found.stderr.splitlines() if "Paddle" in line]
+    assert len(lines) == 1 and "pip install 'paddlepaddle" in lines[0]
+    found = run_python(
+        "-W", "ignore", "-c", f"{hide} from ppcls.cli import main; sys.exit(main(['models']))"
+    )
+    assert found.returncode == 2
+    assert found.stderr.startswith("error: Paddle is not installed: run `pip install")
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    import paddle
+
+    assert runtime.use_device("cpu") == "cpu"
+    if paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count():
+        pytest.skip("this machine has a GPU")
+    assert runtime.use_device("auto") == "cpu"
+    with pytest.raises(UsageError, match=r"Global\.device is 'gpu'.*-o Global\.device=cpu"):
+        runtime.use_device("gpu")
+
+
+def test_random_numbers_are_a_function_of_seed_and_step() -> None:
+    import paddle
+
+    def draw(seed: int, step: int) -> list:
+        runtime.seed_step(seed, step)
+        return paddle.rand([4]).tolist()
+
+    assert draw(1, 2) == draw(1, 2)
+    assert len({tuple(draw(seed, step)) for seed in range(3) for step in range(3)}) == 9
