@@ -19,7 +19,8 @@ __all__ = ["__version__", "create_model", "list_models"]
 _LAZY = {"create_model": "ppcls.arch", "list_models": "ppcls.arch"}
 
 if importlib.util.find_spec("paddle") is None:
-    warnings.warn(PADDLE_MISSING, stacklevel=2)
+    # Explicit, because a place in somebody's code would make three lines of it.
+    warnings.warn_explicit(PADDLE_MISSING, UserWarning, filename="ppcls", lineno=1)
 
 
 def __getattr__(name: str) -> Any:

@@ -32,6 +32,10 @@ def replacing(path: Path) -> Iterator[Path]:
         _flush(temporary)
         os.replace(temporary, path)
         _flush(path.parent)
+    except OSError as error:
+        # Failed writes do not say where, and the temporary name says little.
+        error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -34,9 +34,7 @@ def _images_of(path: Path) -> List[str]:
             )
         return [str(file) for file in sorted(found, key=_natural)]
     if not path.exists():
-        raise UsageError(
-            f"{path}: no such file or folder; --input takes image files and folders of them"
-        )
+        raise UsageError(f"{path}: no such file or folder; give image files, or folders of them")
     return [str(path)]
 
 

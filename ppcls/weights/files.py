@@ -25,7 +25,8 @@ def find_weights(path: PathLike) -> Path:
         CheckpointError: there is no such file; the message says what was tried and what is there.
     """
     given = Path(path).expanduser()
-    candidates = [given, *(Path(f"{given}{suffix}") for suffix in _SUFFIXES)]
+    suffixes = [] if given.suffix in _SUFFIXES else _SUFFIXES
+    candidates = [given, *(Path(f"{given}{suffix}") for suffix in suffixes)]
     for candidate in candidates:
         if candidate.is_file():
             return candidate
