@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Dict, Iterable, List
 
 from ppcls.data.loader import BadImage
@@ -47,10 +48,13 @@ class BadSampleCount:
         shown = list(self.reasons.values())[:5]
         more = len(self.reasons) - len(shown)
         lines = shown + ([f"... and {more} more"] if more else [])
+        # Twice the share that is known so far, in whole percent: there may be more.
+        higher = min(1.0, math.ceil(200 * len(self.reasons) / self.total) / 100)
         return (
             f"{len(self.reasons)} of {self.total} training images could not be read so far, "
             f"more than Global.max_bad_samples={self.limit:g} (a fraction) accepts:\n  "
             + "\n  ".join(lines)
             + "\n"
-            "Repair or remove these files, or raise the limit: -o Global.max_bad_samples=0.05"
+            "Repair or remove these files, or raise the limit: "
+            f"-o Global.max_bad_samples={higher:g}"
         )
