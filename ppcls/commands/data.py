@@ -51,9 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    from ppcls.data.prepare import prepare_digits
+    from ppcls.data.prepare import PREPARERS
 
-    prepare_digits(arguments.output_dir or Path("dataset") / arguments.name)
+    prepare = PREPARERS[arguments.name]
+    _log.info("%s", prepare(arguments.output_dir or Path("dataset") / arguments.name))
     return 0
 
 

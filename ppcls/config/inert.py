@@ -28,7 +28,7 @@ INERT = {
     "Global.dp": "the way of parallel training follows from how the program is launched",
     "Global.use_multilabel": "each image has one label",
     "Arch.data_format": "Paddle's own layout, NCHW, is used",
-    "Arch.input_image_channel": "the channels are those that the transforms give (Arch.in_channels)",
+    "Arch.input_image_channel": "the channels are those that the transforms give",
     "Arch.use_sync_bn": _ONE_PROCESS,
     "Arch.use_ssld": "Arch.pretrained or Global.pretrained_model names the weight file itself",
     "AMP.use_amp": "AMP is on when the section AMP is there",
@@ -38,6 +38,13 @@ INERT = {
     "DataLoader.*.loader.persistent_workers": "threads live as long as the run",
     "DataLoader.*.use_shared_memory": _THREADS,
 }
+
+_HARMLESS = {
+    "Global.eval_mode": ("classification", None),
+    "Global.task": ("classification", None),
+    "Global.use_multilabel": (False, None),
+}
+"""Keys that may only be passed over with these values: with others they ask for another job."""
 
 
 def remove_inert(document: Document) -> List[str]:
@@ -55,7 +62,8 @@ def remove_inert(document: Document) -> List[str]:
 def _found(data: Any) -> Iterator[Tuple[KeyPath, str]]:
     for pattern, reason in INERT.items():
         for path in _matches(data, pattern.split("."), ()):
-            yield path, reason
+            if pattern not in _HARMLESS or _at(data, path) in _HARMLESS[pattern]:
+                yield path, reason
 
 
 def _matches(data: Any, keys: List[str], path: KeyPath) -> Iterator[KeyPath]:

@@ -151,6 +151,13 @@ def test_keys_of_paddleclas_without_effect_warn_and_say_why(
     assert "use_shared_memory" not in to_yaml(config.data)
 
 
+def test_a_key_that_asks_for_another_job_is_not_passed_over(tmp_path: Path) -> None:
+    load(tmp_path, GOOD, "Global.eval_mode=classification", "Global.use_multilabel=False")
+    message = complaint(tmp_path, GOOD, "Global.eval_mode=retrieval", "Global.use_multilabel=True")
+    assert "-o Global.eval_mode=retrieval: Global.eval_mode: unknown key" in message
+    assert "2 mistakes" in message
+
+
 def test_batch_transforms_may_stand_where_paddleclas_has_them(tmp_path: Path) -> None:
     text = GOOD.replace(
         "    sampler: {",

@@ -125,7 +125,7 @@ _WRONG_OPS: List[Any] = [
         {"Resize": {}},
     ),
     ("transform_ops.0.CropImage.sise: unknown key 'sise'", {"CropImage": {"sise": 3}}),
-    ("transform_ops.0.CropImage.size: required, but missing", {"CropImage": {"sise": 3}}),
+    ("transform_ops.0.CropImage.sise: unknown key", {"CropImage": {"sise": 3}}),
     ("transform_ops: CropImage.size: 0 is not a size", {"CropImage": {"size": 0}}),
     ("transform_ops.0: expected one transform", 3),
 ]
