@@ -103,7 +103,7 @@ def test_an_unknown_key_names_file_line_path_accepted_and_nearest(tmp_path: Path
             13,
             ["Optimizer.lr.learning_rate", "number", "'high'"],
         ),
-        ("batch_size: 4", "batch_size: '4'", 25, ["sampler.batch_size", "integer", "'4'"]),
+        ("batch_size: 4", "batch_size: '4'", 25, ["sampler.batch_size", "whole number", "'4'"]),
         ("momentum: 0.9", "momentun: 0.9", 12, ["Optimizer.momentun", "Did you mean 'momentum'"]),
         (
             "num_workers: 2",
