@@ -367,11 +367,21 @@ def _unknown_key(key: str, fields: Mapping[str, FieldInfo]) -> str:
 
 def _friendlier(message: str) -> str:
     """Put pydantic's words for people who do not know it."""
-    if message.startswith("Input should be a valid dictionary"):
-        return "expected keys with values"
-    return message.replace("Input should be a", "expected a").replace("Input should be", "must be")
+    start = "Input should be a valid "
+    for theirs, ours in _PYDANTIC.items():
+        if message.startswith(start + theirs):
+            return f"expected {ours}"
+    return message.replace("Input should be", "must be")
 
 
+_PYDANTIC = {
+    "boolean": "True or False",
+    "dictionary": "keys with values",
+    "integer": "a whole number",
+    "list": "a list",
+    "number": "a number",
+    "string": "text",
+}
 _NAMES = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
 
 

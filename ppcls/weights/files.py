@@ -97,7 +97,7 @@ def write_weights(
 
 
 def _contiguous(arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-    """Return the arrays in C order; safetensors writes transposed ones as they lie in memory."""
+    """Return the arrays in C order; safetensors writes transposed ones as they lie."""
     return {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
 

@@ -229,7 +229,7 @@ def test_a_first_epoch_without_effect_is_pointed_out(caplog):
 
 
 def test_wrong_types_are_found_before_building():
-    with pytest.raises(ValidationError, match="valid number, got 'fast'"):
+    with pytest.raises(ValidationError, match="a number, got 'fast'"):
         parse("schedule", {"Cosine": {"learning_rate": "fast"}})
 
 
