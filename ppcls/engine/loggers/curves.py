@@ -44,7 +44,17 @@ def _loss(axes: Any, records: List[Record]) -> None:
     _plot(axes, records, "eval", "loss", label="eval", **_STYLES["eval"])
     _finish(axes, "loss")
     if values and min(values) > 0:
-        axes.set_yscale("log")
+        _logarithmic(axes)
+
+
+def _logarithmic(axes: Any) -> None:
+    """Divide the axis by 1, 2 and 5, and write 0.2 rather than a power of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _accuracy(axes: Any, records: List[Record]) -> None:
