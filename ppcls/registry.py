@@ -17,7 +17,6 @@ way.
 
 from __future__ import annotations
 
-import collections.abc
 import fnmatch
 import importlib
 import inspect
@@ -30,21 +29,18 @@ from typing import (
     Callable,
     Dict,
     List,
-    Literal,
     Mapping,
     Optional,
     Tuple,
     TypeVar,
-    Union,
     get_args,
-    get_origin,
     get_type_hints,
 )
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+from pydantic import ValidationError, create_model
+from pydantic_core import core_schema
 
+from ppcls.checking import Section, error_at, moved
 from ppcls.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
@@ -109,30 +105,6 @@ class Part:
     def accepts(self, argument: str) -> bool:
         """Whether the part's signature has the argument `argument`."""
         return argument in lookup(self.kind, self.name).accepted
-
-
-class Section(BaseModel):
-    """Base of everything that is checked: unknown keys are errors that list the accepted ones and
-    the nearest.
-    """
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        arbitrary_types_allowed=True,
-        protected_namespaces=(),
-        populate_by_name=True,
-    )
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _explain_unknown_keys(cls, value: Any, handler: Callable[[Any], Any]) -> Any:
-        if value is None:
-            value = {}
-        try:
-            return handler(value)
-        except ValidationError as error:
-            raise _rewritten(error, cls) from None
 
 
 class PartOf:
@@ -218,11 +190,11 @@ def parse(kind: str, value: Any) -> Part:
     try:
         model = arguments_model(kind, name)
     except ConfigError as error:
-        raise _error_at(prefix or ("name",), str(error), value) from None
+        raise error_at(prefix or ("name",), str(error), value) from None
     try:
         checked = model.model_validate(arguments)
     except ValidationError as error:
-        raise _moved(error, prefix) from None
+        raise moved(error, prefix) from None
     return Part(kind, name, {key: getattr(checked, key) for key in checked.model_fields_set})
 
 
@@ -306,101 +278,4 @@ def _split(kind: str, value: Any) -> Tuple[str, Any, Tuple[str, ...]]:
         f"expected one {label}, written as 'Name: {{argument: value}}' or with 'name: Name', "
         f"got {value!r}"
     )
-    raise _error_at((), message, value)
-
-
-def _error_at(location: Tuple[Any, ...], message: str, value: Any) -> ValidationError:
-    # A custom message is a format string to pydantic, so braces in it travel as a value.
-    error = PydanticCustomError("ppcls", "{message}", {"message": message})
-    return ValidationError.from_exception_data(
-        "part", [InitErrorDetails(type=error, loc=location, input=value)]
-    )
-
-
-def _moved(error: ValidationError, prefix: Tuple[str, ...]) -> ValidationError:
-    details = [_detail(item, prefix + tuple(item["loc"]), item["msg"]) for item in error.errors()]
-    return ValidationError.from_exception_data(error.title, details)
-
-
-def _rewritten(error: ValidationError, model: type[BaseModel]) -> ValidationError:
-    details = []
-    for item in _without_branches(error.errors(), model):
-        message = _friendlier(item["msg"])
-        if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
-            message = _unknown_key(str(item["loc"][0]), model.model_fields)
-        elif item["type"] == "missing" and len(item["loc"]) == 1:
-            kind = _words(model.model_fields[str(item["loc"][0])].annotation)
-            message = f"required, but missing; it takes {kind}"
-        elif item["type"] != "ppcls":
-            message = f"{message}, got {item['input']!r}"
-        details.append(_detail(item, tuple(item["loc"]), message))
-    return ValidationError.from_exception_data(error.title, details)
-
-
-def _without_branches(errors: List[Any], model: type[BaseModel]) -> List[Any]:
-    """Tell once what a field with several types takes, where pydantic complains once for each."""
-    found: Dict[Any, Any] = {}
-    for item in errors:
-        key, *rest = item["loc"] or ("",)
-        kinds = (
-            _alternatives(model.model_fields[key].annotation) if key in model.model_fields else []
-        )
-        if len(kinds) < 2 or item["type"] == "ppcls":
-            found[item["loc"]] = item
-        elif len(rest) == 1 and not item["type"].endswith("_type"):
-            return [{**item, "loc": (key,)}]  # the right type, but out of its range
-        elif len(rest) == 1:
-            words = " or ".join(_words(kind) for kind in kinds)
-            found[key] = {**item, "loc": (key,), "msg": f"expected {words}"}
-    return list(found.values())
-
-
-def _detail(item: Any, location: Tuple[Any, ...], message: str) -> InitErrorDetails:
-    error = PydanticCustomError("ppcls", "{message}", {"message": message})
-    return InitErrorDetails(type=error, loc=location, input=item["input"])
-
-
-def _unknown_key(key: str, fields: Mapping[str, FieldInfo]) -> str:
-    accepted = ", ".join(fields) or "no arguments"
-    return f"unknown key '{key}'.{did_you_mean(key, fields)} Accepted here: {accepted}"
-
-
-def _friendlier(message: str) -> str:
-    """Put pydantic's words for people who do not know it."""
-    start = "Input should be a valid "
-    for theirs, ours in _PYDANTIC.items():
-        if message.startswith(start + theirs):
-            return f"expected {ours}"
-    return message.replace("Input should be", "must be")
-
-
-_PYDANTIC = {
-    "boolean": "True or False",
-    "dictionary": "keys with values",
-    "integer": "a whole number",
-    "list": "a list",
-    "number": "a number",
-    "string": "text",
-}
-_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
-
-
-def _alternatives(annotation: Any) -> List[Any]:
-    """The types of a union besides None; a single type is the only one."""
-    kinds = get_args(annotation) if get_origin(annotation) is Union else (annotation,)
-    return [kind for kind in kinds if kind is not type(None)]
-
-
-def _words(annotation: Any) -> str:
-    """Say what a type takes: "a number", "a list of texts", "a section of keys"."""
-    kinds = _alternatives(annotation)
-    if len(kinds) > 1:
-        return " or ".join(map(_words, kinds))
-    origin, inside = get_origin(kinds[0]), get_args(kinds[0])
-    if origin is Annotated:
-        return _words(inside[0])
-    if origin is Literal:
-        return " or ".join(map(repr, inside))
-    if origin in (list, collections.abc.Sequence):
-        return f"a list of {_NAMES.get(inside[0], 'value').replace('a ', '')}s"
-    return _NAMES.get(kinds[0], "keys with values")
+    raise error_at((), message, value)

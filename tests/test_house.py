@@ -21,7 +21,7 @@ FLOORS = [
     {"cli", "commands", "__main__"},
     {"engine", "export", "inference"},
     {"arch", "weights", "data", "loss", "metric", "optimizer"},
-    {"config", "registry", "runtime", "errors", "files", "logs"},
+    {"config", "registry", "checking", "runtime", "errors", "files", "logs"},
 ]
 """From the doors down to the foundation: imports point down, or stay on the same floor."""
 

@@ -13,9 +13,10 @@ from typing import Annotated, Any, Dict, Iterator, List, Literal, Optional, Unio
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
 
+from ppcls.checking import Section
 from ppcls.config.document import Document, KeyPath
 from ppcls.errors import PpclsError
-from ppcls.registry import Part, PartOf, PartsOf, Section
+from ppcls.registry import Part, PartOf, PartsOf
 
 
 def _known_device(value: str) -> str:

@@ -1,0 +1,157 @@
+"""Checking plain data against typed models, and saying in plain words what is wrong with it.
+
+`Section` is the base of everything that is checked: the sections of a configuration file and the
+signatures of registered parts. Types are not guessed ("3" is no number), unknown keys are errors,
+and all mistakes are found at once.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+from typing import (
+    Annotated,
+    Any,
+    Callable,
+    Dict,
+    List,
+    Literal,
+    Mapping,
+    Tuple,
+    Union,
+    get_args,
+    get_origin,
+)
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from ppcls.errors import did_you_mean
+
+_OURS = "ppcls"
+"""The type of errors whose message needs no more work."""
+
+_KINDS = {
+    "boolean": "True or False",
+    "dictionary": "keys with values",
+    "integer": "a whole number",
+    "list": "a list",
+    "number": "a number",
+    "string": "text",
+}
+"""What pydantic calls a type in its messages, and what people call it."""
+
+_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
+
+
+class Section(BaseModel):
+    """Base of everything that is checked. An empty section (None) is one without keys.
+
+    Raises:
+        pydantic.ValidationError: with the place and a message in plain words for each mistake; one
+            on an unknown key lists the accepted ones and the nearest.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        arbitrary_types_allowed=True,
+        protected_namespaces=(),
+        populate_by_name=True,
+    )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain(cls, value: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler({} if value is None else value)
+        except ValidationError as error:
+            raise _in_plain_words(error, cls) from None
+
+
+def error_at(location: Tuple[Any, ...], message: str, value: Any) -> ValidationError:
+    """Return an error that says `message` about `value`, which stands at `location`."""
+    return ValidationError.from_exception_data("part", [_detail(location, message, value)])
+
+
+def moved(error: ValidationError, prefix: Tuple[str, ...]) -> ValidationError:
+    """Return the error with every location put inside `prefix`."""
+    return ValidationError.from_exception_data(
+        error.title,
+        [
+            _detail(prefix + tuple(item["loc"]), item["msg"], item["input"])
+            for item in error.errors()
+        ],
+    )
+
+
+def _detail(location: Tuple[Any, ...], message: str, value: Any) -> InitErrorDetails:
+    # A custom message is a format string to pydantic, so braces in it travel as a value.
+    error = PydanticCustomError(_OURS, "{message}", {"message": message})
+    return InitErrorDetails(type=error, loc=location, input=value)
+
+
+def _in_plain_words(error: ValidationError, model: type[BaseModel]) -> ValidationError:
+    fields = model.model_fields
+    items = _one_for_each_key(error.errors(), fields)
+    details = [_detail(tuple(item["loc"]), _message(item, fields), item["input"]) for item in items]
+    return ValidationError.from_exception_data(error.title, details)
+
+
+def _message(item: Any, fields: Mapping[str, FieldInfo]) -> str:
+    key, is_direct = str(item["loc"][0]) if item["loc"] else "", len(item["loc"]) == 1
+    if item["type"] == "extra_forbidden" and is_direct:
+        accepted = ", ".join(fields) or "no arguments"
+        return f"unknown key '{key}'.{did_you_mean(key, fields)} Accepted here: {accepted}"
+    if item["type"] == "missing" and is_direct:
+        return f"required, but missing; it takes {_words(fields[key].annotation)}"
+    if item["type"] == _OURS:
+        return str(item["msg"])
+    return f"{_friendlier(item['msg'])}, got {item['input']!r}"
+
+
+def _friendlier(message: str) -> str:
+    """Put pydantic's words for people who do not know it."""
+    start = "Input should be a valid "
+    for theirs, ours in _KINDS.items():
+        if message.startswith(start + theirs):
+            return f"expected {ours}"
+    return message.replace("Input should be", "must be")
+
+
+def _one_for_each_key(errors: List[Any], fields: Mapping[str, FieldInfo]) -> List[Any]:
+    """Tell once what a field with several types takes, where pydantic complains once for each."""
+    found: Dict[Any, Any] = {}
+    for item in errors:
+        key, *branch = item["loc"] or ("",)
+        kinds = _alternatives(fields[key].annotation) if key in fields else []
+        if len(kinds) < 2 or not branch or item["type"] == _OURS:
+            found[item["loc"]] = item
+        elif len(branch) > 1 or not item["type"].endswith("_type"):
+            # The right type, but out of its range or wrong inside.
+            found[key] = {**item, "loc": (key, *branch[1:])}
+        else:
+            message = f"expected {' or '.join(map(_words, kinds))}"
+            found.setdefault(key, {**item, "loc": (key,), "msg": message})
+    return list(found.values())
+
+
+def _alternatives(annotation: Any) -> List[Any]:
+    """Return the types of a union besides None; a single type is the only one."""
+    kinds = get_args(annotation) if get_origin(annotation) is Union else (annotation,)
+    return [kind for kind in kinds if kind is not type(None)]
+
+
+def _words(annotation: Any) -> str:
+    """Say what a type takes: "a number", "a list of numbers", "keys with values"."""
+    kinds = _alternatives(annotation)
+    if len(kinds) > 1:
+        return " or ".join(map(_words, kinds))
+    origin, inside = get_origin(kinds[0]), get_args(kinds[0])
+    if origin is Annotated:
+        return _words(inside[0])
+    if origin is Literal:
+        return " or ".join(map(repr, inside))
+    if origin in (list, collections.abc.Sequence):
+        return f"a list of {_NAMES.get(inside[0], 'value').replace('a ', '')}s"
+    return _NAMES.get(kinds[0], "keys with values")

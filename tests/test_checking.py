@@ -1,0 +1,59 @@
+"""What people are told about values that are not accepted."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Dict, List, Literal, Optional, Union
+
+import pytest
+from pydantic import Field, ValidationError
+
+from ppcls.checking import Section, error_at, moved
+
+
+class Inner(Section):
+    rate: Annotated[float, Field(gt=0)] = 1.0
+
+
+class Outer(Section):
+    size: Union[int, List[int]]
+    mode: Literal["a", "b"] = "a"
+    share: Optional[Annotated[float, Field(ge=0, le=1)]] = None
+    steps: Optional[Union[Annotated[int, Field(gt=0)], Annotated[str, Field(min_length=3)]]] = None
+    inner: Optional[Inner] = None
+
+
+def messages(data: Any) -> Dict[str, str]:
+    with pytest.raises(ValidationError) as caught:
+        Outer.model_validate(data)
+    return {".".join(map(str, e["loc"])): e["msg"] for e in caught.value.errors()}
+
+
+@pytest.mark.parametrize(
+    ("data", "key", "message"),
+    [
+        ({}, "size", "required, but missing; it takes a whole number or a list of whole numbers"),
+        ({"size": "x"}, "size", "expected a whole number or a list of whole numbers, got 'x'"),
+        ({"size": [1, "x"]}, "size.1", "expected a whole number, got 'x'"),
+        ({"size": 1, "mode": "c"}, "mode", "must be 'a' or 'b', got 'c'"),
+        ({"size": 1, "share": 2.0}, "share", "must be less than or equal to 1, got 2.0"),
+        ({"size": 1, "inner": {"rate": 0}}, "inner.rate", "must be greater than 0, got 0"),
+        ({"size": 1, "inner": {"rat": 1}}, "inner.rat", "unknown key 'rat'. Did you mean 'rate'?"),
+        ({"size": 1, "inner": 3}, "inner", "expected keys with values"),
+    ],
+)
+def test_messages_are_in_plain_words(data: Any, key: str, message: str) -> None:
+    assert messages(data)[key].startswith(message)
+
+
+def test_all_mistakes_are_found_at_once() -> None:
+    found = messages({"size": 1.5, "mode": 3, "steps": 0, "inner": {"rate": "x"}, "extra": 1})
+    assert set(found) == {"size", "mode", "steps", "inner.rate", "extra"}
+
+
+def test_an_empty_section_has_its_defaults() -> None:
+    assert Inner.model_validate(None) == Inner()
+
+
+def test_an_error_can_be_moved_and_keeps_its_braces() -> None:
+    error = moved(error_at(("a", 0), "write {b: c}", 3), ("top",))
+    assert [(e["loc"], e["msg"]) for e in error.errors()] == [(("top", "a", 0), "write {b: c}")]
