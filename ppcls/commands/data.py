@@ -41,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"recipe to start from (default: {OWN_IMAGES})",
     )
     split.add_argument(
+        "--size",
+        type=int,
+        metavar="PIXELS",
+        help="side of the images that the network sees (default: the recipe's)",
+    )
+    split.add_argument(
         "--overwrite", action="store_true", help="divide a folder anew that is divided already"
     )
 
@@ -59,13 +65,10 @@ def _prepare(arguments: argparse.Namespace) -> int:
 
 
 def _split(arguments: argparse.Namespace) -> int:
-    from ppcls.config import find_recipe
-    from ppcls.data.split import split_folder
+    from ppcls.data.split import split_folder, write_recipe
 
-    find_recipe(arguments.base)
-    found = split_folder(
-        arguments.folder, arguments.base, arguments.val, arguments.seed, arguments.overwrite
-    )
+    found = split_folder(arguments.folder, arguments.val, arguments.seed, arguments.overwrite)
+    recipe = write_recipe(arguments.folder, arguments.base, arguments.size)
     _log.info("%d classes: %s", len(found.classes), ", ".join(found.classes[:10]))
     _log.info(
         "%d images to learn from, %d held back; lists and recipe are in %s",
@@ -73,5 +76,5 @@ def _split(arguments: argparse.Namespace) -> int:
         found.val,
         found.folder,
     )
-    _log.info("train with: ppcls train -c %s", found.recipe)
+    _log.info("train with: ppcls train -c %s", recipe)
     return 0

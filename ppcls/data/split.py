@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 import yaml
 
+from ppcls.config.inherit import resolve
+from ppcls.config.load import find_recipe
 from ppcls.data.dataset.folder import images_by_class
 from ppcls.errors import DataError, UsageError
 from ppcls.files import write_text
@@ -29,24 +31,17 @@ class SplitReport:
     train: int
     val: int
 
-    @property
-    def recipe(self) -> Path:
-        """The configuration file that trains on the split."""
-        return self.folder / "recipe.yaml"
-
 
 def split_folder(
-    folder: Path, base: str, val_fraction: float = 0.2, seed: int = 0, overwrite: bool = False
+    folder: Path, val_fraction: float = 0.2, seed: int = 0, overwrite: bool = False
 ) -> SplitReport:
-    """Write `train_list.txt`, `val_list.txt`, `label_list.txt` and `recipe.yaml` into a folder of
-    class folders.
+    """Write `train_list.txt`, `val_list.txt` and `label_list.txt` into a folder of class folders.
 
     Of each class the same share is held back, at least one image and never all. No image is moved
     or copied.
 
     Args:
         folder: class folders with images: folder/cat/1.jpg.
-        base: the recipe that `recipe.yaml` inherits from.
         val_fraction: the share that is held back, above 0 and below 1.
         seed: which images are held back.
         overwrite: replace what an earlier call wrote.
@@ -61,16 +56,14 @@ def split_folder(
         )
     found = images_by_class(str(folder))
     _refuse_single_images(folder, found)
-    if (folder / "recipe.yaml").exists() and not overwrite:
+    if (folder / "train_list.txt").exists() and not overwrite:
         raise UsageError(
-            f"{folder} is divided already (recipe.yaml is there); --overwrite divides it anew"
+            f"{folder} is divided already (train_list.txt is there); --overwrite divides it anew"
         )
     train, val = _divide(list(found.values()), val_fraction, np.random.default_rng(seed))
     write_text(folder / "train_list.txt", _lines(train))
     write_text(folder / "val_list.txt", _lines(val))
     write_text(folder / "label_list.txt", "".join(f"{i} {name}\n" for i, name in enumerate(found)))
-    text = _HEADER + yaml.safe_dump(_recipe(folder, base), sort_keys=False, allow_unicode=True)
-    write_text(folder / "recipe.yaml", text)
     return SplitReport(folder, list(found), len(train), len(val))
 
 
@@ -97,21 +90,52 @@ def _divide(
     return train, val
 
 
-def _recipe(folder: Path, base: str) -> Dict[str, Any]:
-    def dataset(split: str) -> Dict[str, Any]:
-        return {
-            "dataset": {
-                "image_root": str(folder),
-                "cls_label_path": str(folder / f"{split}_list.txt"),
-            }
-        }
+def write_recipe(folder: Path, base: str, size: Optional[int] = None) -> Path:
+    """Write `recipe.yaml`, which trains on the lists of `split_folder`, and return its path.
 
-    name = os.path.basename(os.path.abspath(folder))
-    labels = str(folder / "label_list.txt")
-    return {
+    Args:
+        folder: the folder that holds the lists.
+        base: the recipe to inherit from.
+        size: the side in pixels of the square images that the network sees; None leaves the base's.
+
+    Raises:
+        ConfigError: there is no such recipe, or it has no transforms whose size could be set.
+    """
+    inherited = resolve(find_recipe(base)).data
+    data = {
         "_base_": base,
-        "Global": {"output_dir": f"output/{name}", "class_id_map_file": labels},
-        "DataLoader": {"Train": dataset("train"), "Eval": dataset("val")},
+        "Global": {
+            "output_dir": f"output/{os.path.basename(os.path.abspath(folder))}",
+            "class_id_map_file": str(folder / "label_list.txt"),
+        },
+        "DataLoader": {
+            name: {"dataset": _dataset(folder, split, inherited["DataLoader"][name], size)}
+            for name, split in (("Train", "train"), ("Eval", "val"))
+        },
+    }
+    text = _HEADER + yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    write_text(folder / "recipe.yaml", text)
+    return folder / "recipe.yaml"
+
+
+def _dataset(folder: Path, split: str, inherited: Any, size: Optional[int]) -> Dict[str, Any]:
+    found = {"image_root": str(folder), "cls_label_path": str(folder / f"{split}_list.txt")}
+    if size is None:
+        return found
+    ops = [_sized(op, size) for op in inherited["dataset"]["transform_ops"]]
+    return {**found, "transform_ops": ops}
+
+
+def _sized(op: Dict[str, Any], size: int) -> Dict[str, Any]:
+    """Return a transform with the sizes that belong to images of `size` pixels: 224 of 256."""
+    sizes = {
+        "RandCropImage": {"size": size},
+        "CropImage": {"size": size},
+        "ResizeImage": {"resize_short": round(size * 256 / 224)},
+    }
+    return {
+        name: {**(arguments or {}), **sizes[name]} if name in sizes else arguments
+        for name, arguments in op.items()
     }
 
 

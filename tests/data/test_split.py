@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ppcls.config import load_config
-from ppcls.data.split import split_folder
+from ppcls.data.split import split_folder, write_recipe
+from ppcls.data.transforms import Pipeline
 from ppcls.errors import DataError, UsageError
 
 BASE = "quick_start/own_images.yaml"
@@ -37,7 +38,7 @@ def test_every_image_is_on_one_list_and_no_class_is_missing(
     tmp_path_factory: pytest.TempPathFactory, counts: list, share: float, seed: int
 ) -> None:
     folder = photos(tmp_path_factory.mktemp("p"), **{f"c{i}": n for i, n in enumerate(counts)})
-    report = split_folder(folder, BASE, share, seed)
+    report = split_folder(folder, share, seed)
     train, val = listed(folder / "train_list.txt"), listed(folder / "val_list.txt")
     paths = [path for path, _ in train + val]
     assert len(paths) == len(set(paths)) == sum(counts) == report.train + report.val
@@ -52,33 +53,45 @@ def test_every_image_is_on_one_list_and_no_class_is_missing(
 
 def test_the_recipe_is_valid_and_points_at_the_lists(tmp_path: Path) -> None:
     folder = photos(tmp_path / "my: photos #1", cat=5, dog=4)
-    report = split_folder(folder, BASE)
-    config = load_config(str(report.recipe))
+    split_folder(folder)
+    config = load_config(str(write_recipe(folder, BASE)))
     assert config.DataLoader.Train is not None
     assert config.DataLoader.Train.dataset.arguments["cls_label_path"] == f"{folder}/train_list.txt"
     assert (folder / "label_list.txt").read_text() == "0 cat\n1 dog\n"
     assert config.Arch.name == "ResNet18"
 
 
+def test_the_size_of_the_images_can_be_chosen(tmp_path: Path) -> None:
+    folder = photos(tmp_path / "p", cat=5, dog=4)
+    split_folder(folder)
+    config = load_config(str(write_recipe(folder, BASE, size=56)))
+    for split in (config.DataLoader.Train, config.DataLoader.Eval):
+        assert split is not None
+        assert Pipeline(split.dataset.arguments["transform_ops"]).output_size == (56, 56)
+    assert {"ResizeImage": {"resize_short": 64}} in config.data["DataLoader"]["Eval"]["dataset"][
+        "transform_ops"
+    ]
+
+
 def test_the_same_seed_divides_alike(tmp_path: Path) -> None:
     folder = photos(tmp_path, cat=20, dog=20)
-    split_folder(folder, BASE, seed=1)
+    split_folder(folder, seed=1)
     first = (folder / "val_list.txt").read_text()
-    split_folder(folder, BASE, seed=1, overwrite=True)
+    split_folder(folder, seed=1, overwrite=True)
     assert (folder / "val_list.txt").read_text() == first
-    split_folder(folder, BASE, seed=2, overwrite=True)
+    split_folder(folder, seed=2, overwrite=True)
     assert (folder / "val_list.txt").read_text() != first
 
 
 def test_what_cannot_be_divided_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
-        split_folder(tmp_path / "none", BASE)
+        split_folder(tmp_path / "none")
     folder = photos(tmp_path / "p", cat=5, dog=1)
     with pytest.raises(DataError, match="two images at least.*dog"):
-        split_folder(folder, BASE)
+        split_folder(folder)
     with pytest.raises(UsageError, match="between 0 and 1"):
-        split_folder(folder, BASE, 1.0)
+        split_folder(folder, 1.0)
     (folder / "dog" / "2.jpg").write_bytes(b"")
-    split_folder(folder, BASE)
+    split_folder(folder)
     with pytest.raises(UsageError, match="divided already"):
-        split_folder(folder, BASE)
+        split_folder(folder)
