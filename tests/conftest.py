@@ -7,9 +7,12 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable, Dict, List
 
+import cv2
+import numpy as np
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -71,5 +74,121 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
             timeout=600,
             **options,
         )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 real digits of four classes as PNG files in class folders `train` and `val`, with list
+    files.
+    """
+    from sklearn.datasets import load_digits
+
+    folder = tmp_path_factory.mktemp("digits")
+    data = load_digits()
+    for split, start, count in (("train", 0, 20), ("val", 20, 10)):
+        lines: List[str] = []
+        for label in range(4):
+            for i, image in enumerate(data.images[data.target == label][start : start + count]):
+                path = folder / split / f"d{label}" / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(path), np.clip(image * 16, 0, 255).astype(np.uint8))
+                lines.append(f"{path.relative_to(folder)} {label}")
+        (folder / f"{split}.txt").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def _split(folder: Path, name: str, batch: int, ops: List[Any]) -> Dict[str, Any]:
+    return {
+        "dataset": {
+            "name": "ImageNetDataset",
+            "image_root": str(folder),
+            "cls_label_path": str(folder / f"{name}.txt"),
+            "transform_ops": [{"DecodeImage": {"channel_num": 1}}, *ops, _NORMALIZE],
+        },
+        "sampler": {
+            "name": "DistributedBatchSampler",
+            "batch_size": batch,
+            "shuffle": name == "train",
+        },
+        "loader": {"num_workers": 0},
+    }
+
+
+_NORMALIZE = {
+    "NormalizeImage": {
+        "scale": "1.0/255.0",
+        "mean": [0.5],
+        "std": [0.5],
+        "order": "",
+        "channel_num": 1,
+    }
+}
+
+
+@pytest.fixture(scope="session")
+def new_recipe(digits: Path) -> Callable[[Path], Dict[str, Any]]:
+    """Make a configuration for an output folder, as plain data: LeNet, 80 images in batches of 16,
+    2 epochs, 10 updates in all.
+    """
+    return lambda output_dir: _recipe(digits, output_dir)
+
+
+@pytest.fixture
+def recipe(new_recipe: Callable[[Path], Dict[str, Any]], tmp_path: Path) -> Dict[str, Any]:
+    """The configuration of `new_recipe`, for the folder `run` of a test's own folder."""
+    return new_recipe(tmp_path / "run")
+
+
+def _recipe(digits: Path, output_dir: Path) -> Dict[str, Any]:
+    crop = {"RandCropImage": {"size": 32, "scale": [0.8, 1.0]}}
+    return {
+        "Global": {
+            "output_dir": str(output_dir),
+            "device": "cpu",
+            "epochs": 2,
+            "print_batch_step": 2,
+        },
+        "Arch": {"name": "LeNet", "class_num": 4},
+        "Loss": {"Train": [{"CELoss": {"epsilon": 0.1}}], "Eval": [{"CELoss": None}]},
+        "Optimizer": {
+            "name": "Momentum",
+            "lr": {"name": "Cosine", "learning_rate": 0.05},
+            "regularizer": {"name": "L2", "coeff": 0.0001},
+        },
+        "DataLoader": {
+            "Train": _split(digits, "train", 16, [crop]),
+            "Eval": _split(digits, "val", 12, [{"ResizeImage": {"size": 32}}]),
+        },
+        "Metric": {
+            "Train": [{"TopkAcc": {"topk": [1, 2]}}],
+            "Eval": [{"TopkAcc": {"topk": [1, 2]}}],
+        },
+    }
+
+
+@pytest.fixture
+def write_recipe(tmp_path: Path) -> Callable[[Dict[str, Any]], Path]:
+    """Write a configuration to a file and return its path."""
+
+    def write(data: Dict[str, Any], name: str = "recipe.yaml") -> Path:
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump(data, sort_keys=False))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def ppcls(write_recipe: Callable[..., Path]) -> Callable[..., int]:
+    """Run a verb of the command line in this process on a configuration given as data."""
+    from ppcls import runtime
+    from ppcls.cli import main
+
+    runtime.prepare()
+
+    def run(verb: str, data: Dict[str, Any], *arguments: str) -> int:
+        return main([verb, "-c", str(write_recipe(data)), *arguments])
 
     return run

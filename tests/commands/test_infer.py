@@ -1,0 +1,113 @@
+"""``ppcls infer`` and ``ppcls predict``: the same answers before and after the export."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+
+from ppcls.cli import main
+
+Ranked = Dict[str, List[List[Any]]]
+
+
+def read(text: str) -> Ranked:
+    """{source: [[class, name, percent], ...]} of what a command printed; errors have no classes."""
+    found: Ranked = {}
+    source = ""
+    for line in text.splitlines():
+        row = re.fullmatch(r" +([\d.]+)%  (.+) \(class (\d+)\)", line)
+        if row:
+            found[source].append([int(row[3]), row[2], float(row[1])])
+        elif not line.startswith("  ") and not re.match(r"\d+ images?, ", line):
+            source = line
+            found[source] = []
+    return found
+
+
+def infer(trained: Any, images: Path, capsys: pytest.CaptureFixture[str], *changes: str) -> Ranked:
+    """What ``ppcls infer`` says of images."""
+    capsys.readouterr()
+    given = ["infer", "-c", str(trained.config), "-o", f"Infer.infer_imgs={images}", *changes]
+    assert main(given) == 0
+    return read(capsys.readouterr().out)
+
+
+@pytest.fixture
+def predicted(trained: Any, digits: Path, capsys: pytest.CaptureFixture[str]) -> Ranked:
+    """What the exported bundle says of the evaluation images."""
+    given = ["predict", "--model_dir", str(trained.bundle), "--input", str(digits / "val")]
+    assert main([*given, "--device", "cpu"]) == 0
+    return read(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_the_network_and_its_bundle_say_the_same(
+    batch_size: int,
+    trained: Any,
+    digits: Path,
+    predicted: Ranked,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = infer(trained, digits / "val", capsys, f"Infer.batch_size={batch_size}")
+    assert list(found) == list(predicted) and len(found) == 40
+    for source, ranked in found.items():
+        # Printed with three digits after the point, the last of which may be rounded otherwise.
+        assert [row[:2] for row in ranked] == [row[:2] for row in predicted[source]], source
+        percents = [row[2] for row in ranked]
+        assert percents == pytest.approx([row[2] for row in predicted[source]], abs=0.0011)
+        assert sum(percents) == pytest.approx(100, abs=0.01) and len(ranked) == 4
+
+
+def test_standard_output_holds_results_only(
+    trained: Any, digits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = digits / "val" / "d2" / "3.png"
+    capsys.readouterr()
+    arguments = ["infer", "-c", str(trained.config), "-o", f"Infer.infer_imgs={image}"]
+    assert main(arguments) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert lines[0] == str(image) and len(lines) == 5
+    assert captured.err.startswith("weights: ")
+
+
+def test_topk_is_what_the_recipe_says(
+    trained: Any, digits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = digits / "val" / "d2" / "3.png"
+    for wanted, shown in ((1, 1), (3, 3), (9, 4)):
+        found = infer(trained, image, capsys, f"Infer.PostProcess.topk={wanted}")
+        assert len(found[str(image)]) == shown
+
+
+def test_bad_files_are_error_rows_and_all_bad_is_status_1(
+    trained: Any, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.png").write_bytes((digits / "val" / "d0" / "0.png").read_bytes())
+    (tmp_path / "b.png").write_bytes(b"no image")
+    found = infer(trained, tmp_path, capsys)
+    assert len(found[str(tmp_path / "a.png")]) == 4 and found[str(tmp_path / "b.png")] == []
+    (tmp_path / "a.png").unlink()
+    arguments = ["infer", "-c", str(trained.config), "-o", f"Infer.infer_imgs={tmp_path}"]
+    assert main(arguments) == 1
+    assert f"{tmp_path / 'b.png'}\n  error: " in capsys.readouterr().out
+
+
+def test_missing_images_are_told_with_their_place(
+    trained: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["infer", "-c", str(trained.config), "-o", "Infer.infer_imgs=nothing.png"]
+    assert main(arguments) == 2
+    assert "Infer.infer_imgs: nothing.png: no such file or folder" in capsys.readouterr().err
+
+
+def test_images_of_different_sizes_are_an_error_of_the_recipe(
+    trained: Any, digits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ops = "DataLoader.Eval.dataset.transform_ops.1={ResizeImage: {resize_short: 40}}"
+    change = ["-o", f"Infer.infer_imgs={digits / 'val'}", ops]
+    assert main(["infer", "-c", str(trained.config), *change]) == 2
+    assert "different sizes" in capsys.readouterr().err

@@ -1,0 +1,56 @@
+"""``--print-config``: what is printed loads, and means the same as what it was printed from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Dict
+
+import pytest
+import yaml
+
+from ppcls.cli import main
+from ppcls.config import load_config
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = sorted(path for path in (ROOT / "configs").rglob("*.yaml") if "_base_" not in path.parts)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_survives_the_round_trip(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "-c", str(path), "--print-config"]) == 0
+    printed = tmp_path / "printed.yaml"
+    printed.write_text(capsys.readouterr().out)
+    again, before = load_config(str(printed)), load_config(str(path))
+    assert again.data == before.data
+    assert dict(again) == dict(before)
+    assert main(["train", "-c", str(printed), "--print-config"]) == 0
+    assert capsys.readouterr().out == printed.read_text()
+
+
+@pytest.mark.parametrize("verb", ["train", "eval", "infer", "export"])
+def test_overrides_are_in_what_is_printed(
+    verb: str,
+    ppcls: Callable[..., int],
+    recipe: Dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    changes = ["Global.epochs=7", "Loss.Train.0.CELoss.epsilon=1e-2", "~Loss.Eval"]
+    assert ppcls(verb, recipe, "--print-config", "-o", *changes) == 0
+    found = yaml.safe_load(capsys.readouterr().out)
+    recipe["Global"]["epochs"] = 7
+    recipe["Loss"] = {"Train": [{"CELoss": {"epsilon": 0.01}}]}
+    assert found == recipe
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.yaml"]
+
+
+def test_mistakes_are_errors_here_too(
+    ppcls: Callable[..., int], recipe: Dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe["Global"]["epoch"] = 3
+    assert ppcls("train", recipe, "--print-config") == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "unknown key 'epoch'" in captured.err

@@ -1,0 +1,146 @@
+"""The command line itself: help, exit statuses, and the scripts that are doors onto it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+import pytest
+
+import ppcls
+from ppcls.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+
+OPTIONS = {
+    "train": ["--config", "--override", "--print-config", "--resume", "--overwrite", "--dry-run"],
+    "eval": ["--config", "--override", "--print-config", "--json"],
+    "infer": ["--config", "--override", "--print-config"],
+    "export": ["--config", "--override", "--print-config", "--output_dir", "--overwrite"],
+    "predict": ["--model_dir", "--input", "--output", "--topk", "--batch_size", "--device"],
+    "data": ["ACTION", "prepare"],
+    "models": ["pattern"],
+}
+
+DOORS = {
+    "tools/train.py": "train",
+    "tools/eval.py": "eval",
+    "tools/infer.py": "infer",
+    "tools/export_model.py": "export",
+    "deploy/predict.py": "predict",
+}
+
+
+def left_with(arguments: List[str]) -> object:
+    """The status with which argparse leaves."""
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    return left.value.code
+
+
+def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert left_with(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    described = {line.split()[0] for line in lines if line.startswith("    ") and line.split()}
+    assert set(OPTIONS) <= described
+
+
+@pytest.mark.parametrize("verb", OPTIONS)
+def test_help_of_each_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert left_with([verb, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: ppcls {verb} ")
+    assert [option for option in OPTIONS[verb] if option not in text] == []
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert left_with(["--version"]) == 0
+    assert capsys.readouterr().out == f"ppcls {ppcls.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["trian"], ["train"], ["predict", "--input", "x"]])
+def test_wrong_command_lines_leave_with_2(
+    arguments: List[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert left_with(arguments) == 2
+    assert "usage: ppcls" in capsys.readouterr().err
+
+
+FAILURES: Dict[str, Any] = {
+    "a full disk": (
+        OSError(errno.ENOSPC, "No space left on device", "figures.json"),
+        1,
+        "error: figures.json: No space left on device\n",
+    ),
+    "a system error without a file": (
+        OSError(errno.EIO, "Input/output error"),
+        1,
+        "error: Input/output error\n",
+    ),
+    "an odd system error": (OSError("odd"), 1, "error: odd\n"),
+    "Ctrl-C": (KeyboardInterrupt(), 130, "stopped by Ctrl-C\n"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_what_interrupts_a_command_is_one_line(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error, status, text = FAILURES[name]
+
+    def fail(arguments: object) -> int:
+        raise error
+
+    monkeypatch.setattr("ppcls.commands.models.run", fail)
+    assert main(["models"]) == status
+    assert capsys.readouterr().err == text
+
+
+def test_errors_of_the_program_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(arguments: object) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ppcls.commands.models.run", fail)
+    with pytest.raises(ZeroDivisionError):
+        main(["models"])
+
+
+def test_a_reader_that_stops_reading_is_no_error() -> None:
+    command = f"'{sys.executable}' -m ppcls models | head -n 1"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() != ""
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_doors_work_from_any_folder_without_installation(
+    door: str, tmp_path: Path, run_python: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    done = run_python(ROOT / door, "--help", cwd=tmp_path, env={"PYTHONPATH": ""})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"usage: ppcls {DOORS[door]} ")
+
+
+def test_every_script_is_tested() -> None:
+    found = {
+        str(path.relative_to(ROOT))
+        for folder in ("tools", "deploy")
+        for path in (ROOT / folder).glob("*.py")
+    }
+    assert found == set(DOORS)
+
+
+def test_a_relative_link_to_a_door_works(tmp_path: Path) -> None:
+    (tmp_path / "tools").symlink_to(os.path.relpath(ROOT / "tools", tmp_path.resolve()))
+    done = subprocess.run(
+        [sys.executable, "tools/train.py", "-c", "nothing.yaml", "--print-config"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: there is no configuration file nothing.yaml")
