@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, Iterator, List
 
 import cv2
 import numpy as np
@@ -16,6 +17,15 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(autouse=True)
+def fresh_log() -> Iterator[None]:
+    """Undo what a command did to the log, so that the next test's messages go where it looks."""
+    yield
+    log = logging.getLogger("ppcls")
+    log.handlers.clear()
+    log.propagate = True
 
 
 @pytest.fixture(scope="session")
