@@ -42,7 +42,7 @@ quickstart: setup  ## digits: prepare, train, evaluate, export, predict
 	$(VENV)/bin/ppcls data prepare digits
 	$(python) tools/train.py -c $(digits_config) --overwrite
 	$(python) tools/eval.py -c $(digits_config) --json $(digits_run)/eval.json
-	$(python) tools/export_model.py -c $(digits_config)
+	$(python) tools/export_model.py -c $(digits_config) --overwrite
 	$(python) deploy/predict.py --model_dir $(digits_run)/inference --input $(digit)
 	@echo
 	@echo 'Done. The results:'
