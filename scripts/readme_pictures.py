@@ -2,8 +2,8 @@
 
     python scripts/readme_pictures.py
 
-quickstart_curves.png shows the run's figures, prediction.png what its exported bundle says of an
-image file.
+quickstart_curves.png shows the run's figures, prediction.png what its exported bundle says of two
+image files: one that is easy to read, and one that is not.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ppcls.inference import Prediction, Predictor  # noqa: E402
 
 INK, FAINT, BEST, OTHERS = "#1f2430", "#6b7280", "#2563eb", "#c3cfe3"
 COLOURS = 64
+DIGITS = ["7/0043.png", "4/0746.png"]
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -32,10 +33,11 @@ def main(argv: Optional[List[str]] = None) -> None:
     if not draw_curves(given.run / "train_log.jsonl", curves, "LeNet - handwritten digits"):
         raise SystemExit(f"{given.run} holds no run; `make quickstart` makes one")
     save_small(curves.read_bytes(), curves)
-    prediction = next(Predictor(given.run / "inference", topk=5)(given.image))
-    if prediction.error:
-        raise SystemExit(f"{given.image}: {prediction.error}")
-    save_small(draw_prediction(given.image, prediction), given.output / "prediction.png")
+    predictions = list(Predictor(given.run / "inference", topk=3)(given.images))
+    for prediction in predictions:
+        if prediction.error:
+            raise SystemExit(f"{prediction.source}: {prediction.error}")
+    save_small(draw_predictions(predictions), given.output / "prediction.png")
 
 
 def _arguments(argv: Optional[List[str]]) -> argparse.Namespace:
@@ -45,9 +47,8 @@ def _arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     parser.add_argument(
         "--run", type=Path, default=ROOT / "output/LeNet_digits", help="the run's folder"
     )
-    parser.add_argument(
-        "--image", type=Path, default=ROOT / "dataset/digits/val/7/0043.png", help="to predict"
-    )
+    digits = [ROOT / "dataset/digits/val" / name for name in DIGITS]
+    parser.add_argument("--images", type=Path, nargs=2, default=digits, help="two, to predict")
     parser.add_argument(
         "--output", type=Path, default=ROOT / "docs/images", help="where to put the pictures"
     )
@@ -63,15 +64,16 @@ def save_small(png: bytes, path: Path) -> None:
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
-def draw_prediction(image: Path, prediction: Prediction) -> bytes:
-    """Return a PNG: the image file on the left, the most probable classes as bars on the right."""
+def draw_predictions(predictions: List[Prediction]) -> bytes:
+    """Return a PNG: each of two image files, and beside it its most probable classes as bars."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 2.7))
+    figure = Figure(figsize=(10, 2.4))
     FigureCanvasAgg(figure)
-    _show_image(figure.add_axes((0.04, 0.07, 0.26, 0.77)), image)
-    _show_bars(figure.add_axes((0.42, 0.07, 0.56, 0.77)), prediction)
+    for left, prediction in zip((0.02, 0.52), predictions):
+        _show_image(figure.add_axes((left, 0.06, 0.19, 0.78)), Path(prediction.source))
+        _show_bars(figure.add_axes((left + 0.235, 0.06, 0.23, 0.78)), prediction)
     written = io.BytesIO()
     figure.savefig(written, format="png", dpi=120)
     return written.getvalue()
@@ -97,8 +99,7 @@ def _show_bars(axes: Any, prediction: Prediction) -> None:
     axes.set_yticks(places, prediction.names, color=INK, fontsize=13)
     axes.get_yticklabels()[0].set_weight("bold")
     axes.tick_params(length=0)
-    axes.set_title("the exported network's answer", loc="left", color=FAINT, fontsize=10)
-    axes.set_xlim(0, 1.2 * prediction.scores[0])
+    axes.set_xlim(0, 1.3)
     axes.set_xticks([])
     axes.invert_yaxis()
     axes.spines[:].set_visible(False)
