@@ -60,12 +60,14 @@ def _in_words(error: OSError) -> str:
 
 def _parser(given: List[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="ppcls", description="Image classification on PaddlePaddle."
+        prog="ppcls", description="Image classification on PaddlePaddle.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"ppcls {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for verb, (module_name, _) in _VERBS.items():
         module = importlib.import_module(module_name)
-        child = verbs.add_parser(verb, help=module.HELP, description=module.__doc__)
+        child = verbs.add_parser(
+            verb, help=module.HELP, description=module.__doc__, allow_abbrev=False
+        )
         module.add_arguments(child)
     return parser

@@ -8,15 +8,18 @@ import sys
 from pathlib import Path
 from typing import Iterator, TextIO
 
+from ppcls.errors import PpclsError
+
 _log = logging.getLogger("ppcls")
 
 
 class _Plain(logging.Formatter):
     """Prefixes warnings and errors with their level, and nothing else."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        return text if record.levelno <= logging.INFO else f"{record.levelname.lower()}: {text}"
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        if record.levelno > logging.INFO:
+            record.message = f"{record.levelname.lower()}: {record.message}"
+        return super().formatMessage(record)
 
 
 class _StandardStream(logging.StreamHandler):  # type: ignore[type-arg]
@@ -69,12 +72,17 @@ class _File(logging.FileHandler):
 
 @contextlib.contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
-    """Append log lines, with the time, to a file as well."""
+    """Append log lines, with the time, to a file as well, and the error that ends the block."""
     handler = _File(path, encoding="utf-8")
     handler.setFormatter(_Plain("%(asctime)s %(message)s"))
     _log.addHandler(handler)
     try:
         yield
+    except PpclsError as error:
+        if path.stat().st_size:  # what fails at once leaves no trace of a run
+            record = _log.makeRecord(_log.name, logging.ERROR, "", 0, "%s", (error,), None)
+            handler.handle(record)
+        raise
     finally:
         _log.removeHandler(handler)
         with contextlib.suppress(OSError):

@@ -115,6 +115,11 @@ def _fit(config: Config, folder: RunFolder, trainer: Trainer) -> int:
     from ppcls.engine.interrupt import Interrupted
     from ppcls.engine.loggers import Loggers
 
+    if trainer.is_complete:
+        way = "" if trainer.state.finished else "; a higher Global.epochs goes on with it"
+        _log.info("this run is complete after %d epochs%s", trainer.state.epoch, way)
+        _conclude(folder, trainer)
+        return 0
     _announce(config, trainer.job)
     trainer.loggers = Loggers(_loggers(config, folder, trainer))
     began = time.perf_counter()

@@ -43,27 +43,34 @@ _HARMLESS = {
     "Global.eval_mode": ("classification", None),
     "Global.task": ("classification", None),
     "Global.use_multilabel": (False, None),
+    "AMP.use_amp": (True, None),
 }
-"""Keys that may only be passed over with these values: with others they ask for another job."""
+"""Keys that may only be passed over with these values: with others they ask for something else."""
 
 
-def remove_inert(document: Document) -> List[str]:
-    """Remove the keys that have no effect and return one sentence on each, with its place."""
-    warnings = []
+def remove_inert(document: Document) -> Tuple[List[str], List[str]]:
+    """Remove the keys that have no effect; return one sentence on each, with its place.
+
+    The second list is on those whose value asks for what this toolkit does not do: passing over
+    them would train something else than their author wanted.
+    """
+    warnings, refusals = [], []
     order = {path: number for number, path in enumerate(document.places)}
     for path, reason in sorted(_found(document.data), key=lambda item: order.get(item[0], 0)):
-        place = document.place(path)
-        warnings.append(f"{place}: {'.'.join(path)} has no effect here: {reason}")
+        value, where = _at(document.data, path), f"{document.place(path)}: {'.'.join(path)}"
+        if value in _HARMLESS.get(".".join(path), (value,)):
+            warnings.append(f"{where} has no effect here: {reason}")
+        else:
+            refusals.append(f"{where}: {value!r} is not possible here: {reason}")
         del _at(document.data, path[:-1])[path[-1]]
         document.forget(path)
-    return warnings
+    return warnings, refusals
 
 
 def _found(data: Any) -> Iterator[Tuple[KeyPath, str]]:
     for pattern, reason in INERT.items():
         for path in _matches(data, pattern.split("."), ()):
-            if pattern not in _HARMLESS or _at(data, path) in _HARMLESS[pattern]:
-                yield path, reason
+            yield path, reason
 
 
 def _matches(data: Any, keys: List[str], path: KeyPath) -> Iterator[KeyPath]:

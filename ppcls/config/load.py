@@ -42,13 +42,17 @@ def check(document: Document, source: str) -> Config:
     Raises:
         ConfigError: with every mistake, each with its place.
     """
-    for warning in remove_inert(document):
+    warnings, mistakes = remove_inert(document)
+    for warning in warnings:
         _log.warning("%s", warning)
     try:
         config = Config.model_validate(_schema_form(document.data))
+        config._document = document
     except ValidationError as error:
-        raise _explained(error, document, source) from None
-    config._document = document
+        mistakes += [text for _, text in sorted(_lines(error, document))]
+    if mistakes:
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        raise ConfigError("\n  ".join([f"{count} in {source}:", *mistakes]))
     return config
 
 
@@ -115,13 +119,6 @@ def _lifted(split: Any) -> Any:
         return split
     inner = {key: value for key, value in dataset.items() if key != "batch_transform_ops"}
     return {**split, "dataset": inner, "batch_transform_ops": dataset["batch_transform_ops"] or []}
-
-
-def _explained(error: ValidationError, document: Document, source: str) -> ConfigError:
-    found = sorted(_lines(error, document))
-    lines = [text for _, text in found]
-    count = "1 mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
-    return ConfigError("\n  ".join([f"{count} in {source}:", *lines]))
 
 
 def _lines(error: ValidationError, document: Document) -> Iterator[Tuple[Tuple[str, int], str]]:

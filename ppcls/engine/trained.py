@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+import yaml
+
 from ppcls.arch import build as build_network_part
 from ppcls.config import Config
 from ppcls.data.dataset import ClassMap
@@ -17,7 +19,7 @@ from ppcls.engine.builder import check_same_network, class_map_of_files, load_we
 from ppcls.engine.checkpoint import CheckpointFolder, read_network
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import CheckpointError, ConfigError
-from ppcls.registry import Part
+from ppcls.registry import Part, parse
 
 _log = logging.getLogger("ppcls")
 
@@ -60,6 +62,7 @@ def load_trained(config: Config, channels: int) -> Trained:
         network = build_network_part(Part("arch", config.Arch.name, arguments))
     check_same_network(facts, network, path)
     load_weights(network, arrays, path, partial=False)
+    _warn_of_other_transforms(config, facts, path)
     network.eval()
     _log.info("weights: %s%s", path, _origin(facts))
     return Trained(network, class_map, path, facts)
@@ -123,6 +126,21 @@ def eval_transform_ops(config: Config) -> List[Part]:
             config.where("Infer", "transforms"),
         )
     return ops
+
+
+def _warn_of_other_transforms(config: Config, facts: Dict[str, Any], path: Path) -> None:
+    """Say so when images are prepared otherwise than when the weights were judged in training."""
+    noted = yaml.safe_load(facts.get("config", "{}")) or {}
+    then = ((noted.get("DataLoader") or {}).get("Eval") or {}).get("dataset", {})
+    if "transform_ops" not in then:
+        return
+    before = Pipeline([parse("transform", op) for op in then["transform_ops"]]).spec()
+    if before != eval_transform(config).spec():
+        _log.warning(
+            "images are prepared otherwise than when %s was trained, so expect other results; the "
+            "settings of that run are in the config.yaml of its output folder (-c FILE)",
+            path,
+        )
 
 
 def _class_map(config: Config, facts: Dict[str, Any], path: Path) -> ClassMap:

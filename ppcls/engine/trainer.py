@@ -26,7 +26,7 @@ from ppcls.engine.interrupt import Interrupted, StopRequest
 from ppcls.engine.loggers import Loggers, Record
 from ppcls.engine.meter import Meter
 from ppcls.engine.run_folder import RunFolder
-from ppcls.errors import CheckpointError, TrainingError
+from ppcls.errors import CheckpointError, DataError, TrainingError
 
 _log = logging.getLogger("ppcls")
 
@@ -74,6 +74,11 @@ class Trainer:
         """Batches per epoch."""
         return len(self.job.train.sampler)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the last epoch, or an early stop, has been reached."""
+        return self.state.finished or self.state.epoch >= self.settings.epochs
+
     def fit(self) -> TrainState:
         """Train until the last epoch, an early stop, or a request to stop.
 
@@ -82,7 +87,7 @@ class Trainer:
             DataError: too many training images cannot be read.
             Interrupted: Ctrl-C or termination, after saving.
         """
-        while self.state.epoch < self.settings.epochs and not self.state.finished:
+        while not self.is_complete:
             self._train_epoch()
             self._end_epoch()
         return self.state
@@ -102,7 +107,7 @@ class Trainer:
 
     def _learn(self, batch: Batch) -> None:
         """Add one batch's gradients."""
-        self.bad.add(batch.bad)
+        self._count_bad(batch)
         runtime.seed_step(self.seed, self.state.epoch * self.batches + self.state.batch)
         self.state.batch += 1
         if not len(batch.labels):
@@ -114,6 +119,19 @@ class Trainer:
         self.precision.backward(loss / self._group_size())
         self.meter.add(loss, logits, labels)
         self._pending += len(batch.labels)
+
+    def _count_bad(self, batch: Batch) -> None:
+        """Take note of the batch's bad images; if they are too many, save before the run ends.
+
+        Raises:
+            DataError: too many training images cannot be read.
+        """
+        try:
+            self.bad.add(batch.bad)
+        except DataError:
+            if self.state.batch % self.settings.update_freq == 0:
+                self.save()
+            raise
 
     def _group_size(self) -> int:
         """Return how many batches share the update that the current one belongs to."""

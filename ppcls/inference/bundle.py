@@ -1,13 +1,9 @@
 """The exported bundle: a folder that holds everything which a prediction needs.
 
-====================
-=====================================================================================
-``inference.yml``     preprocessing, labels, input size and provenance, in the layout that PaddleX
-3.x loads ``inference.json``    the static program (Paddle 3.x), or ``inference.pdmodel`` (Paddle
-2.6) ``inference.pdiparams``  its weights ``parity.json``       how closely the program repeats the
-network that it was made from
-====================
-=====================================================================================
+- ``inference.yml``: preprocessing, labels, input size and provenance, in PaddleX 3.x's layout
+- ``inference.json``: the static program (Paddle 3.x), or ``inference.pdmodel`` (Paddle 2.6)
+- ``inference.pdiparams``: its weights
+- ``parity.json``: how closely the program repeats the network that it was made from
 
 PaddleX reads ``Global.model_name``, ``PreProcess.transform_ops`` and ``PostProcess.Topk``. What it
 has no word for stands where it does not look: ``PreProcess.DecodeImage`` and the section

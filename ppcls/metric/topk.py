@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import Dict, List, Mapping, Optional, Sequence, Union
 
 import paddle
@@ -93,8 +94,14 @@ def _possible(wanted: Sequence[int], class_num: Optional[int]) -> List[int]:
             f"TopkAcc.topk: with {class_num} classes {dropped} is always 1; add a k below"
         )
     if dropped:
-        _log.warning("TopkAcc: with %d classes %s is always 1, left out", class_num, dropped)
+        _warn_once(f"TopkAcc: with {class_num} classes {dropped} is always 1, left out")
     return kept
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """Say the same only once: training and evaluation often have the same metrics."""
+    _log.warning("%s", message)
 
 
 def _class_indices(labels: paddle.Tensor, classes: int) -> paddle.Tensor:

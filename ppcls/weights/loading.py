@@ -14,6 +14,8 @@ from ppcls.weights.reference import to_own_names
 
 Shape = Tuple[int, ...]
 
+_PARTIAL = "partial: true (Global.partial), which loads all but"
+
 
 @dataclass(frozen=True)
 class Mismatch:
@@ -38,6 +40,7 @@ class LoadReport:
         unexpected: what only the file has.
         mismatched: what both have, in different shapes.
         hint: what probably happened, when that is clear.
+        advice: what to do about it.
     """
 
     source: str
@@ -46,6 +49,7 @@ class LoadReport:
     unexpected: List[str] = field(default_factory=list)
     mismatched: List[Mismatch] = field(default_factory=list)
     hint: str = ""
+    advice: str = ""
 
     @property
     def complete(self) -> bool:
@@ -83,7 +87,8 @@ def load_into(network: Any, arrays: Mapping[str, np.ndarray], partial: bool = Fa
     if not report.matched:
         raise CheckpointError(f"the weights are of another network: {report.words()}")
     if not (report.complete or partial):
-        raise CheckpointError(f"the weights do not fit the network: {report.words()}")
+        advice = f": {report.advice}" if report.advice else ""
+        raise CheckpointError(f"the weights do not fit the network: {report.words()}{advice}")
     for name in report.matched:
         parameters[name].set_value(own[name].astype(parameters[name].numpy().dtype, copy=False))
     return report
@@ -113,27 +118,26 @@ def _compare(
         else:
             matched.append(name)
     unexpected = [name for name in own if name not in parameters]
-    hint = _hint(network, mismatched)
-    return LoadReport(source, matched, missing, unexpected, mismatched, hint)
+    fact, advice = _hint(network, mismatched)
+    return LoadReport(source, matched, missing, unexpected, mismatched, fact, advice)
 
 
-def _hint(network: Any, mismatched: List[Mismatch]) -> str:
-    """Recognise another number of classes or input channels by the one dimension that differs."""
+def _hint(network: Any, mismatched: List[Mismatch]) -> Tuple[str, str]:
+    """Recognise another number of classes or input channels by the one dimension that differs.
+
+    Returns what probably happened and what to do about it; two empty texts when that is unclear.
+    """
     pairs = {_difference(item) for item in mismatched}
     if len(pairs) != 1 or pairs == {None}:
-        return ""
+        return "", ""
     ((in_file, in_network),) = pairs  # type: ignore[misc]
     if in_network == getattr(network, "class_num", None):
-        return (
-            f"The file holds {in_file} classes, the network {in_network}: build it with "
-            f"class_num: {in_file}, or use partial: true, which loads all but the last layer"
-        )
+        fact = f"The file holds {in_file} classes, the network {in_network}"
+        return fact, f"build it with class_num: {in_file}, or use {_PARTIAL} the last layer"
     if in_network == getattr(network, "in_channels", None):
-        return (
-            f"The file is for images of {in_file} channels, the network for {in_network}: build "
-            f"it with in_channels: {in_file}, or use partial: true, which loads all but that layer"
-        )
-    return ""
+        fact = f"The file is for images of {in_file} channels, the network for {in_network}"
+        return fact, f"build it with in_channels: {in_file}, or use {_PARTIAL} that layer"
+    return "", ""
 
 
 def _difference(item: Mismatch) -> Optional[Tuple[int, int]]:

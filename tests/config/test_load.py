@@ -154,8 +154,15 @@ def test_keys_of_paddleclas_without_effect_warn_and_say_why(
 def test_a_key_that_asks_for_another_job_is_not_passed_over(tmp_path: Path) -> None:
     load(tmp_path, GOOD, "Global.eval_mode=classification", "Global.use_multilabel=False")
     message = complaint(tmp_path, GOOD, "Global.eval_mode=retrieval", "Global.use_multilabel=True")
-    assert "-o Global.eval_mode=retrieval: Global.eval_mode: unknown key" in message
+    assert (
+        "Global.eval_mode: 'retrieval' is not possible here: classification is the only" in message
+    )
     assert "2 mistakes" in message
+
+
+def test_mixed_precision_that_is_switched_off_is_not_switched_on(tmp_path: Path) -> None:
+    message = complaint(tmp_path, GOOD, "AMP={use_amp: False}", "Global.epoch=1")
+    assert "AMP.use_amp: False is not possible here" in message and "2 mistakes" in message
 
 
 def test_batch_transforms_may_stand_where_paddleclas_has_them(tmp_path: Path) -> None:

@@ -328,3 +328,27 @@ def test_many_processes_are_refused(
     monkeypatch.setenv("PADDLE_TRAINERS_NUM", "2")
     assert ppcls("train", recipe) == 2
     assert "several processes is not supported yet" in capsys.readouterr().err
+
+
+def test_weights_are_not_judged_by_other_images_without_a_word(
+    ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ppcls("train", recipe) == 0
+    assert ppcls("eval", recipe) == 0
+    assert "prepared otherwise" not in capsys.readouterr().out
+    recipe["DataLoader"]["Eval"]["dataset"]["transform_ops"][1] = {"ResizeImage": {"size": 40}}
+    assert ppcls("eval", recipe) == 0
+    printed = capsys.readouterr().out
+    assert "images are prepared otherwise than when" in printed and "config.yaml" in printed
+
+
+def test_a_stop_for_bad_images_is_saved_and_in_the_log(
+    ppcls: Run, recipe: Recipe, tmp_path: Path
+) -> None:
+    spoil(recipe, tmp_path, "Train", 3)
+    recipe["Global"]["max_bad_samples"] = 0.03
+    assert ppcls("train", recipe) == 1
+    assert "could not be read" in (run_folder(recipe) / "train.log").read_text().splitlines()[
+        -1
+    ] or ("error: 3 of 80" in (run_folder(recipe) / "train.log").read_text())
+    assert ppcls("train", recipe, "--resume", "auto", "-o", "Global.max_bad_samples=0.1") == 0

@@ -106,7 +106,8 @@ def _fault_of_number(word: str, classes: int) -> Optional[str]:
     if number < 0:
         return f"label {number} is negative; classes are numbered from 0"
     if number >= classes:
-        return f"label {number} is beyond the last of the {classes} classes, which is {classes - 1}"
+        last = classes - 1
+        return f"label {number} is beyond the last of the {classes} classes, which is {last}"
     return None
 
 
