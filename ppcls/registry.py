@@ -38,7 +38,7 @@ from typing import (
 )
 
 from pydantic import ValidationError, create_model
-from pydantic_core import core_schema
+from pydantic_core import PydanticUndefined, core_schema
 
 from ppcls.checking import Section, error_at, moved
 from ppcls.errors import ConfigError, did_you_mean
@@ -235,7 +235,9 @@ def _parameters(constructor: Callable[..., Any]) -> List[Tuple[str, Any, Any]]:
             raise TypeError(
                 f"{constructor!r} takes *{key}, which cannot be checked; name every argument"
             )
-        default = ... if parameter.default is parameter.empty else parameter.default
+        required = parameter.default is parameter.empty
+        # Not `...`: where the annotation has limits, pydantic 2.0 takes it literally.
+        default = PydanticUndefined if required else parameter.default
         found.append((key, hints.get(key, Any), default))
     return found
 
