@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Callable, Dict, List, Optional, Union
 
 import numpy as np
@@ -15,6 +16,8 @@ from ppcls.registry import Part, PartsOf, Provided, register
 
 _MOST_CLASSES = 1_000_000
 _MOST_NUMBER = 10**15
+_NUMBER = re.compile(r"-?[0-9]+")
+_ADVICE = "Labels are whole numbers from 0, or names of classes on every line."
 
 
 @register("dataset")
@@ -24,6 +27,11 @@ class ImageNetDataset(Dataset):
 
     Labels are numbers from 0, or names of classes; names are numbered in alphabetical order. The
     class map that training found is given to evaluation, where a label outside it is an error.
+
+    There a number is the place of its class in the map, as long as the names are no numbers or are
+    just those places: "0", "1", "2", ... Where all names are numbers but other ones, a number is a
+    name: 2 means the class "2" of the folders "1", "10" and "2", and of labels 1 to 3 that
+    `relabel` numbered anew, whether or not the list at hand has `relabel` too.
 
     Args:
         image_root: the folder that the paths start from.
@@ -54,17 +62,23 @@ class ImageNetDataset(Dataset):
         images = ListFile(cls_label_path, delimiter)
         if class_map is None:
             class_map = _found_classes(images, relabel, class_num)
-        labels = _labels(images, class_map, by_name=relabel or not _has_numbers(images))
+        by_name = relabel or not _has_numbers(images) or _has_other_numbers(class_map)
+        labels = _labels(images, class_map, by_name)
         super().__init__(image_root, images.paths, labels, class_map, transform)
         require_some_images(self, cls_label_path)
 
 
 def _is_number(word: str) -> bool:
-    return word.isascii() and word.lstrip("-").isdigit()
+    return _NUMBER.fullmatch(word) is not None
 
 
 def _has_numbers(images: ListFile) -> bool:
     return any(map(_is_number, images.words))
+
+
+def _has_other_numbers(class_map: ClassMap) -> bool:
+    """Whether all names are numbers, but not the places of their classes."""
+    return all(map(_is_number, class_map.names)) and class_map != ClassMap.numbered(len(class_map))
 
 
 def _found_classes(images: ListFile, relabel: bool, class_num: Optional[int]) -> ClassMap:
@@ -81,8 +95,10 @@ def _found_classes(images: ListFile, relabel: bool, class_num: Optional[int]) ->
 def _labels(images: ListFile, class_map: ClassMap, by_name: bool) -> np.ndarray:
     """Return the class of each image, int64."""
     if by_name:
-        _refuse(images, lambda word: _fault_of_name(word, class_map))
-        of_word = [class_map.index(_canonical(word)) for word in images.words]
+        # Folders may be called "01", "02", ...: numbers are compared by their value.
+        known = ClassMap([_canonical(name) for name in class_map.names])
+        _refuse(images, lambda word: _fault_of_name(word, known), _advice(class_map))
+        of_word = [known.index(_canonical(word)) for word in images.words]
     else:
         _refuse(images, lambda word: _fault_of_number(word, len(class_map)))
         of_word = [int(word) for word in images.words]
@@ -93,10 +109,19 @@ def _canonical(word: str) -> str:
     return str(int(word)) if _is_number(word) else word
 
 
-def _refuse(images: ListFile, fault: Callable[[str], Union[str, None]]) -> None:
+def _advice(class_map: ClassMap) -> str:
+    if not _has_other_numbers(class_map):
+        return _ADVICE
+    shown = ", ".join(class_map.names[:10]) + (", ..." if len(class_map) > 10 else "")
+    return f"The names of the classes are numbers, so labels are these names: {shown}."
+
+
+def _refuse(
+    images: ListFile, fault: Callable[[str], Union[str, None]], advice: str = _ADVICE
+) -> None:
     found = ((code, fault(word)) for code, word in enumerate(images.words))
     reasons: Dict[int, str] = {code: reason for code, reason in found if reason}
-    images.refuse(reasons, "Labels are whole numbers from 0, or names of classes on every line.")
+    images.refuse(reasons, advice)
 
 
 def _fault_of_number(word: str, classes: int) -> Optional[str]:

@@ -78,11 +78,44 @@ def test_evaluation_uses_the_classes_of_training(make: Any) -> None:
     assert make("a.png 1\n", class_map=classes).class_map == classes
 
 
+def test_numbers_are_names_where_folders_have_other_numbers_as_names(make: Any) -> None:
+    folders = ClassMap(["1", "10", "2"])
+    text = "a.png 1\nb.png 2\nsub dir/c.png 10\n"
+    assert make(text, class_map=folders).labels.tolist() == [0, 2, 1]
+    with_zeros = ClassMap(["01", "02", "10"])
+    assert make(text, class_map=with_zeros).labels.tolist() == [0, 1, 2]
+    assert make("a.png 02\n", class_map=with_zeros).labels.tolist() == [1]
+
+
+def test_relabelled_classes_keep_their_names_in_evaluation_without_relabel(make: Any) -> None:
+    text = "a.png 1\nb.png 3\nsub dir/c.png 2\n"
+    training = make(text, relabel=True)
+    assert training.class_map.names == ["1", "2", "3"]
+    evaluation = make(text, class_map=training.class_map)
+    assert evaluation.labels.tolist() == training.labels.tolist() == [0, 2, 1]
+
+
+def test_a_number_that_is_no_name_is_refused(make: Any) -> None:
+    for relabel in (False, True):
+        with pytest.raises(DataError) as caught:
+            make("a.png 1\nb.png 0\n", relabel=relabel, class_map=ClassMap(["1", "10", "2"]))
+        fault, advice = str(caught.value).splitlines()
+        assert "list.txt:2: label '0' is not one of the 3 classes." in fault
+        assert advice.endswith("so labels are these names: 1, 10, 2.")
+
+
+def test_numbers_are_places_where_the_names_are_places_or_words(make: Any) -> None:
+    for names in (["0", "1", "2"], ["cat", "1", "0"]):
+        dataset = make("a.png 2\nb.png 0\n", class_map=ClassMap(names))
+        assert dataset.labels.tolist() == [2, 0]
+
+
 @pytest.mark.parametrize(
     "text, arguments, message",
     [
         ("a.png 0\nb.png x\n", {}, "list.txt:2: label 'x' is not a whole number"),
         ("a.png 0\nb.png 1.0\n", {}, "list.txt:2: label '1.0' is not a whole number"),
+        ("a.png 0\nb.png --1\n", {}, "list.txt:2: label '--1' is not a whole number"),
         ("a.png 0\nb.png -1\n", {}, "list.txt:2: label -1 is negative"),
         ("a.png 20261122\n", {}, "beyond the last of the 1000000 classes"),
         (
