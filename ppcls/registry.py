@@ -116,7 +116,8 @@ class PartOf:
         self.kind = kind
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(lambda value: parse(self.kind, value))
+        item = core_schema.no_info_plain_validator_function(lambda value: parse(self.kind, value))
+        return _nullable_like(source, item)
 
 
 class PartsOf:
@@ -129,7 +130,12 @@ class PartsOf:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         item = core_schema.no_info_plain_validator_function(lambda value: parse(self.kind, value))
-        return core_schema.list_schema(item)
+        return _nullable_like(source, core_schema.list_schema(item))
+
+
+def _nullable_like(source: Any, schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
+    """Let None through where the annotated type does."""
+    return core_schema.nullable_schema(schema) if type(None) in get_args(source) else schema
 
 
 _entries: Dict[Tuple[str, str], Entry] = {}

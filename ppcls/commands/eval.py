@@ -51,17 +51,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _evaluate(config: Config, trained: Trained) -> Evaluation:
     from tqdm import tqdm
 
-    from ppcls.engine.builder import build_eval, check_images_fit
+    from ppcls.engine.builder import build_eval, build_eval_metrics, check_images_fit
     from ppcls.engine.evaluator import evaluate
     from ppcls.loss import CombinedLoss
-    from ppcls.metric import CombinedMetric
-    from ppcls.registry import Part
 
     split = build_eval(config, trained.class_map)
     check_images_fit(config, trained.network, split.dataset.transform, "DataLoader.Eval")
-    metrics = CombinedMetric(
-        config.Metric.Eval or [Part("metric", "TopkAcc")], class_num=len(trained.class_map)
-    )
+    metrics = build_eval_metrics(config, len(trained.class_map))
     loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
     batches = tqdm(
         split.loader.epoch(0),

@@ -6,14 +6,16 @@ import argparse
 import logging
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional
+from typing import TYPE_CHECKING, List, Optional, Tuple
 
 from ppcls import runtime
 from ppcls.commands import add_config_arguments
+from ppcls.errors import UsageError
 
 if TYPE_CHECKING:
     from ppcls.config import Config
     from ppcls.engine.builder import Job
+    from ppcls.engine.checkpoint import Checkpoint
     from ppcls.engine.loggers import Logger
     from ppcls.engine.run_folder import RunFolder
     from ppcls.engine.trainer import Trainer
@@ -77,28 +79,42 @@ def _train(config: Config, arguments: argparse.Namespace) -> int:
     device = runtime.use_device(config.Global.device)
     folder = RunFolder(Path(config.Global.output_dir))
     resume = arguments.resume or config.Global.checkpoints
+    if resume and arguments.overwrite:
+        where = config.where("Global", "checkpoints")
+        raise UsageError(
+            f"--overwrite deletes the run that {where} would go on with; leave one out"
+        )
     with StopRequest() as stop:
         # All that can be found wrong is, before the folder becomes that of a run.
         trainer = Trainer(config, build_job(config, device), folder, stop)
         if config.Global.use_visualdl:
             log_writer()
+        found = _checkpoint(trainer, resume)
         folder.claim(resume=resume is not None, overwrite=arguments.overwrite)
         with log_to_file(folder.log):
-            _resume(trainer, resume)
+            _resume(trainer, found)
             write_text(folder.config, to_yaml(config.data))
             return _fit(config, folder, trainer)
 
 
-def _resume(trainer: Trainer, wanted: Optional[str]) -> None:
+def _checkpoint(trainer: Trainer, wanted: Optional[str]) -> Optional[Tuple[Path, Checkpoint]]:
+    """Read the checkpoint to go on from, before anything in the output folder is touched."""
     from ppcls.engine.checkpoint import load
 
     if wanted is None:
-        return
-    found = trainer.checkpoints.newest() if wanted == "auto" else (Path(wanted), load(Path(wanted)))
-    if wanted != "auto":
-        trainer.checkpoints.refuse_newer_than(found[1].state.step)  # type: ignore[index]
+        return None
+    if wanted == "auto":
+        found = trainer.checkpoints.newest()
+        if found is None:
+            _log.info("there is no checkpoint to resume from yet: starting from the beginning")
+        return found
+    checkpoint = load(Path(wanted))
+    trainer.checkpoints.refuse_newer_than(checkpoint.state.step)
+    return Path(wanted), checkpoint
+
+
+def _resume(trainer: Trainer, found: Optional[Tuple[Path, Checkpoint]]) -> None:
     if found is None:
-        _log.info("there is no checkpoint to resume from yet: starting from the beginning")
         return
     trainer.restore(*found)
     state = trainer.state

@@ -87,7 +87,7 @@ class ArchSection(Section):
     """`Arch`: the network. What is not a key here is an argument of the network itself."""
 
     part: Part
-    pretrained: Union[bool, str] = False
+    pretrained: Optional[Union[bool, str]] = False
 
     @property
     def name(self) -> str:
@@ -176,6 +176,11 @@ class Config(Section):
     def data(self) -> Dict[str, Any]:
         """The resolved file as plain data: inheritance and overrides applied."""
         return self._document.data
+
+    def is_override(self, *path: Any) -> bool:
+        """Whether a key was given on the command line (-o)."""
+        place = self._document.places.get(path)
+        return place is not None and place.line is None
 
     def where(self, *path: Any) -> str:
         """Return ``file:line: a.b.c`` of a key path, for messages; the path itself when it was not

@@ -77,8 +77,8 @@ def build_job(config: Config, device: str) -> Job:
     for name, split in (("Train", train), ("Eval", evaluation)):
         if split is not None:
             check_images_fit(config, network, split.dataset.transform, f"DataLoader.{name}")
-    metrics = config.Metric.Eval or config.Metric.Train or [Part("metric", "TopkAcc")]
-    eval_metrics = CombinedMetric(metrics, class_num=len(class_map))
+    eval_metrics = build_eval_metrics(config, len(class_map))
+    metrics = config.Metric.Train or eval_metric_parts(config)
     with config.naming("Loss"):
         loss = CombinedLoss(config.Loss.Train or [])
         eval_loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
@@ -90,11 +90,26 @@ def build_job(config: Config, device: str) -> Job:
         eval=evaluation,
         loss=loss,
         eval_loss=eval_loss,
-        metrics=CombinedMetric(config.Metric.Train or metrics, class_num=len(class_map)),
+        metrics=CombinedMetric(metrics, class_num=len(class_map)),
         eval_metrics=eval_metrics,
         optimizer=_build_optimizer(config, network, len(train.sampler)),
         best_metric=_best_metric(config, eval_metrics),
     )
+
+
+def eval_metric_parts(config: Config) -> List[Part]:
+    """Return the metrics of evaluation: those of training where there are none, else top-k."""
+    return config.Metric.Eval or config.Metric.Train or [Part("metric", "TopkAcc")]
+
+
+def build_eval_metrics(config: Config, class_num: int) -> CombinedMetric:
+    """Build the metrics of evaluation, the same while training and afterwards.
+
+    Raises:
+        ConfigError: a metric makes no sense for that many classes.
+    """
+    with config.naming("Metric"):
+        return CombinedMetric(eval_metric_parts(config), class_num=class_num)
 
 
 def network_facts(job: Job) -> Dict[str, Any]:
@@ -123,11 +138,24 @@ def build_eval(config: Config, class_map: ClassMap) -> Split:
     """Build the split DataLoader.Eval, whose classes are known.
 
     Raises:
+        ConfigError: images would be left out, so that the figures would not be those of the set.
         DataError: see the data set's class; the message begins with the place in the configuration.
     """
     assert config.DataLoader.Eval is not None
+    if config.DataLoader.Eval.sampler.arguments.get("drop_last"):
+        where = config.where("DataLoader", "Eval", "sampler", "drop_last")
+        raise ConfigError(
+            f"{where}: evaluation judges every image, and this leaves out those of the last batch; "
+            "set it to False"
+        )
     with config.naming("DataLoader", "Eval"):
-        return build_split(config.DataLoader.Eval, config.Global.seed or 0, class_map)
+        split = build_split(config.DataLoader.Eval, config.Global.seed or 0, class_map)
+    if split.dataset.transform.is_random:
+        _log.warning(
+            "%s is random: figures are those of changed images",
+            config.where("DataLoader", "Eval", "dataset", "transform_ops"),
+        )
+    return split
 
 
 def _build_train(config: Config, seed: int) -> Split:

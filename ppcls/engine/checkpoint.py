@@ -27,6 +27,10 @@ _log = logging.getLogger("ppcls")
 Arrays = Dict[str, np.ndarray]
 
 
+class NewerFormatError(CheckpointError):
+    """A file was written by a later version of this toolkit: readable, but not by this one."""
+
+
 @dataclass
 class TrainState:
     """The position of a run and what it has learnt about itself.
@@ -40,6 +44,7 @@ class TrainState:
     step: int = 0
     best_value: Optional[float] = None
     best_epoch: int = 0
+    reference: Optional[float] = None
     evaluations_without_gain: int = 0
     finished: bool = False
     bad_samples: List[int] = field(default_factory=list)
@@ -67,8 +72,9 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         CheckpointError: it cannot be written (a full disk), or the weights are not finite; a file
             that was there before is untouched.
     """
-    _refuse_not_finite(checkpoint.model, path)
     groups = {"model": checkpoint.model, "optimizer": checkpoint.optimizer, "ema": checkpoint.ema}
+    for part in groups.values():
+        _refuse_not_finite(part, path)
     arrays = {
         f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()
     }
@@ -117,17 +123,18 @@ def load(path: Path) -> Checkpoint:
     if meta.get("kind") != "checkpoint":
         raise CheckpointError(
             f"{path} holds weights only, no training state to resume from. To start from these "
-            "weights: "
-            f"-o Global.pretrained_model={path}"
+            f"weights: -o Global.pretrained_model={path}"
         )
     groups: Dict[str, Arrays] = {"model": {}, "optimizer": {}, "ema": {}}
     for name, array in arrays.items():
         group, _, inner = name.partition("/")
         groups.setdefault(group, {})[inner] = array
     about = {key: value for key, value in meta.items() if key not in ("state", "format", "kind")}
-    return Checkpoint(
-        TrainState(**meta["state"]), about, groups["model"], groups["optimizer"], groups["ema"]
-    )
+    try:
+        state = TrainState(**meta["state"])
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: the position of the run is not in it: {error}") from None
+    return Checkpoint(state, about, groups["model"], groups["optimizer"], groups["ema"])
 
 
 def read_with_facts(path: Path) -> Tuple[Arrays, Dict[str, Any]]:
@@ -139,9 +146,16 @@ def read_with_facts(path: Path) -> Tuple[Arrays, Dict[str, Any]]:
             reads.
     """
     arrays, metadata = read_weights(path)
-    meta = json.loads(metadata.get(_KEY, "{}"))
-    if meta.get("format", FORMAT) > FORMAT:
+    try:
+        meta = json.loads(metadata.get(_KEY, "{}"))
+    except ValueError:
+        meta = None
+    if not isinstance(meta, dict):
         raise CheckpointError(
+            f"{path}: what this toolkit notes in its files is damaged in this one"
+        )
+    if meta.get("format", FORMAT) > FORMAT:
+        raise NewerFormatError(
             f"{path} has checkpoint format {meta['format']}; this version of ppcls reads up to "
             f"{FORMAT}: upgrade ppcls"
         )
@@ -182,8 +196,9 @@ class CheckpointFolder:
         """
         path = self.folder / f"step_{checkpoint.state.step:08d}.safetensors"
         save(path, checkpoint)
-        for old in self.paths()[: -self.keep]:
-            old.unlink(missing_ok=True)
+        older = [known for known in self.paths() if _step(known) < checkpoint.state.step]
+        for known in older[: len(older) - self.keep + 1]:
+            known.unlink(missing_ok=True)
         return path
 
     def refuse_newer_than(self, step: int) -> None:
@@ -201,14 +216,31 @@ class CheckpointFolder:
             )
 
     def newest(self) -> Optional[Tuple[Path, Checkpoint]]:
-        """Return the newest readable checkpoint, or None; unreadable ones are named in the log and
-        passed over.
+        """Return the newest readable checkpoint, or None where there is no checkpoint at all.
+
+        Unreadable ones are named in the log and set aside: NAME.unreadable.
+
+        Raises:
+            CheckpointError: there are checkpoints, but none can be read.
         """
-        for path in reversed(self.paths()):
+        paths, damaged = self.paths(), []
+        for path in reversed(paths):
             try:
-                return path, load(path)
+                found = load(path)
+            except NewerFormatError:
+                raise
             except CheckpointError as error:
                 _log.warning("passed over a checkpoint: %s", error)
+                damaged.append(path)
+            else:
+                for bad in damaged:
+                    bad.rename(f"{bad}.unreadable")
+                return path, found
+        if damaged:
+            raise CheckpointError(
+                f"none of the {len(damaged)} checkpoints in {self.folder} can be read. To start "
+                "again: --overwrite; to keep them: -o Global.output_dir=ANOTHER_FOLDER"
+            )
         return None
 
 

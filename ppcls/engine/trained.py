@@ -7,9 +7,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import yaml
+from pydantic import ValidationError
 
 from ppcls.arch import build as build_network_part
 from ppcls.config import Config
@@ -18,7 +19,7 @@ from ppcls.data.transforms import Pipeline
 from ppcls.engine.builder import check_same_network, class_map_of_files, load_weights
 from ppcls.engine.checkpoint import CheckpointFolder, read_network
 from ppcls.engine.run_folder import RunFolder
-from ppcls.errors import CheckpointError, ConfigError
+from ppcls.errors import CheckpointError, ConfigError, PpclsError
 from ppcls.registry import Part, parse
 
 _log = logging.getLogger("ppcls")
@@ -37,8 +38,8 @@ class Trained:
 def load_trained(config: Config, channels: int) -> Trained:
     """Build the network of a configuration and give it trained weights.
 
-    The weights are `Global.pretrained_model`, else the best model of `Global.output_dir`, else its
-    newest checkpoint.
+    The weights are `Global.pretrained_model` where it is given with -o, else the best model of
+    `Global.output_dir`, else its newest checkpoint, else `Global.pretrained_model` of the file.
 
     Args:
         channels: how many channels the transforms give.
@@ -74,11 +75,19 @@ def find_weights(config: Config) -> Path:
     Raises:
         CheckpointError: there is none.
     """
-    if config.Global.pretrained_model or isinstance(config.Arch.pretrained, str):
-        return Path(str(config.Global.pretrained_model or config.Arch.pretrained))
     folder = RunFolder(Path(config.Global.output_dir))
     checkpoints = CheckpointFolder(folder.checkpoints, keep=1).paths()
     found: List[Path] = [folder.best_model] if folder.best_model.exists() else checkpoints[-1:]
+    named = _named_weights(config)
+    if named and found and not config.is_override(*named):
+        _log.warning(
+            "the weights of this run are used, not those of %s, which it started from; to use "
+            "those: -o %s=FILE",
+            config.where(*named),
+            ".".join(named),
+        )
+    elif named:
+        return Path(str(_setting(config, named)))
     if not found:
         raise CheckpointError(
             f"there are no trained weights: {folder.root} holds no best_model.safetensors and no "
@@ -86,6 +95,18 @@ def find_weights(config: Config) -> Path:
             "or name a weight file: -o Global.pretrained_model=FILE"
         )
     return found[0]
+
+
+def _named_weights(config: Config) -> Optional[Tuple[str, str]]:
+    """Return the key that names a weight file, if one does."""
+    for key in (("Global", "pretrained_model"), ("Arch", "pretrained")):
+        if isinstance(_setting(config, key), str):
+            return key
+    return None
+
+
+def _setting(config: Config, key: Tuple[str, str]) -> Any:
+    return getattr(getattr(config, key[0]), key[1])
 
 
 def eval_transform(config: Config) -> Pipeline:
@@ -134,7 +155,10 @@ def _warn_of_other_transforms(config: Config, facts: Dict[str, Any], path: Path)
     then = ((noted.get("DataLoader") or {}).get("Eval") or {}).get("dataset", {})
     if "transform_ops" not in then:
         return
-    before = Pipeline([parse("transform", op) for op in then["transform_ops"]]).spec()
+    try:
+        before = Pipeline([parse("transform", op) for op in then["transform_ops"]]).spec()
+    except (ValidationError, PpclsError):
+        before = []  # written by another version, whose words mean something else now
     if before != eval_transform(config).spec():
         _log.warning(
             "images are prepared otherwise than when %s was trained, so expect other results; the "

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 import numpy as np
 import paddle
@@ -19,7 +21,13 @@ from ppcls.data.loader import Batch
 from ppcls.engine.amp import Precision
 from ppcls.engine.bad_samples import BadSampleCount
 from ppcls.engine.builder import Job, network_facts
-from ppcls.engine.checkpoint import Checkpoint, CheckpointFolder, TrainState, save_weights
+from ppcls.engine.checkpoint import (
+    Checkpoint,
+    CheckpointFolder,
+    TrainState,
+    read_with_facts,
+    save_weights,
+)
 from ppcls.engine.ema import ExponentialMovingAverage
 from ppcls.engine.evaluator import Evaluation, evaluate
 from ppcls.engine.interrupt import Interrupted, StopRequest
@@ -27,6 +35,7 @@ from ppcls.engine.loggers import Loggers, Record
 from ppcls.engine.meter import Meter
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import CheckpointError, DataError, TrainingError
+from ppcls.files import replacing
 
 _log = logging.getLogger("ppcls")
 
@@ -35,11 +44,16 @@ _SAME = {
     "class_names": "its classes are",
     "seed": "its seed (Global.seed) is",
     "samples": "its number of training images is",
+    "images": "the checksum of its training images' names and labels is",
     "batches": "its number of batches per epoch is",
+    "update_freq": "its number of batches per update (Global.update_freq) is",
 }
 """What a run and the checkpoint that it goes on from must have in common, in words."""
 
-_FREE_TO_CHANGE = {"Global.output_dir", "Global.checkpoints", "Global.print_batch_step"}
+_FREE_TO_CHANGE = re.compile(
+    r"Global\.(output_dir|checkpoints|print_batch_step|save_\w+|keep_checkpoints|use_visualdl"
+    r"|max_bad_samples|device)|DataLoader\.\w+\.loader\..*|Infer(\..*)?"
+)
 """Settings that do not change what is learnt."""
 
 _START = " -o Global.pretrained_model={} to start from its weights"
@@ -172,16 +186,27 @@ class Trainer:
             TrainingError: naming the steps between which it happened.
         """
         if not math.isfinite(self.meter.window_loss()):
-            raise TrainingError(
-                f"the loss became NaN or Inf between steps {self._sound_until} and "
-                f"{self.state.step} (epoch "
-                f"{self.state.epoch + 1}), learning rate "
-                f"{self.job.optimizer.schedule.at(self.state.step - 1):g}. "
-                f"{self._last_good()} Usual causes: a learning rate that is too high (lower "
-                "Optimizer.lr.learning_rate, "
-                "or add warmup_epoch), or no gradient clipping (Optimizer.clip_norm)"
-            )
+            raise TrainingError(self._not_finite("loss", self._sound_until))
         self._sound_until = self.state.step
+
+    def _check_weights(self) -> None:
+        """Stop before weights are judged or saved that are no numbers any more.
+
+        Raises:
+            TrainingError: naming the step by which it happened.
+        """
+        finite = [paddle.isfinite(weight).all() for weight in self.job.network.parameters()]
+        if not all(flag.item() for flag in finite):
+            raise TrainingError(self._not_finite("weights", self.state.step - 1))
+
+    def _not_finite(self, what: str, sound_until: int) -> str:
+        lr = self.job.optimizer.schedule.at(max(0, self.state.step - 1))
+        return (
+            f"the {what} became NaN or Inf between steps {sound_until} and {self.state.step} "
+            f"(epoch {self.state.epoch + 1}), learning rate {lr:g}. {self._last_good()} "
+            "Usual causes: a learning rate that is too high (lower Optimizer.lr.learning_rate, or "
+            "add warmup_epoch), or no gradient clipping (Optimizer.clip_norm)"
+        )
 
     def _last_good(self) -> str:
         paths = self.checkpoints.paths()
@@ -199,6 +224,7 @@ class Trainer:
 
     def _end_epoch(self) -> None:
         """Evaluate, keep the best, decide whether to go on, and save."""
+        self._check_weights()
         if self._time_to_evaluate():
             self._keep_if_best(self._evaluate())
         self.state = replace(self.state, epoch=self.state.epoch + 1, batch=0, running={})
@@ -218,18 +244,19 @@ class Trainer:
         return done % settings.eval_interval == 0 or done == settings.epochs
 
     def _evaluate(self) -> Evaluation:
-        with self.ema.applied() if self.ema else contextlib.nullcontext():
-            return self._run_evaluation()
+        try:
+            with self.ema.applied() if self.ema else contextlib.nullcontext():
+                return self._run_evaluation()
+        except Interrupted:
+            # Only here, outside the block above, has the network its own weights again.
+            self.save()
+            raise
 
     def _run_evaluation(self) -> Evaluation:
         job = self.job
         assert job.eval is not None
         batches = self.stop.watch(job.eval.loader.epoch(0))
-        try:
-            found = evaluate(job.network, batches, job.eval_metrics, job.eval_loss)
-        except Interrupted:
-            self.save()
-            raise
+        found = evaluate(job.network, batches, job.eval_metrics, job.eval_loss)
         for image in found.bad:
             _log.warning("left out of the evaluation, unreadable: %s: %s", image.path, image.reason)
         return found
@@ -237,14 +264,11 @@ class Trainer:
     def _keep_if_best(self, found: Evaluation) -> None:
         name, early = self.job.best_metric, self.settings.early_stop
         value = found.figures.get(name, math.nan)
-        gain = self._gain(name, value)
+        gain = self._gain(name, value, self.state.best_value)
         if gain > 0:
             self.state.best_value, self.state.best_epoch = value, self.state.epoch + 1
             self._save_best(found)
-        enough = gain > (early.min_delta if early else 0)
-        self.state.evaluations_without_gain = (
-            0 if enough else self.state.evaluations_without_gain + 1
-        )
+        self._count_patience(name, value)
         self.loggers.write(
             self._record("eval", figures=found.figures, images=found.images, best=gain > 0)
         )
@@ -252,11 +276,16 @@ class Trainer:
             _log.info("early stop: %s has not improved for %d evaluations", name, early.patience)
             self.state.finished = True
 
-    def _gain(self, name: str, value: float) -> float:
-        """Return by how much `value` is better than the best so far; anything but nan beats nothing
-        at all.
-        """
-        best = self.state.best_value
+    def _count_patience(self, name: str, value: float) -> None:
+        """Count evaluations since the last gain of more than `early_stop.min_delta`."""
+        least = self.settings.early_stop.min_delta if self.settings.early_stop else 0.0
+        if self._gain(name, value, self.state.reference) > least:
+            self.state.reference, self.state.evaluations_without_gain = value, 0
+        else:
+            self.state.evaluations_without_gain += 1
+
+    def _gain(self, name: str, value: float, best: Optional[float]) -> float:
+        """Return by how much `value` is better than `best`; anything but nan beats None."""
         if math.isnan(value) or best is None:
             return -math.inf if math.isnan(value) else math.inf
         lower_is_better = name == "loss" or self.job.eval_metrics.is_better(name, 0.0, 1.0)
@@ -291,6 +320,7 @@ class Trainer:
             TrainingError: the loss is not finite.
         """
         self._check_loss()
+        self._check_weights()
         self.state.running = self.meter.state()
         self.state.bad_samples = self.bad.indices()
         self.state.loss_scaling = self.precision.state()
@@ -301,7 +331,14 @@ class Trainer:
         )
 
     def _about(self) -> Dict[str, Any]:
-        run = {"seed": self.seed, "batches": self.batches, "samples": len(self.job.train.dataset)}
+        dataset = self.job.train.dataset
+        run = {
+            "seed": self.seed,
+            "samples": len(dataset),
+            "images": dataset.fingerprint,
+            "batches": self.batches,
+            "update_freq": self.settings.update_freq,
+        }
         return {**network_facts(self.job), **run, "config": to_yaml(self.config.data)}
 
     def restore(self, path: Path, checkpoint: Checkpoint) -> None:
@@ -319,14 +356,31 @@ class Trainer:
             self.ema.load(checkpoint.ema or checkpoint.model)
         self.bad.restore(checkpoint.state.bad_samples)
         self.state = checkpoint.state
+        self._bring_best_model(path)
         self._sound_until = self.state.step
+
+    def _bring_best_model(self, path: Path) -> None:
+        """Take the best model along when a run branches off into another folder.
+
+        Where the old folder's best model is of a later epoch than the checkpoint, the branch looks
+        for a best model of its own.
+        """
+        if self.state.best_value is None or self.folder.best_model.exists():
+            return
+        old = RunFolder(path.parent.parent).best_model
+        if old.exists() and read_with_facts(old)[1].get("epoch") == self.state.best_epoch:
+            with replacing(self.folder.best_model) as draft:
+                shutil.copyfile(old, draft)
+        else:
+            _log.info("the best model so far is not in %s: looking for one anew", old.parent)
+            self.state = replace(self.state, best_value=None, best_epoch=0)
 
     def _warn_of_changes(self, checkpoint: Checkpoint) -> None:
         """Name the settings that are not what they were when the checkpoint was written."""
         before, now = _flat(yaml.safe_load(checkpoint.about["config"])), _flat(self.config.data)
         for key in sorted({**before, **now}):
             then, here = before.get(key, "not set"), now.get(key, "not set")
-            if then != here and key not in _FREE_TO_CHANGE:
+            if then != here and not _FREE_TO_CHANGE.fullmatch(key):
                 _log.warning("resumed with another %s: it was %s and is %s now", key, then, here)
 
     def _check_same_run(self, path: Path, checkpoint: Checkpoint) -> None:

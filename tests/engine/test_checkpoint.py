@@ -20,6 +20,7 @@ from ppcls.engine.checkpoint import (
     save_weights,
 )
 from ppcls.errors import CheckpointError
+from ppcls.weights.files import write_weights
 
 
 def example(step: int = 3, size: int = 10) -> Checkpoint:
@@ -123,3 +124,20 @@ def test_a_weight_file_is_no_checkpoint(tmp_path: Path) -> None:
     save_weights(path, example().model, {"arch": "LeNet"})
     with pytest.raises(CheckpointError, match=r"holds weights only.*Global\.pretrained_model"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    "note", ["[1]", "{", '{"kind": "checkpoint"}', '{"kind": "checkpoint", "state": {"x": 1}}']
+)
+def test_damaged_notes_are_a_clear_error(tmp_path: Path, note: str) -> None:
+    path = tmp_path / "a.safetensors"
+    write_weights(path, {}, {"ppcls": note})
+    with pytest.raises(CheckpointError, match="damaged|position of the run"):
+        load(path)
+
+
+def test_a_file_of_a_later_version_is_not_passed_over(tmp_path: Path) -> None:
+    write_weights(tmp_path / "step_00000009.safetensors", {}, {"ppcls": '{"format": 99}'})
+    CheckpointFolder(tmp_path, keep=3).save(example(1))
+    with pytest.raises(CheckpointError, match="upgrade ppcls"):
+        CheckpointFolder(tmp_path, keep=3).newest()

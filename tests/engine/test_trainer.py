@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from ppcls.engine import trainer as trainer_module
-from ppcls.engine.checkpoint import load
+from ppcls.engine.checkpoint import load, read_with_facts
 from ppcls.engine.interrupt import StopRequest
 
 Run = Callable[..., int]
@@ -352,3 +352,160 @@ def test_a_stop_for_bad_images_is_saved_and_in_the_log(
         -1
     ] or ("error: 3 of 80" in (run_folder(recipe) / "train.log").read_text())
     assert ppcls("train", recipe, "--resume", "auto", "-o", "Global.max_bad_samples=0.1") == 0
+
+
+def test_a_stop_during_the_evaluation_of_averages_keeps_the_weights(
+    ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    recipe["EMA"] = {"decay": 0.9}
+    assert ppcls("train", recipe) == 0
+    whole = tmp_path / "whole.safetensors"
+    shutil.copy(final_checkpoint(recipe), whole)
+    original = StopRequest.watch
+
+    def watch(self: StopRequest, items: Any) -> Any:
+        self.number = 2
+        return original(self, items)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "watch", watch)
+        assert ppcls("train", recipe, "--overwrite") == 130
+    assert ppcls("train", recipe, "--resume", "auto") == 0
+    assert final_checkpoint(recipe).read_bytes() == whole.read_bytes()
+
+
+def test_the_weights_of_the_run_go_before_those_it_started_from(
+    ppcls: Run, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ppcls("train", recipe) == 0
+    start = tmp_path / "start.safetensors"
+    shutil.copy(run_folder(recipe) / "best_model.safetensors", start)
+    recipe["Global"].update(output_dir=str(tmp_path / "tuned"), pretrained_model=str(start))
+    assert ppcls("eval", recipe) == 0
+    assert f"weights: {start}" in capsys.readouterr().out
+    assert ppcls("train", recipe) == 0
+    assert ppcls("eval", recipe) == 0
+    printed = capsys.readouterr().out
+    assert f"weights: {tmp_path / 'tuned' / 'best_model.safetensors'}" in printed
+    assert "the weights of this run are used, not those of" in printed
+    assert ppcls("eval", recipe, "-o", f"Global.pretrained_model={start}") == 0
+    assert f"weights: {start}" in capsys.readouterr().out
+
+
+def test_damaged_checkpoints_are_set_aside_and_never_win(
+    ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe["Global"]["keep_checkpoints"] = 2
+    assert ppcls("train", recipe) == 0
+    newest = final_checkpoint(recipe)
+    whole = newest.read_bytes()
+    newest.write_bytes(whole[:1000])
+    assert ppcls("train", recipe, "--resume", "auto") == 0
+    assert "passed over a checkpoint" in capsys.readouterr().out
+    assert final_checkpoint(recipe).read_bytes() == whole
+    assert newest.with_name(f"{newest.name}.unreadable").exists()
+
+
+def test_no_readable_checkpoint_is_no_reason_to_start_again(
+    ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ppcls("train", recipe) == 0
+    paths = sorted((run_folder(recipe) / "checkpoints").iterdir())
+    for path in paths:
+        path.write_bytes(path.read_bytes()[:1000])
+    assert ppcls("train", recipe, "--resume", "auto") == 1
+    assert "none of the 2 checkpoints" in capsys.readouterr().err
+    assert sorted((run_folder(recipe) / "checkpoints").iterdir()) == paths
+
+
+def test_a_branch_takes_the_best_model_along_or_looks_for_one_anew(
+    ppcls: Run, recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe["Global"].update(epochs=3, best_metric="loss")
+    assert ppcls("train", recipe) == 0
+    for path in sorted((run_folder(recipe) / "checkpoints").iterdir()):
+        folder = tmp_path / path.stem
+        output = f"Global.output_dir={folder}"
+        assert ppcls("train", recipe, "--resume", str(path), "-o", output, "Global.epochs=4") == 0
+        best = folder / "best_model.safetensors"
+        epoch = load(sorted((folder / "checkpoints").iterdir())[-1]).state.best_epoch
+        assert read_with_facts(best)[1]["epoch"] == epoch
+
+
+def test_overwrite_does_not_delete_what_is_to_be_resumed(
+    ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ppcls("train", recipe) == 0
+    recipe["Global"]["checkpoints"] = str(final_checkpoint(recipe))
+    assert ppcls("train", recipe, "--overwrite") == 2
+    assert "Global.checkpoints" in capsys.readouterr().err
+    assert final_checkpoint(recipe).exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"update_freq": 2}, "batches per update (Global.update_freq) is 1"),
+        ({}, "checksum of its training images' names and labels"),
+    ],
+)
+def test_what_would_make_another_run_of_it_is_refused(
+    ppcls: Run,
+    recipe: Recipe,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: Dict[str, Any],
+    message: str,
+) -> None:
+    assert ppcls("train", recipe) == 0
+    recipe["Global"].update(change)
+    if not change:
+        dataset = recipe["DataLoader"]["Train"]["dataset"]
+        lines = Path(dataset["cls_label_path"]).read_text().splitlines()
+        dataset["cls_label_path"] = str(tmp_path / "other.txt")
+        (tmp_path / "other.txt").write_text("\n".join(reversed(lines)))
+    assert ppcls("train", recipe, "--resume", "auto") == 1
+    assert message in capsys.readouterr().err
+
+
+def test_evaluation_leaves_nothing_out_and_says_when_it_is_random(
+    ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe["DataLoader"]["Eval"]["sampler"]["drop_last"] = True
+    assert ppcls("train", recipe) == 2
+    assert "evaluation judges every image" in capsys.readouterr().err
+    recipe["DataLoader"]["Eval"]["sampler"]["drop_last"] = False
+    recipe["DataLoader"]["Eval"]["dataset"]["transform_ops"][1] = {"RandCropImage": {"size": 32}}
+    assert ppcls("train", recipe) == 0
+    assert "transform_ops is random" in capsys.readouterr().out
+
+
+def test_training_and_evaluation_measure_the_same(
+    ppcls: Run, recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe["Metric"] = {"Train": [{"TopkAcc": {"topk": 2}}]}
+    assert ppcls("train", recipe) == 0
+    assert ppcls("eval", recipe, "--json", str(tmp_path / "eval.json")) == 0
+    assert set(json.loads((tmp_path / "eval.json").read_text())["metrics"]) == {"loss", "top2"}
+    assert set(records(recipe)[-1]["figures"]) == {"loss", "top2"}
+
+
+def test_weights_that_are_no_numbers_are_named_before_they_are_judged(
+    ppcls: Run,
+    recipe: Recipe,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    original = trainer_module.Trainer._update
+
+    def update(self: Any) -> None:
+        original(self)
+        if self.state.step == 10:
+            weight = self.job.network.parameters()[0]
+            weight.set_value(weight.numpy() * np.nan)
+
+    monkeypatch.setattr(trainer_module.Trainer, "_update", update)
+    assert ppcls("train", recipe) == 1
+    message = capsys.readouterr().err
+    assert "the weights became NaN or Inf between steps 9 and 10" in message
+    assert "step_00000005.safetensors" in message

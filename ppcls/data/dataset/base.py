@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from typing import Optional, Sequence, Tuple
 
@@ -53,6 +54,14 @@ class Dataset:
     def paths(self) -> Sequence[str]:
         """The path of each image, joined with `image_root`."""
         return _JoinedPaths(self.image_root, self._paths)
+
+    @property
+    def fingerprint(self) -> str:
+        """A checksum of all names (from `image_root` on) and labels, in their order."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.labels, dtype="<i8").tobytes())
+        for path in self._paths:
+            digest.update(path.encode("utf-8", errors="surrogateescape") + b"\n")
+        return digest.hexdigest()[:16]
 
     def path(self, index: int) -> str:
         """Return the path of one image, joined with `image_root`."""
