@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from ppcls import runtime
 from ppcls.commands import add_config_arguments
+from ppcls.commands.ranking import names_of, topk_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
         trained.network,
         _target(config, arguments.output_dir),
         transform,
-        trained.class_map,
-        topk=_topk(config),
+        names_of(config, trained.class_map),
+        topk=topk_of(config),
         images=_real_images(config, trained.class_map, transform),
         provenance=_provenance(config, trained),
         overwrite=arguments.overwrite,
@@ -71,32 +72,73 @@ def _target(config: Config, given: Optional[str]) -> Path:
     return Path(given or config.Global.save_inference_dir or inside)
 
 
-def _topk(config: Config) -> int:
-    part = config.Infer.PostProcess
-    return int(part.arguments.get("topk", 5)) if part else 5
-
-
 def _real_images(
     config: Config, class_map: ClassMap, transform: Pipeline
 ) -> Optional[List[np.ndarray]]:
-    """Return images of DataLoader.Eval, or of Infer.infer_imgs; None when neither is on this
+    """Return images of DataLoader.Eval, else of Infer.infer_imgs; None when neither is on this
     machine.
+
+    Raises:
+        DataError: the evaluation set is here, but wrong: a label outside the class map, ...
     """
-    from ppcls.errors import DataError, UsageError
+    reasons: List[str] = []
+    for find in (_eval_paths, _infer_paths):
+        paths = find(config, class_map, reasons)
+        if paths:
+            return _readable(paths, transform) or None
+    _log.warning(
+        "the check of the bundle uses random numbers, because there are no images: %s",
+        "; ".join(reasons) or "neither DataLoader.Eval nor Infer.infer_imgs is given",
+    )
+    return None
+
+
+def _eval_paths(config: Config, class_map: ClassMap, reasons: List[str]) -> List[str]:
+    """Return images of DataLoader.Eval; none, and a reason more, where its files are missing."""
+    from ppcls.errors import DataError
+
+    if config.DataLoader.Eval is None:
+        return []
+    part = config.DataLoader.Eval.dataset
+    try:
+        with config.naming("DataLoader", "Eval"):
+            dataset = part.build(class_map=class_map)
+    except DataError as error:
+        if not _is_elsewhere(part.arguments):
+            raise
+        reasons.append(str(error))
+        return []
+    return [dataset.path(index) for index in _spread(len(dataset), PARITY_IMAGES)]
+
+
+def _is_elsewhere(dataset: Dict[str, Any]) -> bool:
+    """Tell a data set that is not on this machine, by its arguments, from one with mistakes."""
+    from ppcls.data.dataset.list_file import ListFile
+
+    root, lines = Path(dataset["image_root"]), dataset.get("cls_label_path")
+    if not root.is_dir():
+        return True
+    if lines is None:
+        return False
+    if not Path(lines).is_file():
+        return True
+    images = ListFile(lines, dataset.get("delimiter")).paths
+    return not any((root / images[i]).exists() for i in range(min(len(images), PARITY_IMAGES)))
+
+
+def _infer_paths(config: Config, _: ClassMap, reasons: List[str]) -> List[str]:
+    """Return images of Infer.infer_imgs; none, and a reason more, where there is no such file."""
+    from ppcls.errors import UsageError
     from ppcls.inference.sources import find_images
 
+    if config.Infer.infer_imgs is None:
+        return []
     try:
-        if config.DataLoader.Eval is not None:
-            dataset = config.DataLoader.Eval.dataset.build(class_map=class_map)
-            paths: List[str] = [dataset.path(i) for i in _spread(len(dataset), PARITY_IMAGES)]
-        else:
-            paths = find_images([str(config.Infer.infer_imgs)])[:PARITY_IMAGES]
-    except (DataError, UsageError) as error:
-        _log.warning(
-            "the check of the bundle uses random numbers, because there are no images: %s", error
-        )
-        return None
-    return _readable(paths, transform) or None
+        with config.naming("Infer", "infer_imgs"):
+            return find_images([config.Infer.infer_imgs])[:PARITY_IMAGES]
+    except UsageError as error:
+        reasons.append(str(error))
+        return []
 
 
 def _spread(total: int, count: int) -> List[int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Iterator, List, Tuple
 
 from ppcls import runtime
 from ppcls.commands import add_config_arguments
+from ppcls.commands.ranking import names_of, topk_of
 
 if TYPE_CHECKING:
     from ppcls.config import Config
@@ -94,9 +95,8 @@ def _read(path: str, transform: Any) -> Any:
 
 
 def _topk(config: Config, trained: Trained) -> Any:
-    """Return the post-processing: that of the file, with the trained classes' names."""
+    """Return the post-processing of the file, with a name for each class."""
     from ppcls.inference.postprocess import Topk
 
-    part = config.Infer.PostProcess
-    topk = part.arguments.get("topk", 1) if part else 5
-    return Topk(topk=min(topk, len(trained.class_map)), label_list=list(trained.class_map.names))
+    names = names_of(config, trained.class_map).names
+    return Topk(topk=min(topk_of(config), len(names)), label_list=names)

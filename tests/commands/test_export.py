@@ -50,3 +50,62 @@ def test_bundle_says_where_it_comes_from(trained: Any) -> None:
     assert provenance["weights"] == "best_model.safetensors"
     assert provenance["arch"] == trained.recipe["Arch"]
     assert provenance["step"] in (5, 10)
+
+
+def test_bundle_holds_five_classes_and_the_names_of_the_recipe(
+    trained: Any, tmp_path: Path
+) -> None:
+    target = tmp_path / "bundle"
+    listed = "Infer.PostProcess={name: Topk, label_list: [zero, one, two, three]}"
+    given = ["export", "-c", str(trained.config), "--output_dir", str(target), "-o", listed]
+    assert main(given) == 0
+    found = yaml.safe_load((target / "inference.yml").read_text())["PostProcess"]["Topk"]
+    assert found == {"topk": 4, "label_list": ["zero", "one", "two", "three"]}
+    from ppcls.commands.ranking import topk_of
+    from ppcls.config import load_config
+
+    assert topk_of(load_config(trained.config, [listed])) == 5
+
+
+def export(trained: Any, target: Path, *changes: str) -> int:
+    """Export with a changed recipe."""
+    given = ["export", "-c", str(trained.config), "--output_dir", str(target)]
+    return main([*given, "-o", *changes])
+
+
+@pytest.mark.parametrize("key", ["image_root", "cls_label_path"])
+def test_a_missing_evaluation_set_is_passed_over(
+    key: str, trained: Any, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change = f"DataLoader.Eval.dataset.{key}={tmp_path / 'nothing'}"
+    assert export(trained, tmp_path / "a", change) == 0
+    assert "because there are no images: " in capsys.readouterr().out
+    assert export(trained, tmp_path / "b", change, f"Infer.infer_imgs={digits / 'val'}") == 0
+    found = json.loads((tmp_path / "b" / "parity.json").read_text())
+    assert found["kind_of_images"] == "real images"
+
+
+def test_images_that_are_elsewhere_are_passed_over(
+    trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(trained, tmp_path / "a", f"DataLoader.Eval.dataset.image_root={tmp_path}") == 0
+    assert "none of the first" in capsys.readouterr().out
+
+
+def test_wrong_labels_are_not_taken_for_missing_images(
+    trained: Any, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "list.txt").write_text("val/d0/0.png 9\n")
+    change = f"DataLoader.Eval.dataset.cls_label_path={tmp_path / 'list.txt'}"
+    assert export(trained, tmp_path / "a", change) == 1
+    assert "label 9 is beyond the last of the 4 classes" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+
+
+def test_without_any_images_the_reason_says_so(
+    trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ops = json.dumps(trained.recipe["DataLoader"]["Eval"]["dataset"]["transform_ops"])
+    assert export(trained, tmp_path / "a", "~DataLoader.Eval", f"Infer.transforms={ops}") == 0
+    captured = capsys.readouterr()
+    assert "neither DataLoader.Eval nor Infer.infer_imgs is given" in captured.out + captured.err

@@ -111,3 +111,56 @@ def test_images_of_different_sizes_are_an_error_of_the_recipe(
     change = ["-o", f"Infer.infer_imgs={digits / 'val'}", ops]
     assert main(["infer", "-c", str(trained.config), *change]) == 2
     assert "different sizes" in capsys.readouterr().err
+
+
+def names(ranked: Ranked) -> List[str]:
+    """The names of the classes of the only image, by their numbers."""
+    (rows,) = ranked.values()
+    return [name for _, name, _ in sorted(rows)]
+
+
+def test_five_classes_are_shown_unless_told_otherwise(
+    trained: Any, digits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = digits / "val" / "d2" / "3.png"
+    found = infer(trained, image, capsys, "Infer.PostProcess={name: Topk}")
+    assert len(found[str(image)]) == 4
+
+
+def test_numbered_classes_take_the_names_of_the_recipe(
+    trained: Any, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = digits / "val" / "d2" / "3.png"
+    listed = "Infer.PostProcess.label_list=[zero, one, two, three]"
+    assert names(infer(trained, image, capsys, listed)) == ["zero", "one", "two", "three"]
+    (tmp_path / "spaces.txt").write_text("0 nil\n1 uno\n2 due\n3 tre\n")
+    (tmp_path / "commas.txt").write_text("0,nil a\n1,uno b\n3,tre d\n")
+    change = f"Infer.PostProcess.class_id_map_file={tmp_path}"
+    assert names(infer(trained, image, capsys, f"{change}/spaces.txt"))[:2] == ["nil", "uno"]
+    found = infer(trained, image, capsys, f"{change}/commas.txt", "Infer.PostProcess.delimiter=','")
+    assert names(found) == ["nil a", "uno b", "2", "tre d"]
+    assert names(infer(trained, image, capsys, f"{change}/none.txt")) == ["0", "1", "2", "3"]
+    change = f"Global.class_id_map_file={tmp_path}/spaces.txt"
+    assert names(infer(trained, image, capsys, change))[2:] == ["due", "tre"]
+
+
+def test_another_number_of_names_is_an_error(
+    trained: Any, digits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = [f"Infer.infer_imgs={digits / 'val'}", "Infer.PostProcess.label_list=[a, b]"]
+    assert main(["infer", "-c", str(trained.config), "-o", *changes]) == 2
+    error = capsys.readouterr().err
+    assert "Infer.PostProcess.label_list names 2 classes, but the network has 4" in error
+
+
+def test_trained_names_stay_with_a_warning(trained: Any, caplog: pytest.LogCaptureFixture) -> None:
+    from ppcls.commands.ranking import names_of
+    from ppcls.config import load_config
+    from ppcls.data.dataset import ClassMap
+
+    class_map = ClassMap(["cat", "dog"])
+    for listed, warnings in (("[cat, dog]", 0), ("[dog, cat]", 1)):
+        given = [f"Infer.PostProcess.label_list={listed}"]
+        assert names_of(load_config(trained.config, given), class_map) == class_map
+        assert len(caplog.messages) == warnings
+    assert "names other classes than training did" in caplog.messages[0]
