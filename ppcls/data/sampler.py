@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import Annotated, List
 
 import numpy as np
+from pydantic import Field
 
 from ppcls.errors import ConfigError
 from ppcls.registry import Provided, register
@@ -34,7 +35,7 @@ class DistributedBatchSampler:
 
     def __init__(
         self,
-        batch_size: int,
+        batch_size: Annotated[int, Field(ge=1)],
         shuffle: bool = False,
         drop_last: bool = False,
         length: Provided[int] = 0,

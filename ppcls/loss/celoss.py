@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Annotated, Optional
 
 import paddle
 import paddle.nn.functional as F
+from pydantic import Field
 
 from ppcls.errors import ConfigError
 from ppcls.loss.outputs import Outputs, is_soft, main_logits
@@ -26,7 +27,11 @@ class CELoss(paddle.nn.Layer):
         ConfigError: `epsilon` is not in [0, 1), or `weight` is negative.
     """
 
-    def __init__(self, weight: float = 1.0, epsilon: Optional[float] = None) -> None:
+    def __init__(
+        self,
+        weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0,
+        epsilon: Optional[Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]] = None,
+    ) -> None:
         super().__init__()
         if not 0 <= weight < float("inf"):
             raise ConfigError(f"CELoss.weight must be finite and at least 0, got {weight!r}")

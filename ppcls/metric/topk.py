@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from functools import cache
-from typing import Dict, List, Mapping, Optional, Sequence, Union
+from typing import Annotated, Dict, List, Mapping, Optional, Sequence, Union
 
 import paddle
+from pydantic import Field
 
 from ppcls.errors import CheckpointError, ConfigError
 from ppcls.loss.outputs import Outputs, is_soft, main_logits
@@ -14,6 +15,9 @@ from ppcls.metric.base import Metric
 from ppcls.registry import Provided, register
 
 _log = logging.getLogger("ppcls")
+
+Count = Annotated[int, Field(ge=1)]
+"""A number of classes."""
 
 
 @register("metric")
@@ -34,7 +38,7 @@ class TopkAcc(Metric):
 
     def __init__(
         self,
-        topk: Union[int, List[int]] = [1, 5],  # noqa: B006 - read only, and shown as the default
+        topk: Union[Count, Annotated[List[Count], Field(min_length=1)]] = [1, 5],  # noqa: B006 - read only, and shown as the default
         class_num: Provided[Optional[int]] = None,
     ) -> None:
         wanted = [topk] if isinstance(topk, int) else list(dict.fromkeys(topk))

@@ -21,11 +21,11 @@ from functools import partial
 from typing import Annotated, Any, Dict, List, Optional, Union
 
 import paddle
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from ppcls.errors import ConfigError
 from ppcls.optimizer.core import Clip, Decay, Job, Optimizer
-from ppcls.optimizer.schedule import Rate
+from ppcls.optimizer.schedule import Factor, Rate
 from ppcls.registry import Part, PartOf, Provided, register
 
 
@@ -41,6 +41,12 @@ def _named_schedule(value: Any) -> Any:
 Lr = Annotated[Part, PartOf("schedule"), BeforeValidator(_named_schedule)]
 Penalty = Annotated[Part, PartOf("regularizer")]
 Names = Union[str, List[str]]
+
+Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+"""How much of a running mean stays at each step."""
+
+Small = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""What keeps a divisor from 0: finite and not negative."""
 
 
 def _build(part: Optional[Part]) -> Any:
@@ -58,9 +64,9 @@ class SGD(Optimizer):
         regularizer: Optional[Penalty] = None,
         one_dim_param_no_weight_decay: bool = False,
         no_weight_decay_name: Optional[Names] = None,
-        clip_norm: Optional[float] = None,
-        clip_norm_global: Optional[float] = None,
-        clip_value: Optional[float] = None,
+        clip_norm: Optional[Factor] = None,
+        clip_norm_global: Optional[Factor] = None,
+        clip_value: Optional[Factor] = None,
         multi_precision: bool = False,
         model: Provided[Any] = None,
         epochs: Provided[int] = 1,
@@ -85,15 +91,15 @@ class Momentum(Optimizer):
     def __init__(  # noqa: PLR0913 - the signature is the schema
         self,
         lr: Lr,
-        momentum: float = 0.9,
+        momentum: Share = 0.9,
         use_nesterov: bool = False,
         weight_decay: Optional[Rate] = None,
         regularizer: Optional[Penalty] = None,
         one_dim_param_no_weight_decay: bool = False,
         no_weight_decay_name: Optional[Names] = None,
-        clip_norm: Optional[float] = None,
-        clip_norm_global: Optional[float] = None,
-        clip_value: Optional[float] = None,
+        clip_norm: Optional[Factor] = None,
+        clip_norm_global: Optional[Factor] = None,
+        clip_value: Optional[Factor] = None,
         multi_precision: bool = True,
         model: Provided[Any] = None,
         epochs: Provided[int] = 1,
@@ -129,17 +135,17 @@ class Adam(Optimizer):
     def __init__(  # noqa: PLR0913 - the signature is the schema
         self,
         lr: Lr,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
+        beta1: Share = 0.9,
+        beta2: Share = 0.999,
+        epsilon: Small = 1e-8,
         lazy_mode: bool = False,
         weight_decay: Optional[Rate] = None,
         regularizer: Optional[Penalty] = None,
         one_dim_param_no_weight_decay: bool = False,
         no_weight_decay_name: Optional[Names] = None,
-        clip_norm: Optional[float] = None,
-        clip_norm_global: Optional[float] = None,
-        clip_value: Optional[float] = None,
+        clip_norm: Optional[Factor] = None,
+        clip_norm_global: Optional[Factor] = None,
+        clip_value: Optional[Factor] = None,
         multi_precision: bool = False,
         model: Provided[Any] = None,
         epochs: Provided[int] = 1,
@@ -176,15 +182,15 @@ class AdamW(Optimizer):
     def __init__(  # noqa: PLR0913 - the signature is the schema
         self,
         lr: Lr,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
+        beta1: Share = 0.9,
+        beta2: Share = 0.999,
+        epsilon: Small = 1e-8,
         weight_decay: Rate = 0.01,
         one_dim_param_no_weight_decay: bool = False,
         no_weight_decay_name: Optional[Names] = None,
-        clip_norm: Optional[float] = None,
-        clip_norm_global: Optional[float] = None,
-        clip_value: Optional[float] = None,
+        clip_norm: Optional[Factor] = None,
+        clip_norm_global: Optional[Factor] = None,
+        clip_value: Optional[Factor] = None,
         multi_precision: bool = False,
         model: Provided[Any] = None,
         epochs: Provided[int] = 1,
@@ -229,17 +235,17 @@ class RMSProp(Optimizer):
     def __init__(  # noqa: PLR0913 - the signature is the schema
         self,
         lr: Lr,
-        momentum: float = 0.0,
-        rho: float = 0.95,
-        epsilon: float = 1e-6,
+        momentum: Share = 0.0,
+        rho: Share = 0.95,
+        epsilon: Small = 1e-6,
         centered: bool = False,
         weight_decay: Optional[Rate] = None,
         regularizer: Optional[Penalty] = None,
         one_dim_param_no_weight_decay: bool = False,
         no_weight_decay_name: Optional[Names] = None,
-        clip_norm: Optional[float] = None,
-        clip_norm_global: Optional[float] = None,
-        clip_value: Optional[float] = None,
+        clip_norm: Optional[Factor] = None,
+        clip_norm_global: Optional[Factor] = None,
+        clip_value: Optional[Factor] = None,
         multi_precision: bool = False,
         model: Provided[Any] = None,
         epochs: Provided[int] = 1,

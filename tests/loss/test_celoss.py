@@ -106,4 +106,15 @@ def test_the_main_head_is_found_among_several():
 @pytest.mark.parametrize("arguments", [{"epsilon": 1.0}, {"epsilon": -0.1}, {"weight": -1.0}])
 def test_nonsense_is_refused_with_the_argument_named(arguments):
     with pytest.raises(ConfigError, match=f"CELoss.{next(iter(arguments))}"):
+        CELoss(**arguments)
+    with pytest.raises(ConfigError, match=f"CELoss: {next(iter(arguments))}: must be "):
         create("loss", "CELoss", arguments)
+
+
+def test_all_nonsense_of_a_file_is_named_at_once():
+    with pytest.raises(ConfigError) as caught:
+        create("loss", "CELoss", {"weight": float("inf"), "epsilon": 1})
+    assert str(caught.value).splitlines() == [
+        "CELoss: weight: must be a finite number, got inf",
+        "CELoss: epsilon: must be less than 1, got 1",
+    ]
