@@ -16,13 +16,14 @@ class Metric(ABC):
     `update` runs in every training step: it must not wait for the device. `compute` may.
     """
 
-    higher_is_better = True
-    """Whether the best model is the one with the highest value."""
-
     @property
     @abstractmethod
     def names(self) -> List[str]:
         """The keys of what `compute` returns; the first one is the main value."""
+
+    def higher_is_better(self, name: str) -> bool:
+        """Whether the best model is the one with the highest value called `name`."""
+        return True
 
     @abstractmethod
     def reset(self) -> None:

@@ -41,6 +41,18 @@ class CombinedMetric(Metric):
         """The name of the main value."""
         return self.names[0]
 
+    def higher_is_better(self, name: str) -> bool:
+        """Whether the best model is the one with the highest value called `name`.
+
+        Raises:
+            ConfigError: no metric has that name.
+        """
+        if name not in self.names:
+            raise ConfigError(f"there is no metric '{name}'; there are {', '.join(self.names)}")
+        owners = [(metric, own) for metric in self.metrics for own in metric.names]
+        metric, own = owners[self.names.index(name)]
+        return metric.higher_is_better(own)
+
     def is_better(self, name: str, value: float, best: Optional[float]) -> bool:
         """Whether `value` of the metric called `name` beats `best`.
 
@@ -49,11 +61,10 @@ class CombinedMetric(Metric):
         Raises:
             ConfigError: no metric has that name.
         """
-        if name not in self.names:
-            raise ConfigError(f"there is no metric '{name}'; there are {', '.join(self.names)}")
+        higher = self.higher_is_better(name)
         if value != value or best is None:
             return value == value
-        return value > best if self._owner(name).higher_is_better else value < best
+        return value > best if higher else value < best
 
     def reset(self) -> None:
         """Reset every metric."""
@@ -88,7 +99,3 @@ class CombinedMetric(Metric):
             parts[int(index)][rest] = value
         for metric, part in zip(self.metrics, parts):
             metric.load_state(part)
-
-    def _owner(self, name: str) -> Metric:
-        owners = [metric for metric in self.metrics for _ in metric.names]
-        return owners[self.names.index(name)]
