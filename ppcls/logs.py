@@ -10,6 +10,9 @@ from typing import Iterator, TextIO
 
 from ppcls.errors import PpclsError
 
+FILE_ONLY = "file_only"
+"""Attribute of log records that the terminal leaves out, since it shows the same as a bar."""
+
 _log = logging.getLogger("ppcls")
 
 
@@ -52,6 +55,7 @@ def log_to_terminal(results_on_stdout: bool) -> None:
     """
     handler = _StandardStream("stderr" if results_on_stdout else "stdout")
     handler.setFormatter(_Plain("%(message)s"))
+    handler.addFilter(lambda record: not getattr(record, FILE_ONLY, False))
     _log.handlers[:] = [handler]
     _log.setLevel(logging.INFO)
     _log.propagate = False

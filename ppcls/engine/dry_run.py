@@ -5,16 +5,20 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from itertools import groupby
 from typing import List, Tuple
 
 import paddle
 
-from ppcls.arch.summary import count_macs, count_parameters
+from ppcls.arch.summary import Row, count_parameters, summarise, table
 from ppcls.config import Config
 from ppcls.data.loader import Batch
 from ppcls.engine.amp import Precision
 from ppcls.engine.builder import Job, Split
 from ppcls.errors import DataError
+
+MOST_ROWS = 30
+"""How long a table people still read."""
 
 
 def dry_run(config: Config, job: Job) -> str:
@@ -26,27 +30,51 @@ def dry_run(config: Config, job: Job) -> str:
     """
     batch = _first_batch(job.train)
     began = time.perf_counter()
-    loss = _learn(config, job, batch)
+    loss, output = _learn(config, job, batch)
     seconds = time.perf_counter() - began
     shape = list(batch.images.shape)
+    layers = summarise(job.network, shape[1:])
     rows: List[Tuple[str, str]] = [
         ("network", f"{job.network.model_name}, {job.network.class_num} classes, on {job.device}"),
         (
             "training batch",
             f"{shape}, {batch.images.dtype}; labels {batch.labels.min()} to {batch.labels.max()}",
         ),
-        *_cost(job, shape),
+        ("output", str(output)),
+        *_cost(job, layers),
         ("loss", f"{loss:.4f}, forward and backward in {seconds:.2f} s"),
-        ("learning rate", _rates(config, job)),
+        ("learning rate", _rates(job)),
         ("data", _data("train", job.train) + (f"; {_data('eval', job.eval)}" if job.eval else "")),
         ("peak memory", _memory(job.device)),
     ]
     if job.eval:
         rows.append(("evaluation batch", str(list(_first_batch(job.eval).images.shape))))
     width = max(len(name) for name, _ in rows)
-    return "\n".join(
-        ["dry run: all parts fit together", *(f"  {name:<{width}}  {text}" for name, text in rows)]
-    )
+    lines = [f"  {name:<{width}}  {text}" for name, text in rows]
+    return "\n".join(["dry run: all parts fit together", *lines, "", table(condensed(layers))])
+
+
+def condensed(layers: List[Row]) -> List[Row]:
+    """Return the table of a network in at most `MOST_ROWS` rows where its structure allows that.
+
+    Layers are added up by the parts of the network that they belong to, and the parts are as small
+    as fit; the output of a part is that of its last layer.
+    """
+    depths = range(max(row.name.count(".") for row in layers), 0, -1)
+    for depth in depths:
+        if len(_parts(layers, depth + 1)) <= MOST_ROWS:
+            return _parts(layers, depth + 1)
+    return _parts(layers, 1)
+
+
+def _parts(layers: List[Row], depth: int) -> List[Row]:
+    rows = []
+    for name, group in groupby(layers, lambda row: ".".join(row.name.split(".")[:depth])):
+        members = list(group)
+        kind = members[0].kind if len(members) == 1 else f"{len(members)} layers"
+        parameters, macs = (sum(row.parameters for row in members), sum(r.macs for r in members))
+        rows.append(Row(name, kind, members[-1].output, parameters, macs))
+    return rows
 
 
 def _first_batch(split: Split) -> Batch:
@@ -61,7 +89,8 @@ def _first_batch(split: Split) -> Batch:
     return batch
 
 
-def _learn(config: Config, job: Job, batch: Batch) -> float:
+def _learn(config: Config, job: Job, batch: Batch) -> Tuple[float, List[int]]:
+    """Make one update; return the loss and the shape of the network's output."""
     precision = Precision(config.AMP, job.device)
     job.network.train()
     job.optimizer.set_step(0)
@@ -71,11 +100,11 @@ def _learn(config: Config, job: Job, batch: Batch) -> float:
     precision.backward(loss)
     precision.update(job.optimizer)
     job.optimizer.clear_grad()
-    return float(loss.item())
+    return float(loss.item()), list(logits.shape)
 
 
-def _cost(job: Job, shape: List[int]) -> List[Tuple[str, str]]:
-    macs = count_macs(job.network, tuple(shape[1:]))
+def _cost(job: Job, layers: List[Row]) -> List[Tuple[str, str]]:
+    macs = sum(row.macs for row in layers)
     return [
         ("parameters", f"{count_parameters(job.network):,} trainable"),
         ("FLOPs", f"{_short(2 * macs)} an image ({_short(macs)} multiply-accumulates), forward"),
@@ -87,8 +116,9 @@ def _short(count: float) -> str:
     return f"{count / 1e9:.3f} G" if count >= 1e9 else f"{count / 1e6:.3f} M"
 
 
-def _rates(config: Config, job: Job) -> str:
-    total = len(job.train.sampler) * config.Global.epochs // config.Global.update_freq
+def _rates(job: Job) -> str:
+    span = job.optimizer.schedule.span
+    total = span.epochs * span.steps_per_epoch
     first, middle, last = (job.optimizer.schedule.at(i) for i in (0, total // 2, total - 1))
     return f"{first:g} at first, {middle:g} half-way, {last:g} at last"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
@@ -40,12 +41,57 @@ def test_dry_run_reports_shapes_sizes_and_costs(
     assert found["network"] == "LeNet, 4 classes, on cpu"
     assert found["training batch"].startswith("[16, 1, 32, 32], float32; labels 0 to ")
     assert found["evaluation batch"] == "[12, 1, 32, 32]"
+    assert found["output"] == "[16, 4]"
     assert found["parameters"] == f"{sum(LENET_PARAMETERS.values()):,} trainable"
     assert found["FLOPs"].startswith(f"{2 * macs / 1e6:.3f} M an image ({macs / 1e6:.3f} M ")
     assert found["data"] == "train 80 images in 5 batches; eval 40 images in 4 batches"
     assert found["learning rate"].startswith("0.05 at first")
     assert 0 < float(found["loss"].split(",")[0]) < 10
     assert float(found["peak memory"].split()[0]) > 0
+
+
+def test_dry_run_lists_the_layers(
+    ppcls: Callable[..., int], recipe: Dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ppcls("train", recipe, "--dry-run") == 0
+    report, layers = capsys.readouterr().out.split("\n\n")
+    lines = [line.split() for line in layers.splitlines()]
+    assert lines[0] == ["layer", "type", "output", "parameters", "MACs"]
+    assert lines[1] == ["c1.conv", "Conv2D", "6x28x28", "156", "117,600"]
+    assert lines[-2] == ["head.fc", "Linear", "4", "340", "336"]
+    assert lines[-1] == ["total", f"{sum(LENET_PARAMETERS.values()):,}", "416,016"]
+    assert sum(LENET_MACS.values()) == 416016
+
+
+@pytest.mark.parametrize(("name", "count"), [("LeNet", 13), ("ResNet18", 16), ("ResNet152", 7)])
+def test_the_layers_of_big_networks_are_added_up(name: str, count: int) -> None:
+    from ppcls.arch import create_model
+    from ppcls.arch.summary import count_parameters, summarise
+    from ppcls.engine.dry_run import condensed
+
+    network = create_model(name, class_num=10)
+    layers = summarise(network, [network.in_channels, 32, 32])
+    rows = condensed(layers)
+    assert len(rows) == count and rows[-1].output == (10,)
+    assert sum(row.parameters for row in rows) == count_parameters(network)
+    assert sum(row.macs for row in rows) == sum(row.macs for row in layers)
+
+
+@pytest.mark.parametrize(("batches", "updates"), [(1, 10), (2, 6), (64, 2)])
+def test_dry_run_shows_the_rates_of_the_updates_that_there_are(
+    batches: int,
+    updates: int,
+    ppcls: Callable[..., int],
+    recipe: Dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Two epochs of five batches; the cosine ends at zero after the last update."""
+    assert ppcls("train", recipe, "--dry-run", "-o", f"Global.update_freq={batches}") == 0
+    rate = rows(capsys.readouterr().out)["learning rate"]
+    middle, last = (
+        0.025 * (1 + math.cos(math.pi * i / updates)) for i in (updates // 2, updates - 1)
+    )
+    assert rate == f"0.05 at first, {middle:g} half-way, {last:g} at last"
 
 
 def test_dry_run_writes_nothing(

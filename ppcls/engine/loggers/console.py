@@ -1,4 +1,6 @@
-"""What a person sees of a run: a progress bar on a terminal, plain lines everywhere else."""
+"""What a person sees of a run: a progress bar on a terminal, plain lines everywhere else, which is
+also in the log file.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from typing import Optional
 from tqdm import tqdm
 
 from ppcls.engine.loggers import Record
+from ppcls.logs import FILE_ONLY
 
 _log = logging.getLogger("ppcls")
 
@@ -36,11 +39,11 @@ class Console:
         self._drop_bar()
 
     def _train(self, record: Record) -> None:
-        if sys.stdout.isatty():
+        with_bar = sys.stdout.isatty()
+        if with_bar:
             self._advance(record)
-        else:
-            place = f"epoch {record['epoch']}/{self.epochs} batch {record['batch']}/{self.batches}"
-            _log.info("%s  %s", place, describe_step(record))
+        place = f"epoch {record['epoch']}/{self.epochs} batch {record['batch']}/{self.batches}"
+        _log.info("%s  %s", place, describe_step(record), extra={FILE_ONLY: with_bar})
 
     def _advance(self, record: Record) -> None:
         if self._bar is None:
@@ -69,8 +72,8 @@ def describe_step(record: Record) -> str:
     """Return the figures of one training record as words."""
     eta = str(timedelta(seconds=int(record["eta_seconds"])))
     return (
-        f"{describe_figures(record)}  lr {record['lr']:.4g}  {record['images_per_second']:.0f} "
-        "images/s  "
+        f"{describe_figures(record)}  lr {record['lr']:.4g}  "
+        f"{record['images_per_second']:.0f} images/s  "
         f"waiting for data {record['data_wait']:.0%}  ETA {eta}"
     )
 

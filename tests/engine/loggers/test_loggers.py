@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import logging
+import sys
 from pathlib import Path
 from typing import Any, Dict
 
@@ -15,6 +17,7 @@ from ppcls.engine.loggers import Loggers
 from ppcls.engine.loggers.console import Console, format_figure
 from ppcls.engine.loggers.curves import draw_curves
 from ppcls.engine.loggers.jsonl import JsonLines, read_records
+from ppcls.logs import log_to_file, log_to_terminal
 
 
 def train_record(step: int, loss: float = 0.5) -> Dict[str, Any]:
@@ -50,6 +53,27 @@ def test_plain_lines_say_everything_a_person_asks(caplog: pytest.LogCaptureFixtu
         "waiting for data 5%  ETA 1:02:05",
         "epoch 1/3  eval:  loss 0.4000  top1 75.00%  (best so far)",
     ]
+
+
+def test_the_log_file_has_lines_where_the_terminal_has_a_bar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    log_to_terminal(results_on_stdout=False)
+    console = Console(epochs=3, batches=10)
+    with log_to_file(tmp_path / "train.log"):
+        console.write(train_record(4))
+        console.write(eval_record(10))
+        console.close()
+    lines = (tmp_path / "train.log").read_text().splitlines()
+    assert [line.split(" epoch ")[1].split("  ")[0] for line in lines] == ["1/3 batch 4/10", "1/3"]
+    assert "batch 4/10" not in terminal.getvalue() and "0/10\r" in terminal.getvalue()
+    assert "epoch 1/3  eval:  loss 0.4000" in terminal.getvalue()
 
 
 def test_figures_for_people() -> None:
