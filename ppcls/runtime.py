@@ -40,10 +40,10 @@ def _cgroup_quota(default: int) -> int:
 def prepare() -> Dict[str, str]:
     """Set the environment that Paddle reads when it is loaded, and load it; return what was set.
 
-    Threads: Paddle forces one OpenMP thread unless told otherwise. MKL: the version inside Paddle's
-        CPU wheel takes a
-    slow path on AMD processors unless it is told to use the AVX2 one. Paddle's import warnings are
-    of no use to users.
+    - Threads: Paddle forces one OpenMP thread unless told otherwise.
+    - MKL: the version inside Paddle's CPU wheel takes a slow path on AMD processors unless it is
+      told to use the one for AVX2.
+    - Paddle's warnings while it is imported are of no use to users and are left out.
 
     Raises:
         UsageError: Paddle is not installed.

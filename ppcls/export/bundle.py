@@ -202,13 +202,24 @@ def _staging(target: Path) -> Iterator[Path]:
         folder = hidden / "new"
         folder.mkdir()
         yield folder
-        if target.exists():
-            target.rename(hidden / "old")
-        folder.rename(target)
+        _take_place(folder, target, hidden / "old")
     except OSError as error:
         raise ExportError(f"{target}: cannot be written: {error}; nothing was kept") from None
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _take_place(folder: Path, target: Path, old: Path) -> None:
+    """Rename `folder` to `target`; what is there goes to `old`, or stays if that fails."""
+    if not target.exists():
+        folder.rename(target)
+        return
+    target.rename(old)
+    try:
+        folder.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
 
 
 def _config(

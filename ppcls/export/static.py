@@ -70,8 +70,10 @@ def run_dynamic(network: nn.Layer, images: np.ndarray) -> np.ndarray:
     Raises:
         ExportError: the network returns anything but one row of numbers per image.
     """
+    weights = network.parameters()
+    place = weights[0].place if weights else None
     with evaluation_mode(network), paddle.no_grad():
-        logits = network(paddle.to_tensor(images))
+        logits = network(paddle.to_tensor(images, place=place))
     if not isinstance(logits, paddle.Tensor) or logits.ndim != 2:
         shape = getattr(logits, "shape", type(logits).__name__)
         raise ExportError(
@@ -81,6 +83,8 @@ def run_dynamic(network: nn.Layer, images: np.ndarray) -> np.ndarray:
 
 
 def device_of(network: nn.Layer) -> str:
-    """Return "cpu" or "gpu", wherever the network's weights are."""
+    """Return "cpu" or "gpu:N", wherever the network's weights are."""
     weights = network.parameters()
-    return "cpu" if not weights or weights[0].place.is_cpu_place() else "gpu"
+    if not weights or weights[0].place.is_cpu_place():
+        return "cpu"
+    return f"gpu:{weights[0].place.gpu_device_id()}"

@@ -203,6 +203,29 @@ def test_interruption_keeps_nothing(
     assert os.listdir(tmp_path) == []
 
 
+def test_the_old_bundle_comes_back_when_the_new_one_cannot_take_its_place(
+    tmp_path: Path,
+    network: Network,
+    transform: Pipeline,
+    class_map: ClassMap,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = tmp_path / "b"
+    export_bundle(network, target, transform, class_map, provenance={"epoch": 1})
+    rename = Path.rename
+
+    def fail(self: Path, other: Path) -> Path:
+        if self.name == "new":
+            raise PermissionError(13, "Permission denied")
+        return rename(self, other)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(ExportError, match="cannot be written: .*Permission denied"):
+        export_bundle(network, target, transform, class_map, overwrite=True)
+    assert os.listdir(tmp_path) == ["b"]
+    assert read_bundle(target).provenance["epoch"] == 1
+
+
 def test_full_disk_keeps_nothing(
     tmp_path: Path,
     network: Network,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import paddle
@@ -52,3 +53,9 @@ def test_a_network_without_rows_of_logits_is_refused(network: paddle.nn.Layer) -
 def test_device_follows_the_weights(network: paddle.nn.Layer) -> None:
     assert device_of(network) == "cpu"
     assert device_of(paddle.nn.ReLU()) == "cpu"
+
+
+def test_device_is_named_with_its_number() -> None:
+    place = SimpleNamespace(is_cpu_place=lambda: False, gpu_device_id=lambda: 1)
+    network = SimpleNamespace(parameters=lambda: [SimpleNamespace(place=place)])
+    assert device_of(network) == "gpu:1"
