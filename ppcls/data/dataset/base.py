@@ -10,6 +10,7 @@ from typing import Optional, Sequence, Tuple
 import numpy as np
 
 from ppcls.data.dataset.class_map import ClassMap
+from ppcls.data.dataset.list_file import ListFile
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import BadImageError, DataError
 
@@ -132,21 +133,26 @@ def require_folder(path: str) -> None:
     raise DataError(f"image_root '{path}' {kind}{seen_from}; set it to the folder of the images")
 
 
-def require_some_images(dataset: Dataset, list_file: str) -> None:
+def require_some_images(dataset: Dataset, images: ListFile) -> None:
     """Check the first few images, and no more: a million look-ups on a network disk would take
     minutes.
 
     Raises:
-        DataError: none of them exists, so `image_root` is probably wrong.
+        DataError: none of them exists, so `image_root` is probably wrong, or the lines are divided
+            at the wrong place.
     """
     first = [dataset.path(index) for index in range(min(len(dataset), _TRIED_AT_ONCE))]
     if any(os.path.exists(path) for path in first):
         return
-    tab = (
-        '; the path holds a tab, so perhaps delimiter: "\\t" is missing' if "\t" in first[0] else ""
-    )
     raise DataError(
-        f"none of the first {len(first)} images of '{list_file}' exists, for example '{first[0]}', "
-        f"which is image_root '{dataset.image_root}' and the path on the line; "
-        f"image_root is probably wrong{tab}"
+        f"none of the first {len(first)} images of '{images.path}' exists, for example "
+        f"'{first[0]}', which is image_root '{dataset.image_root}' and the path on the line; "
+        f"image_root is probably wrong{_hint_at(images.other_delimiter())}"
     )
+
+
+def _hint_at(mark: Optional[str]) -> str:
+    if mark is None:
+        return ""
+    name, written = ("a tab", '"\\t"') if mark == "\t" else (f"'{mark}'", f"'{mark}'")
+    return f"; or {name} divides path and label, then set delimiter: {written}"

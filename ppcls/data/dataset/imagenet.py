@@ -65,7 +65,7 @@ class ImageNetDataset(Dataset):
         by_name = relabel or not _has_numbers(images) or _has_other_numbers(class_map)
         labels = _labels(images, class_map, by_name)
         super().__init__(image_root, images.paths, labels, class_map, transform)
-        require_some_images(self, cls_label_path)
+        require_some_images(self, images)
 
 
 def _is_number(word: str) -> bool:

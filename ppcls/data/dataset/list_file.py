@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,10 @@ from ppcls.errors import ConfigError, DataError
 
 _SHOWN = 10
 _SUFFIXES = tuple(IMAGE_SUFFIXES)
+_MARKS = (",", ";", "|")
+_MARK_BEHIND_IMAGE = re.compile(
+    rf"(?:{'|'.join(map(re.escape, _SUFFIXES))})\s*([{''.join(_MARKS)}])", re.I
+)
 
 
 class ListFile:
@@ -55,6 +60,14 @@ class ListFile:
         if not self.words:
             self.refuse({}, "")
 
+    def other_delimiter(self) -> Optional[str]:
+        """Return what seems to divide path and label of the first line, if something else did."""
+        path = self.paths[0]
+        # In "my cats/0.png,0" the white space divides inside the path.
+        behind = _MARK_BEHIND_IMAGE.search(f"{path} {self.words[self.codes[0]]}")
+        mark = "\t" if "\t" in path else behind and behind[1]
+        return mark if mark != self._delimiter else None
+
     def refuse(self, reasons: Mapping[int, str], advice: str) -> None:
         """Raise an error that names the lines without a label or with one that is wrong.
 
@@ -89,7 +102,7 @@ def _how_to_divide(bad: Mapping[int, str], delimiter: Optional[str]) -> str:
     if delimiter is not None:
         return f"Each line is 'path{delimiter}label', since delimiter is {delimiter!r}."
     first = next(iter(bad.values()))
-    for mark in (",", ";", "|"):
+    for mark in _MARKS:
         if mark in first:
             return f"Each line is 'path label'; if '{mark}' divides them, set delimiter: '{mark}'."
     return "Each line is 'path label'."

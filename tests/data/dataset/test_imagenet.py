@@ -165,9 +165,26 @@ def test_wrong_root_shows_the_joined_path(make: Any, tmp_path: Path) -> None:
         make("train/a.png 0\ntrain/b.png 0\n")
 
 
-def test_wrong_division_is_recognised(make: Any) -> None:
-    with pytest.raises(DataError, match="the path holds a tab"):
-        make("a.png\tgolden retriever\n")
+@pytest.mark.parametrize(
+    "line, delimiter, hint",
+    [
+        (
+            "a.png\tgolden retriever",
+            None,
+            '; or a tab divides path and label, then set delimiter: "\\t"',
+        ),
+        ("my cats/0.png,0", None, "; or ',' divides path and label, then set delimiter: ','"),
+        ("my cats/0.PNG; 0", None, "; or ';' divides path and label, then set delimiter: ';'"),
+        ("cats/0.png|big cat", None, "; or '|' divides path and label, then set delimiter: '|'"),
+        ("cats/0.png;big,cat", ",", "; or ';' divides path and label, then set delimiter: ';'"),
+        ("cats/0.png,big,cat", ",", "image_root is probably wrong"),
+        ("cats,dogs/0.png 0", None, "image_root is probably wrong"),
+    ],
+)
+def test_wrong_division_is_recognised(line: str, delimiter: Any, hint: str, make: Any) -> None:
+    with pytest.raises(DataError) as caught:
+        make(line + "\n", delimiter=delimiter)
+    assert str(caught.value).endswith(hint)
 
 
 def test_a_missing_file_among_others_is_a_bad_image(make: Any, rng: np.random.Generator) -> None:
