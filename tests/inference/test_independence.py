@@ -60,7 +60,8 @@ def test_package_without_the_training_code_predicts(
     kept = tmp_path / "served/ppcls"
     for name in ("inference", "data/transforms"):
         shutil.copytree(root / "ppcls" / name, kept / name, ignore=shutil.ignore_patterns("*.pyc"))
-    for name in ("__init__.py", "errors.py", "registry.py", "runtime.py", "data/__init__.py"):
+    files = ("__init__.py", "checking.py", "errors.py", "registry.py", "runtime.py")
+    for name in (*files, "data/__init__.py"):
         shutil.copy(root / "ppcls" / name, kept / name)
     code = (
         "import ppcls; from ppcls.inference import Predictor\n"
