@@ -142,6 +142,12 @@ def _alternatives(annotation: Any) -> List[Any]:
     return [kind for kind in kinds if kind is not type(None)]
 
 
+def _plural(words: str) -> str:
+    """Return "numbers" for "a number"."""
+    kinds = {"a whole number": "whole numbers", "a number": "numbers", "text": "texts"}
+    return kinds.get(words, "values")
+
+
 def _words(annotation: Any) -> str:
     """Say what a type takes: "a number", "a list of numbers", "keys with values"."""
     kinds = _alternatives(annotation)
@@ -153,5 +159,6 @@ def _words(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(map(repr, inside))
     if origin in (list, collections.abc.Sequence):
-        return f"a list of {_NAMES.get(inside[0], 'value').replace('a ', '')}s"
+        item = _words(inside[0]) if inside else "a value"
+        return f"a list of {_plural(item)}"
     return _NAMES.get(kinds[0], "keys with values")

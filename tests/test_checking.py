@@ -20,6 +20,11 @@ class Outer(Section):
     share: Optional[Annotated[float, Field(ge=0, le=1)]] = None
     steps: Optional[Union[Annotated[int, Field(gt=0)], Annotated[str, Field(min_length=3)]]] = None
     inner: Optional[Inner] = None
+    ranks: Optional[List[Annotated[int, Field(ge=1)]]] = None
+
+
+class Strict(Section):
+    ranks: List[Annotated[int, Field(ge=1)]]
 
 
 def messages(data: Any) -> Dict[str, str]:
@@ -48,6 +53,11 @@ def test_messages_are_in_plain_words(data: Any, key: str, message: str) -> None:
 def test_all_mistakes_are_found_at_once() -> None:
     found = messages({"size": 1.5, "mode": 3, "steps": 0, "inner": {"rate": "x"}, "extra": 1})
     assert set(found) == {"size", "mode", "steps", "inner.rate", "extra"}
+
+
+def test_a_list_with_limits_is_a_list_of_its_kind() -> None:
+    with pytest.raises(ValidationError, match="it takes a list of whole numbers"):
+        Strict.model_validate({})
 
 
 def test_an_empty_section_has_its_defaults() -> None:

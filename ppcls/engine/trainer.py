@@ -288,8 +288,8 @@ class Trainer:
         """Return by how much `value` is better than `best`; anything but nan beats None."""
         if math.isnan(value) or best is None:
             return -math.inf if math.isnan(value) else math.inf
-        lower_is_better = name == "loss" or self.job.eval_metrics.is_better(name, 0.0, 1.0)
-        return best - value if lower_is_better else value - best
+        higher_is_better = name != "loss" and self.job.eval_metrics.higher_is_better(name)
+        return value - best if higher_is_better else best - value
 
     def _save_best(self, found: Evaluation) -> None:
         arrays = self.ema.arrays() if self.ema else _arrays(self.job.network)
