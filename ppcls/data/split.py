@@ -72,8 +72,7 @@ def _refuse_single_images(folder: Path, found: Dict[str, List[str]]) -> None:
     if single:
         raise DataError(
             f"'{folder}': each class needs two images at least, one to learn from and one to be "
-            "judged by; "
-            f"too few: {', '.join(single[:10])}"
+            f"judged by; too few: {', '.join(single[:10])}"
         )
 
 

@@ -169,8 +169,8 @@ def _build_train(config: Config, seed: int) -> Split:
     if class_num is not None and found != class_num:
         raise ConfigError(
             f"{config.where('Arch', 'class_num')} is {class_num}, but the training set has {found} "
-            "classes. "
-            f"Use -o Arch.class_num={found}, or leave class_num out: it then follows from the data"
+            f"classes. Use -o Arch.class_num={found}, or leave class_num out: it then follows from "
+            "the data"
         )
     return split
 
@@ -212,8 +212,7 @@ def class_map_of_files(config: Config) -> Optional[ClassMap]:
     if len(class_map) != class_num:
         raise ConfigError(
             f"{config.where('Arch', 'class_num')} is {class_num}, but the label file {path} names "
-            f"{len(class_map)} "
-            f"classes ({config.where('Global', 'class_id_map_file')})"
+            f"{len(class_map)} classes ({config.where('Global', 'class_id_map_file')})"
         )
     return class_map
 
@@ -243,8 +242,7 @@ def build_network(config: Config, class_num: int, transform: Pipeline) -> Any:
     if channels != transform.channels:
         raise ConfigError(
             f"{config.where('Arch', 'in_channels')} is {channels}, but the transforms give images "
-            "of "
-            f"{transform.channels} channel(s) (DecodeImage.channel_num)"
+            f"of {transform.channels} channel(s) (DecodeImage.channel_num)"
         )
     arguments = {**given, "class_num": class_num, "in_channels": channels}
     with config.naming("Arch"):
@@ -264,8 +262,7 @@ def load_pretrained(config: Config, network: Any) -> None:
     if wanted is True:
         raise ConfigError(
             f"{config.where('Arch', 'pretrained')}: published weights are not downloaded; give the "
-            "path of a weight "
-            "file (.safetensors, or PaddleClas' .pdparams) instead of true"
+            "path of a weight file (.safetensors, or PaddleClas' .pdparams) instead of true"
         )
     if wanted:
         path = Path(str(wanted))
@@ -300,14 +297,12 @@ def check_same_network(facts: Mapping[str, Any], network: Any, path: Path) -> No
     if facts.get("arch", network.model_name) != network.model_name:
         raise CheckpointError(
             f"{path} holds the weights of {facts['arch']}, the configuration asks for "
-            f"{network.model_name}. "
-            f"Use -o Arch.name={facts['arch']}, or another file"
+            f"{network.model_name}. Use -o Arch.name={facts['arch']}, or another file"
         )
     if facts.get("class_num", network.class_num) != network.class_num:
         raise CheckpointError(
             f"{path} was trained for {facts['class_num']} classes, the network has "
-            f"{network.class_num}. To load all but "
-            "the last layer: -o Global.partial=True"
+            f"{network.class_num}. To load all but the last layer: -o Global.partial=True"
         )
 
 
@@ -327,8 +322,8 @@ def check_images_fit(config: Config, network: Any, transform: Pipeline, where: s
     if min(size) < network.min_input_size:
         raise ConfigError(
             f"{config.where(*label.split('.'))} gives images of {size[0]}x{size[1]} pixels; "
-            f"{network.model_name} needs at "
-            f"least {network.min_input_size}x{network.min_input_size}, and was designed for "
+            f"{network.model_name} needs at least "
+            f"{network.min_input_size}x{network.min_input_size}, and was designed for "
             f"{network.input_size}"
         )
     shape = config.Global.image_shape
@@ -347,7 +342,7 @@ def _best_metric(config: Config, metrics: CombinedMetric) -> str:
     if wanted not in possible:
         raise ConfigError(
             f"{config.where('Global', 'best_metric')}: unknown metric "
-            f"'{wanted}'.{did_you_mean(wanted, possible)} "
-            f"Measured in evaluation: {', '.join(possible)}"
+            f"'{wanted}'.{did_you_mean(wanted, possible)} Measured in evaluation: "
+            f"{', '.join(possible)}"
         )
     return wanted

@@ -73,8 +73,7 @@ class RunFolder:
         if found and not resume and not overwrite:
             raise UsageError(
                 f"the output folder {self.root} already holds a run ({found[0].name}). To continue "
-                "it: --resume auto; "
-                "to delete it and start again: --overwrite; to keep it: -o "
+                "it: --resume auto; to delete it and start again: --overwrite; to keep it: -o "
                 "Global.output_dir=ANOTHER_FOLDER"
             )
         try:

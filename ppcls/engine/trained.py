@@ -56,8 +56,7 @@ def load_trained(config: Config, channels: int) -> Trained:
     if arguments["in_channels"] != channels:
         raise ConfigError(
             f"{config.where('Arch', 'in_channels')} is {arguments['in_channels']}, but the "
-            "transforms give images of "
-            f"{channels} channel(s) (DecodeImage.channel_num)"
+            f"transforms give images of {channels} channel(s) (DecodeImage.channel_num)"
         )
     with config.naming("Arch"):
         network = build_network_part(Part("arch", config.Arch.name, arguments))
@@ -91,8 +90,7 @@ def find_weights(config: Config) -> Path:
     if not found:
         raise CheckpointError(
             f"there are no trained weights: {folder.root} holds no best_model.safetensors and no "
-            "checkpoint. Train first, "
-            "or name a weight file: -o Global.pretrained_model=FILE"
+            "checkpoint. Train first, or name a weight file: -o Global.pretrained_model=FILE"
         )
     return found[0]
 
@@ -142,8 +140,7 @@ def eval_transform_ops(config: Config) -> List[Part]:
     if own is not None and Pipeline(own).spec() != Pipeline(ops).spec():
         _log.warning(
             "%s differs from DataLoader.Eval.dataset.transform_ops, which is used, so that images "
-            "are prepared as "
-            "they were in evaluation; remove Infer.transforms",
+            "are prepared as they were in evaluation; remove Infer.transforms",
             config.where("Infer", "transforms"),
         )
     return ops
@@ -177,8 +174,8 @@ def _class_map(config: Config, facts: Dict[str, Any], path: Path) -> ClassMap:
         if wanted is not None and wanted != len(found):
             raise CheckpointError(
                 f"{path} was trained for {len(found)} classes, but "
-                f"{config.where('Arch', 'class_num')} is {wanted}. "
-                f"Use -o Arch.class_num={len(found)}, or leave class_num out"
+                f"{config.where('Arch', 'class_num')} is {wanted}. Use -o "
+                f"Arch.class_num={len(found)}, or leave class_num out"
             )
         return found
     named = class_map_of_files(config)
