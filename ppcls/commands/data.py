@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 from pathlib import Path
 
 HELP = "prepare a data set"
@@ -65,7 +66,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
 
 
 def _split(arguments: argparse.Namespace) -> int:
-    from ppcls.data.split import split_folder, write_recipe
+    from ppcls.data.split import left_out, split_folder, write_recipe
 
     found = split_folder(arguments.folder, arguments.val, arguments.seed, arguments.overwrite)
     recipe = write_recipe(arguments.folder, arguments.base, arguments.size)
@@ -76,5 +77,9 @@ def _split(arguments: argparse.Namespace) -> int:
         found.val,
         found.folder,
     )
-    _log.info("train with: ppcls train -c %s", recipe)
+    others = left_out(arguments.folder, found.classes)
+    if others:
+        endings = ", ".join(f"{count} {ending}" for ending, count in others.most_common(5))
+        _log.warning("left out, because they are no images by their ending: %s", endings)
+    _log.info("train with: ppcls train -c %s", shlex.quote(str(recipe)))
     return 0

@@ -188,7 +188,9 @@ def _close(config: Config, folder: RunFolder, trainer: Trainer) -> None:
 
     try:
         trainer.loggers.close()
-        draw_curves(folder.records, folder.curves, f"{config.Arch.name} - {folder.root.name}")
+        # The picture's font has Latin letters only.
+        where = f" - {folder.root.name}" if folder.root.name.isascii() else ""
+        draw_curves(folder.records, folder.curves, f"{config.Arch.name}{where}")
     except OSError as error:
         _log.warning("%s is not up to date: %s", folder.curves, error.strerror or error)
 

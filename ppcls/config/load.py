@@ -86,7 +86,11 @@ def require(config: Config, *paths: str) -> None:
     missing = [path for path in paths if _value(config, path) is None]
     if missing:
         source = config.where().rpartition(":")[0] or "the configuration"
-        raise ConfigError(f"{source}: this needs the missing section(s) {', '.join(missing)}")
+        raise ConfigError(
+            f"{source}: this needs the missing section(s) {', '.join(missing)}; write them into "
+            "the "
+            f"file, or give a value on the command line: -o {missing[0]}=VALUE"
+        )
 
 
 def to_yaml(data: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Counter, Dict, Iterable, List, Optional, Tuple
 
 import numpy as np
 import yaml
@@ -13,9 +13,14 @@ import yaml
 from ppcls.config.inherit import resolve
 from ppcls.config.load import find_recipe
 from ppcls.data.dataset.folder import images_by_class
-from ppcls.errors import DataError, UsageError
+from ppcls.data.transforms.imagefile import IMAGE_SUFFIXES
+from ppcls.errors import DataError, UsageError, did_you_mean
 from ppcls.files import write_text
 
+SIZES = range(8, 2049)
+"""The sides in pixels that images may be given."""
+
+_SPLITS = {"train", "val", "valid", "validation", "test"}
 _HEADER = """\
 # Trains on the images of this folder; written by `ppcls data split`. Change what you like:
 # everything that is not said here comes from the recipe in the next line.
@@ -48,13 +53,19 @@ def split_folder(
 
     Raises:
         DataError: the folder is missing or empty, or a class has fewer than two images.
-        UsageError: `val_fraction` is out of range, or the folder is divided already.
+        UsageError: `val_fraction` or `seed` is out of range, or the folder is divided already.
     """
+    if seed < 0:
+        raise UsageError(f"the seed must be at least 0, got {seed}")
     if not 0 < val_fraction < 1:
         raise UsageError(
             f"the share that is held back must lie between 0 and 1, got {val_fraction:g}"
         )
+    if not folder.is_dir():
+        siblings = [path.name for path in folder.absolute().parent.glob("*") if path.is_dir()]
+        raise DataError(f"there is no folder '{folder}'.{did_you_mean(folder.name, siblings)}")
     found = images_by_class(str(folder))
+    _refuse_what_is_no_class_folder(folder, list(found))
     _refuse_single_images(folder, found)
     if (folder / "train_list.txt").exists() and not overwrite:
         raise UsageError(
@@ -67,12 +78,40 @@ def split_folder(
     return SplitReport(folder, list(found), len(train), len(val))
 
 
+def _refuse_what_is_no_class_folder(folder: Path, names: List[str]) -> None:
+    splits = [name for name in names if name.lower() in _SPLITS]
+    if splits:
+        raise DataError(
+            f"'{folder}' holds {', '.join(splits)}, which look like parts of a divided data set, "
+            "not "
+            f"classes. Name the folder of the classes, such as {folder / splits[0]}, or use both "
+            "parts "
+            "with a recipe of your own (DataLoader.Train and .Eval, name: ImageFolder)"
+        )
+    if len(names) < 2:
+        raise DataError(
+            f"'{folder}' holds one class only, {names[0]}; name the folder that holds a folder for "
+            "each class: FOLDER/cat/1.jpg, FOLDER/dog/1.jpg"
+        )
+
+
+def left_out(folder: Path, classes: Iterable[str]) -> Counter[str]:
+    """Count, by their ending, the files in class folders that are no images by their ending."""
+    return Counter(
+        path.suffix.lower() or path.name
+        for name in classes
+        for path in (folder / name).rglob("*")
+        if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES and path.name[0] != "."
+    )
+
+
 def _refuse_single_images(folder: Path, found: Dict[str, List[str]]) -> None:
-    single = [name for name, images in found.items() if len(images) < 2]
+    single = [f"{name} ({len(images)})" for name, images in found.items() if len(images) < 2]
     if single:
         raise DataError(
             f"'{folder}': each class needs two images at least, one to learn from and one to be "
-            f"judged by; too few: {', '.join(single[:10])}"
+            f"judged by; too few: {', '.join(single[:10])}. Add images "
+            f"({', '.join(sorted(IMAGE_SUFFIXES))}) or remove the folder"
         )
 
 
@@ -98,8 +137,12 @@ def write_recipe(folder: Path, base: str, size: Optional[int] = None) -> Path:
         size: the side in pixels of the square images that the network sees; None leaves the base's.
 
     Raises:
-        ConfigError: there is no such recipe, or it has no transforms whose size could be set.
+        ConfigError: there is no such recipe.
+        UsageError: the size is not one of `SIZES`.
     """
+    if size is not None and size not in SIZES:
+        limits = f"{SIZES[0]} to {SIZES[-1]}"
+        raise UsageError(f"the images' size must be {limits} pixels, got {size}")
     inherited = resolve(find_recipe(base)).data
     data = {
         "_base_": base,

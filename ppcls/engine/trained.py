@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -164,6 +165,24 @@ def _warn_of_other_transforms(config: Config, facts: Dict[str, Any], path: Path)
         )
 
 
+def _refuse_other_names(config: Config, trained: ClassMap, path: Path) -> None:
+    """Compare the label file of the configuration with the classes that the weights know.
+
+    Numbers would mean other classes otherwise, without a word. Weights whose classes have no names
+    but their numbers fit any names.
+    """
+    if config.Global.class_id_map_file is None or trained == ClassMap.numbered(len(trained)):
+        return
+    named = ClassMap.from_label_file(config.Global.class_id_map_file)
+    pairs = enumerate(zip_longest(trained.names, named.names))
+    first = next((f"class {i} is {a!r} there, {b!r} here" for i, (a, b) in pairs if a != b), None)
+    if first is not None:
+        raise CheckpointError(
+            f"{path} was trained for other classes than {config.Global.class_id_map_file} "
+            f"names ({config.where('Global', 'class_id_map_file')}): {first}"
+        )
+
+
 def _class_map(config: Config, facts: Dict[str, Any], path: Path) -> ClassMap:
     """Return the classes that the weights were trained for; foreign weights follow the
     configuration.
@@ -177,6 +196,7 @@ def _class_map(config: Config, facts: Dict[str, Any], path: Path) -> ClassMap:
                 f"{config.where('Arch', 'class_num')} is {wanted}. Use -o "
                 f"Arch.class_num={len(found)}, or leave class_num out"
             )
+        _refuse_other_names(config, found, path)
         return found
     named = class_map_of_files(config)
     if named is not None:

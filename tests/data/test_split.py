@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ppcls.config import load_config
-from ppcls.data.split import split_folder, write_recipe
+from ppcls.data.split import left_out, split_folder, write_recipe
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import DataError, UsageError
 
@@ -32,7 +32,7 @@ def listed(path: Path) -> list:
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    st.lists(st.integers(2, 30), min_size=1, max_size=4), st.floats(0.01, 0.99), st.integers(0, 9)
+    st.lists(st.integers(2, 30), min_size=2, max_size=4), st.floats(0.01, 0.99), st.integers(0, 9)
 )
 def test_every_image_is_on_one_list_and_no_class_is_missing(
     tmp_path_factory: pytest.TempPathFactory, counts: list, share: float, seed: int
@@ -84,7 +84,7 @@ def test_the_same_seed_divides_alike(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_divided_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="does not exist"):
+    with pytest.raises(DataError, match="there is no folder"):
         split_folder(tmp_path / "none")
     folder = photos(tmp_path / "p", cat=5, dog=1)
     with pytest.raises(DataError, match="two images at least.*dog"):
@@ -95,3 +95,30 @@ def test_what_cannot_be_divided_is_refused(tmp_path: Path) -> None:
     split_folder(folder)
     with pytest.raises(UsageError, match="divided already"):
         split_folder(folder)
+
+
+def test_a_divided_data_set_and_a_single_class_are_no_class_folders(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="look like parts of a divided data set.*train"):
+        split_folder(photos(tmp_path / "parts", train=3, val=3))
+    with pytest.raises(DataError, match="one class only, cat"):
+        split_folder(photos(tmp_path / "one", cat=3))
+    (tmp_path / "my_photos").mkdir()
+    with pytest.raises(DataError, match="Did you mean 'my_photos'"):
+        split_folder(tmp_path / "my_phots")
+    with pytest.raises(UsageError, match="at least 0"):
+        split_folder(tmp_path, seed=-1)
+
+
+@pytest.mark.parametrize("size", [0, -5, 7, 10_000])
+def test_sizes_that_make_no_sense_are_refused(tmp_path: Path, size: int) -> None:
+    folder = photos(tmp_path / "p", cat=5, dog=4)
+    with pytest.raises(UsageError, match=f"8 to 2048 pixels, got {size}"):
+        write_recipe(folder, BASE, size=size)
+
+
+def test_files_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
+    folder = photos(tmp_path / "p", cat=2, dog=2)
+    (folder / "cat" / "a.HEIC").write_bytes(b"x")
+    (folder / "dog" / "b.heic").write_bytes(b"x")
+    (folder / "dog" / ".hidden").write_bytes(b"x")
+    assert left_out(folder, ["cat", "dog"]) == {".heic": 2}

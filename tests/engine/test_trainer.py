@@ -509,3 +509,16 @@ def test_weights_that_are_no_numbers_are_named_before_they_are_judged(
     message = capsys.readouterr().err
     assert "the weights became NaN or Inf between steps 9 and 10" in message
     assert "step_00000005.safetensors" in message
+
+
+def test_weights_are_not_judged_by_classes_of_other_names(
+    ppcls: Run, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("cat\nhorse\ntruck\nzebra\n")
+    recipe["Global"]["class_id_map_file"] = str(labels)
+    assert ppcls("train", recipe) == 0
+    assert ppcls("eval", recipe) == 0
+    labels.write_text("horse\ntruck\nyak\nzebra\n")
+    assert ppcls("eval", recipe) == 1
+    assert "class 0 is 'cat' there, 'horse' here" in capsys.readouterr().err

@@ -105,6 +105,7 @@ class ClassMap:
         lines = [(line, " ".join(text.split())) for line, text in read_lines(path, "label file")]
         pairs = [(line, *text.partition(" ")[::2]) for line, text in lines]
         if not all(number.isdecimal() and name for _, number, name in pairs):
+            _refuse_numbers_last(path, [text for _, text in lines])
             return cls([text for _, text in lines])
         names: List[Optional[str]] = [None] * len(pairs)
         bad = {}
@@ -131,3 +132,13 @@ def _require_text(name: str) -> None:
         name.encode("utf-8")
     except UnicodeEncodeError:
         raise DataError(f"the class name {name!r} is not UTF-8; rename the class") from None
+
+
+def _refuse_numbers_last(path: Union[str, Path], lines: List[str]) -> None:
+    """Refuse ``name number`` on every line, which would make "cat 0" the name of a class."""
+    last = [line.rpartition(" ")[2] for line in lines if " " in line]
+    if len(lines) > 1 and sorted(last) == sorted(map(str, range(len(lines)))):
+        raise DataError(
+            f"the label file '{path}' has the numbers last, as in '{lines[0]}'; write the number "
+            "first: 'number name'"
+        )

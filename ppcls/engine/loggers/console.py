@@ -5,6 +5,7 @@ also in the log file.
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 from datetime import timedelta
 from typing import Optional
@@ -16,7 +17,10 @@ from ppcls.logs import FILE_ONLY
 
 _log = logging.getLogger("ppcls")
 
-_FORMAT = "{desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt}{postfix}"
+_WIDE = "{desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt}{postfix}"
+_NARROW = "{desc} {percentage:3.0f}%{postfix}"
+_WIDE_FROM = 115
+"""How many columns a terminal needs for a bar besides the figures."""
 
 
 class Console:
@@ -47,9 +51,10 @@ class Console:
 
     def _advance(self, record: Record) -> None:
         if self._bar is None:
-            self._bar = tqdm(total=self.batches, bar_format=_FORMAT, file=sys.stdout, leave=False)
+            shape = _WIDE if shutil.get_terminal_size().columns >= _WIDE_FROM else _NARROW
+            self._bar = tqdm(total=self.batches, bar_format=shape, file=sys.stdout, leave=False)
             self._bar.set_description_str(f"epoch {record['epoch']}/{self.epochs}")
-        self._bar.set_postfix_str(describe_step(record), refresh=False)
+        self._bar.set_postfix_str(describe_briefly(record), refresh=False)
         self._bar.update(record["batch"] - self._bar.n)
 
     def _epoch(self, record: Record) -> None:
@@ -76,6 +81,15 @@ def describe_step(record: Record) -> str:
         f"{record['images_per_second']:.0f} images/s  "
         f"waiting for data {record['data_wait']:.0%}  ETA {eta}"
     )
+
+
+def describe_briefly(record: Record) -> str:
+    """Return the same in so few characters that it fits a terminal of 80 columns."""
+    loss, *others = record["figures"].items()
+    main = "".join(f" {name} {value:.1%}" for name, value in others[:1])
+    eta = str(timedelta(seconds=int(record["eta_seconds"])))
+    speed = f"{record['images_per_second']:.0f} img/s wait {record['data_wait']:.0%}"
+    return f"loss {loss[1]:.3f}{main} lr {record['lr']:.2g} {speed} ETA {eta}"
 
 
 def describe_figures(record: Record) -> str:

@@ -10,7 +10,7 @@ from ppcls.engine.loggers.jsonl import read_records
 from ppcls.files import replacing
 
 _STYLES: Dict[str, Dict[str, Any]] = {
-    "train": {"color": "#1f77b4"},
+    "train": {"color": "#1f77b4", "marker": ".", "ms": 3},
     "eval": {"color": "#d62728", "marker": "o", "ms": 3},
 }
 
@@ -40,7 +40,7 @@ def _loss(axes: Any, records: List[Record]) -> None:
     axes.plot(
         steps, values, color="#1f77b4", alpha=0.35, linewidth=0.8, label="train, per log line"
     )
-    _plot(axes, records, "epoch", "loss", label="train, per epoch", color="#1f77b4")
+    _plot(axes, records, "epoch", "loss", label="train, per epoch", **_STYLES["train"])
     _plot(axes, records, "eval", "loss", label="eval", **_STYLES["eval"])
     _finish(axes, "loss")
     if values and min(values) > 0:
@@ -61,9 +61,10 @@ def _accuracy(axes: Any, records: List[Record]) -> None:
     name = _main_metric(records)
     _plot(axes, records, "epoch", name, label="train", **_STYLES["train"])
     _plot(axes, records, "eval", name, label="eval", **_STYLES["eval"])
-    axes.yaxis.set_major_formatter(
-        lambda value, _: f"{value:.0%}" if name.startswith("top") else f"{value:g}"
-    )
+    if name.startswith("top"):
+        from matplotlib.ticker import PercentFormatter
+
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     _finish(axes, name)
 
 
@@ -103,7 +104,10 @@ def _epochs(record: Record) -> float:
 
 
 def _finish(axes: Any, label: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(label)
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:

@@ -86,3 +86,10 @@ def test_refuses_label_files(text: str, message: str, tmp_path: Path) -> None:
 def test_missing_label_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="label file .*nothing.txt' does not exist"):
         ClassMap.from_label_file(tmp_path / "nothing.txt")
+
+
+def test_numbers_behind_the_names_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text("horse 0\ncat 1\npickup truck 2\n")
+    with pytest.raises(DataError, match="numbers last, as in 'horse 0'.*number first"):
+        ClassMap.from_label_file(path)

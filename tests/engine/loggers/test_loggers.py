@@ -14,7 +14,7 @@ import cv2
 import pytest
 
 from ppcls.engine.loggers import Loggers
-from ppcls.engine.loggers.console import Console, format_figure
+from ppcls.engine.loggers.console import Console, describe_briefly, format_figure
 from ppcls.engine.loggers.curves import draw_curves
 from ppcls.engine.loggers.jsonl import JsonLines, read_records
 from ppcls.logs import log_to_file, log_to_terminal
@@ -63,6 +63,7 @@ def test_the_log_file_has_lines_where_the_terminal_has_a_bar(
             return True
 
     terminal = Terminal()
+    monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setattr(sys, "stdout", terminal)
     log_to_terminal(results_on_stdout=False)
     console = Console(epochs=3, batches=10)
@@ -74,6 +75,13 @@ def test_the_log_file_has_lines_where_the_terminal_has_a_bar(
     assert [line.split(" epoch ")[1].split("  ")[0] for line in lines] == ["1/3 batch 4/10", "1/3"]
     assert "batch 4/10" not in terminal.getvalue() and "0/10\r" in terminal.getvalue()
     assert "epoch 1/3  eval:  loss 0.4000" in terminal.getvalue()
+
+
+def test_the_figures_fit_a_terminal_of_80_columns() -> None:
+    record = {**train_record(4, loss=12.345), "lr": 0.00123, "images_per_second": 1234.0}
+    words = describe_briefly({**record, "data_wait": 0.15})
+    assert words == "loss 12.345 top1 25.0% lr 0.0012 1234 img/s wait 15% ETA 1:02:05"
+    assert len(f"epoch 90/90  43%, {words}") <= 82
 
 
 def test_figures_for_people() -> None:
