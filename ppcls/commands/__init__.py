@@ -7,6 +7,12 @@ Modules here import nothing heavy before they run, so that ``ppcls --help`` answ
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING, Callable
+
+from ppcls import runtime
+
+if TYPE_CHECKING:
+    from ppcls.config import Config
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,3 +33,21 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--print-config", action="store_true", help="print the resolved file and stop"
     )
+
+
+def run_with_config(
+    arguments: argparse.Namespace, job: Callable[[Config, argparse.Namespace], int]
+) -> int:
+    """Check the configuration, then print it where that was asked for, or else do the job.
+
+    Raises:
+        ConfigError: with every mistake of the file.
+    """
+    runtime.prepare()
+    from ppcls.config import load_config, to_yaml
+
+    config = load_config(arguments.config, arguments.override)
+    if arguments.print_config:
+        print(to_yaml(config.data), end="")
+        return 0
+    return job(config, arguments)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict
 
 from ppcls import runtime
-from ppcls.commands import add_config_arguments
+from ppcls.commands import add_config_arguments, run_with_config
 
 if TYPE_CHECKING:
     from ppcls.config import Config
@@ -30,14 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate and print the figures; status 1 when no image could be read."""
-    runtime.prepare()
-    from ppcls.config import load_config, require, to_yaml
+    return run_with_config(arguments, _run)
+
+
+def _run(config: Config, arguments: argparse.Namespace) -> int:
+    from ppcls.config import require
     from ppcls.engine.trained import eval_transform, load_trained
 
-    config = load_config(arguments.config, arguments.override)
-    if arguments.print_config:
-        print(to_yaml(config.data), end="")
-        return 0
     require(config, "DataLoader.Eval")
     device = runtime.use_device(config.Global.device)
     trained = load_trained(config, eval_transform(config).channels)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from ppcls import runtime
-from ppcls.commands import add_config_arguments
+from ppcls.commands import add_config_arguments, run_with_config
 from ppcls.commands.ranking import names_of, topk_of
 
 if TYPE_CHECKING:
@@ -39,15 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, check the bundle against the network, and say where it is."""
-    runtime.prepare()
-    from ppcls.config import load_config, to_yaml
+    return run_with_config(arguments, _run)
+
+
+def _run(config: Config, arguments: argparse.Namespace) -> int:
     from ppcls.engine.trained import eval_transform, load_trained
     from ppcls.export import export_bundle
 
-    config = load_config(arguments.config, arguments.override)
-    if arguments.print_config:
-        print(to_yaml(config.data), end="")
-        return 0
     runtime.use_device(config.Global.device)
     transform = eval_transform(config)
     trained = load_trained(config, transform.channels)

@@ -8,7 +8,7 @@ import argparse
 from typing import TYPE_CHECKING, Any, Iterator, List, Tuple
 
 from ppcls import runtime
-from ppcls.commands import add_config_arguments
+from ppcls.commands import add_config_arguments, run_with_config
 from ppcls.commands.ranking import names_of, topk_of
 
 if TYPE_CHECKING:
@@ -26,15 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict and print; status 1 when every image failed."""
-    runtime.prepare()
-    from ppcls.config import load_config, require, to_yaml
+    return run_with_config(arguments, _run)
+
+
+def _run(config: Config, arguments: argparse.Namespace) -> int:
+    from ppcls.config import require
     from ppcls.inference.output import as_text
     from ppcls.inference.sources import find_images
 
-    config = load_config(arguments.config, arguments.override)
-    if arguments.print_config:
-        print(to_yaml(config.data), end="")
-        return 0
     require(config, "Infer.infer_imgs")
     runtime.use_device(config.Global.device)
     with config.naming("Infer", "infer_imgs"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Tuple
 
 from ppcls import runtime
-from ppcls.commands import add_config_arguments
+from ppcls.commands import add_config_arguments, run_with_config
 from ppcls.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,19 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; return the exit status."""
-    runtime.prepare()
-    from ppcls.config import load_config, to_yaml
-
-    config = load_config(arguments.config, arguments.override)
-    if arguments.print_config:
-        print(to_yaml(config.data), end="")
-        return 0
-    if arguments.dry_run:
-        return _dry_run(config)
-    return _train(config, arguments)
+    return run_with_config(arguments, _dry_run if arguments.dry_run else _train)
 
 
-def _dry_run(config: Config) -> int:
+def _dry_run(config: Config, arguments: argparse.Namespace) -> int:
     from ppcls.engine.builder import build_job
     from ppcls.engine.dry_run import dry_run
 
