@@ -6,41 +6,60 @@ Importing this package is cheap; Paddle is imported when a network is looked up 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, List, Optional
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Union
 
 from ppcls import registry
-from ppcls.errors import PADDLE_MISSING
+from ppcls.errors import PADDLE_MISSING, ConfigError
 
 if TYPE_CHECKING:
+    from ppcls.arch.features import FeatureExtractor
     from ppcls.arch.network import Network
 
 __all__ = ["build", "create_model", "list_models"]
+
+_log = logging.getLogger("ppcls")
 
 
 def create_model(
     name: str,
     class_num: Optional[int] = None,
     in_channels: Optional[int] = None,
+    pretrained: Union[bool, str, Path] = False,
+    features_only: bool = False,
+    out_indices: Optional[Sequence[int]] = None,
     **architecture_arguments: Any,
-) -> Network:
-    """Build the network `name` with fresh weights, in training mode.
+) -> Union[Network, FeatureExtractor]:
+    """Build the network `name`, in training mode.
 
     Args:
         name: one of `list_models()`.
         class_num: the number of classes; None keeps the network's own default (1000; LeNet 10).
         in_channels: the channels of an image; None keeps the network's own default (3; LeNet 1).
+        pretrained: True for the published weights, downloaded once, or a weight file; False starts
+            fresh. Weights for other classes or channels are adapted, see
+            `ppcls.weights.adapting.load_adapted`, and the log says so.
+        features_only: return a `FeatureExtractor`: images -> a list of feature maps.
+        out_indices: with `features_only`, which of the network's levels; None takes all.
         **architecture_arguments: what this architecture takes besides, such as `dropout` or `stem`;
             checked against its constructor.
 
     Raises:
         ConfigError: no network has this name, or an argument is unknown or of the wrong type; the
             message gives the nearest match and what is accepted.
+        CheckpointError: the weights cannot be had, cannot be read, or are of another network.
         ImportError: Paddle is not installed; the message says which command installs it.
     """
     _require_paddle()
+    if out_indices is not None and not features_only:
+        raise ConfigError("out_indices says which feature maps to return: it needs features_only")
     heads = {"class_num": class_num, "in_channels": in_channels}
     given = {key: value for key, value in heads.items() if value is not None}
-    return _named(registry.create("arch", name, {**architecture_arguments, **given}), name)
+    network = _named(registry.create("arch", name, {**architecture_arguments, **given}), name)
+    if pretrained:
+        _load(network, None if pretrained is True else Path(pretrained))
+    return _features(network, out_indices) if features_only else network
 
 
 def build(part: registry.Part) -> Network:
@@ -62,6 +81,23 @@ def list_models(pattern: str = "*") -> List[str]:
 def _named(network: Network, name: str) -> Network:
     network.model_name = name
     return network
+
+
+def _load(network: Network, path: Optional[Path]) -> None:
+    """Give the network weights from a file, or the published ones."""
+    from ppcls.weights.adapting import load_adapted
+    from ppcls.weights.files import read_weights
+    from ppcls.weights.published import published_weights
+
+    path = published_weights(network.model_name) if path is None else path
+    for words in load_adapted(network, read_weights(path)[0]):
+        _log.warning("%s: %s", path, words)
+
+
+def _features(network: Network, out_indices: Optional[Sequence[int]]) -> FeatureExtractor:
+    from ppcls.arch.features import FeatureExtractor
+
+    return FeatureExtractor(network, out_indices)
 
 
 def _require_paddle() -> None:

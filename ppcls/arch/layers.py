@@ -2,11 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from functools import partial
+from typing import Callable, Dict, List, Literal, Optional, Tuple, Union
 
+import paddle
 from paddle import Tensor, nn
+from paddle.nn import functional as F
 
-_ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
+Size = Union[int, Tuple[int, int]]
+"""A kernel or padding: one number for both directions, or (vertical, horizontal)."""
+
+Padding = Union[Size, Literal["same"], None]
+"""None is half the kernel, which keeps the size at stride 1; "same" is TensorFlow's.
+
+With "same" the output has ceil(size / stride) pixels, and what an odd sum of padding has too much
+goes to the right and the bottom.
+"""
+
+DropoutMode = Literal["downscale_in_infer", "upscale_in_train"]
+"""When dropout rescales: in evaluation by 1 - p, or in training by 1 / (1 - p)."""
+
+
+class HardSigmoid(nn.Layer):
+    """slope * x + 0.5, cut off at 0 and 1. The slope is 1/6, in PaddleClas' networks 0.2."""
+
+    def __init__(self, slope: float = 1 / 6) -> None:
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape."""
+        return F.hardsigmoid(x, self.slope, 0.5)
+
+
+_ACTIVATIONS: Dict[str, Callable[[], nn.Layer]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "swish": nn.Swish,
+    "hardswish": nn.Hardswish,
+    "hardsigmoid": HardSigmoid,
+    "hardsigmoid_0.2": partial(HardSigmoid, 0.2),
+    "leaky_relu": partial(nn.LeakyReLU, 0.1),
+}
 
 
 def activation(name: Optional[str]) -> nn.Layer:
@@ -14,24 +53,57 @@ def activation(name: Optional[str]) -> nn.Layer:
     return nn.Identity() if name is None else _ACTIVATIONS[name]()
 
 
+def conv2d(
+    in_channels: int,
+    out_channels: int,
+    kernel: Size,
+    stride: int = 1,
+    padding: Padding = None,
+    groups: int = 1,
+    dilation: int = 1,
+    bias: bool = False,
+) -> nn.Conv2D:
+    """Return a convolution; its padding follows from kernel and dilation unless it is given."""
+    return nn.Conv2D(
+        in_channels,
+        out_channels,
+        kernel,
+        stride,
+        _padding(kernel, dilation, padding),
+        dilation,
+        groups,
+        bias_attr=None if bias else False,
+    )
+
+
+def _padding(kernel: Size, dilation: int, padding: Padding) -> Union[str, int, List[int]]:
+    if padding == "same":
+        return "SAME"
+    if isinstance(padding, tuple):
+        return list(padding)
+    if padding is not None:
+        return padding
+    if isinstance(kernel, int):
+        return dilation * (kernel - 1) // 2
+    return [dilation * (side - 1) // 2 for side in kernel]
+
+
 class ConvAct(nn.Layer):
-    """Convolution with bias, act. `padding` None keeps the size at stride 1 (half the kernel)."""
+    """Convolution with bias, act."""
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel: int,
+        kernel: Size,
         stride: int = 1,
-        padding: Optional[int] = None,
+        padding: Padding = None,
+        groups: int = 1,
         bias: bool = True,
         act: Optional[str] = "relu",
     ) -> None:
         super().__init__()
-        padding = kernel // 2 if padding is None else padding
-        self.conv = nn.Conv2D(
-            in_channels, out_channels, kernel, stride, padding, bias_attr=None if bias else False
-        )
+        self.conv = conv2d(in_channels, out_channels, kernel, stride, padding, groups, bias=bias)
         self.act = activation(act)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -40,30 +112,111 @@ class ConvAct(nn.Layer):
 
 
 class ConvBNAct(nn.Layer):
-    """Convolution without bias, batch normalisation, act. Padding is half the kernel.
+    """Convolution, batch normalisation, act.
 
-    The running statistics keep 0.9 of themselves at each step, and 1e-5 is added to the variance.
+    The running statistics keep `momentum` of themselves at each step, and `eps` is added to the
+    variance. The convolution has no bias, since the normalisation would take it away again, unless
+    published weights have one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, one argument for each thing that papers vary
         self,
         in_channels: int,
         out_channels: int,
-        kernel: int,
+        kernel: Size,
         stride: int = 1,
+        padding: Padding = None,
         groups: int = 1,
+        dilation: int = 1,
+        bias: bool = False,
         act: Optional[str] = "relu",
+        eps: float = 1e-5,
+        momentum: float = 0.9,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2D(
-            in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias_attr=False
+        self.conv = conv2d(
+            in_channels, out_channels, kernel, stride, padding, groups, dilation, bias
         )
-        self.bn = nn.BatchNorm2D(out_channels, momentum=0.9, epsilon=1e-5)
+        self.bn = nn.BatchNorm2D(out_channels, momentum=momentum, epsilon=eps)
         self.act = activation(act)
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn [n, in_channels, h, w] into [n, out_channels, h', w']."""
         return self.act(self.bn(self.conv(x)))
+
+
+class SqueezeExcitation(nn.Layer):
+    """Global average, 1x1 to `squeezed`, act, 1x1 back, gate; times the input.
+
+    Hu, Shen, Sun 2017, "Squeeze-and-Excitation Networks", arXiv:1709.01507.
+    """
+
+    def __init__(
+        self, channels: int, squeezed: int, act: str = "relu", gate: str = "sigmoid"
+    ) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2D(1)
+        self.reduce = ConvAct(channels, squeezed, 1, act=act)
+        self.expand = ConvAct(squeezed, channels, 1, act=gate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape [n, channels, h, w]."""
+        return x * self.expand(self.reduce(self.pool(x)))
+
+
+class DropPath(nn.Layer):
+    """In training, drop a residual branch for `rate` of the images and scale it for the others.
+
+    Huang et al. 2016, "Deep Networks with Stochastic Depth", arXiv:1603.09382.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape [n, c, h, w]."""
+        if not self.training or self.rate == 0.0:
+            return x
+        keep = 1.0 - self.rate
+        kept = paddle.bernoulli(paddle.full([x.shape[0], 1, 1, 1], keep, dtype="float32"))
+        return x * (kept / keep).astype(x.dtype)
+
+
+def drop_path_rates(last: float, blocks: int) -> List[float]:
+    """Return a rate for each block of a network, from 0 linearly up towards `last`."""
+    return [last * index / blocks for index in range(blocks)]
+
+
+def channel_shuffle(x: Tensor, groups: int) -> Tensor:
+    """Deal the channels of [n, c, h, w] out to `groups` anew: one of each group after the other.
+
+    Zhang et al. 2017, "ShuffleNet", arXiv:1707.01083, figure 1.
+    """
+    _, channels, height, width = x.shape
+    x = x.reshape([-1, groups, channels // groups, height, width])
+    return x.transpose([0, 2, 1, 3, 4]).reshape([-1, channels, height, width])
+
+
+def make_divisible(value: float, divisor: int = 8) -> int:
+    """Round channels to a multiple of `divisor`, at least one, and at most 10 % down."""
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+def average_head(
+    channels: int,
+    class_num: int,
+    dropout: float = 0.0,
+    dropout_mode: DropoutMode = "upscale_in_train",
+) -> nn.Sequential:
+    """Return the head of most networks: global average, drop, fully connected layer `fc`."""
+    return nn.Sequential(
+        ("pool", nn.AdaptiveAvgPool2D(1)),
+        ("flatten", nn.Flatten()),
+        ("drop", nn.Dropout(dropout, mode=dropout_mode)),
+        ("fc", nn.Linear(channels, class_num)),
+    )
 
 
 Initializer = Callable[[Tensor], object]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Tuple
+from typing import Annotated, List, Mapping, NamedTuple, Tuple, Union
 
 from paddle import Tensor, nn
 from pydantic import Field
@@ -14,12 +14,26 @@ Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 """A probability of dropping something."""
 
 
+class Level(NamedTuple):
+    """A feature map that the network offers to a neck or a detector.
+
+    Attributes:
+        stage: the name of the stage whose output it is.
+        channels: the channels of the map.
+        stride: the pixels of the image from one of its pixels to the next.
+    """
+
+    stage: str
+    channels: int
+    stride: int
+
+
 class Network(nn.Layer):
     """A classifier: images -> stages, one after the other -> head -> logits.
 
     A subclass lists in `stages` the names of its sub-layers in the order they run, and has a
-    sub-layer `head` that turns the last stage's output into logits. What comes out of a stage is a
-    feature map that a detector or a neck can use.
+    sub-layer `head` that turns the last stage's output into logits. In training, auxiliary heads
+    turn the outputs of earlier stages into logits as well; in evaluation they are not run.
 
     Attributes:
         model_name: the name it was created by.
@@ -30,12 +44,19 @@ class Network(nn.Layer):
             padded input, so that no output is empty. Paddle itself does not complain below it: it
             makes one pixel of an empty pooling output.
         stages: the names of the sub-layers that `features` runs, in order.
+        levels: the feature maps worth using, from the finest to the last; a network may leave out
+            those of stages in the middle of a resolution.
+        aux_heads: {stage: name of the sub-layer that turns its output into logits in training}.
+        aux_weight: the weight of each auxiliary head's loss beside the main one's 1.
     """
 
     model_name: str = ""
     input_size: int = 224
     min_input_size: int = 1
     stages: Tuple[str, ...] = ()
+    levels: Tuple[Level, ...] = ()
+    aux_heads: Mapping[str, str] = {}
+    aux_weight: float = 0.3
     head: nn.Layer
 
     def __init__(self, class_num: int, in_channels: int) -> None:
@@ -43,8 +64,13 @@ class Network(nn.Layer):
         self.class_num = class_num
         self.in_channels = in_channels
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Turn images [n, in_channels, h, w] into logits [n, class_num]."""
+    def forward(self, images: Tensor) -> Union[Tensor, List[Tensor]]:
+        """Turn images [n, in_channels, h, w] into logits [n, class_num].
+
+        In training, a network with auxiliary heads returns the list [logits, *auxiliary logits].
+        """
+        if self.training and self.aux_heads:
+            return self._with_auxiliary(images)
         return self.head(self.features(images))
 
     def features(self, images: Tensor) -> Tensor:
@@ -52,3 +78,11 @@ class Network(nn.Layer):
         for name in self.stages:
             images = getattr(self, name)(images)
         return images
+
+    def _with_auxiliary(self, x: Tensor) -> List[Tensor]:
+        auxiliary = []
+        for name in self.stages:
+            x = getattr(self, name)(x)
+            if name in self.aux_heads:
+                auxiliary.append(getattr(self, self.aux_heads[name])(x))
+        return [self.head(x), *auxiliary]

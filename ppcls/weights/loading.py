@@ -10,7 +10,7 @@ import numpy as np
 
 from ppcls.errors import CheckpointError
 from ppcls.weights.files import write_weights
-from ppcls.weights.reference import to_own_names
+from ppcls.weights.reference import from_names, to_own_names
 
 Shape = Tuple[int, ...]
 
@@ -66,7 +66,12 @@ class LoadReport:
         return "; ".join(parts) + (f". {self.hint}" if self.hint else "")
 
 
-def load_into(network: Any, arrays: Mapping[str, np.ndarray], partial: bool = False) -> LoadReport:
+def load_into(
+    network: Any,
+    arrays: Mapping[str, np.ndarray],
+    partial: bool = False,
+    source: Optional[str] = None,
+) -> LoadReport:
     """Give `network` the weights in `arrays`, which may use our names or another toolkit's.
 
     Floating-point arrays are converted to the parameter's type. Nothing is changed when an error is
@@ -76,22 +81,31 @@ def load_into(network: Any, arrays: Mapping[str, np.ndarray], partial: bool = Fa
         network: a `ppcls.arch` network, or any layer when the names are its own.
         arrays: what `read_weights` returned: {name: array}.
         partial: load what matches and leave the rest of the network as it is.
+        source: the toolkit whose names they are; None recognises it.
 
     Raises:
         CheckpointError: something is missing, unexpected or of another shape and `partial` is
             False, or nothing matches at all. The message is the report in words.
     """
-    own, source = to_own_names(network, arrays)
-    parameters = network.state_dict()
-    report = _compare(network, parameters, own, source)
+    if source is None:
+        own, source = to_own_names(network, arrays)
+    else:
+        own = from_names(source, network, arrays)
+    report = compare(network, own, source)
     if not report.matched:
         raise CheckpointError(f"the weights are of another network: {report.words()}")
     if not (report.complete or partial):
         advice = f": {report.advice}" if report.advice else ""
         raise CheckpointError(f"the weights do not fit the network: {report.words()}{advice}")
-    for name in report.matched:
-        parameters[name].set_value(own[name].astype(parameters[name].numpy().dtype, copy=False))
+    give(network, {name: own[name] for name in report.matched})
     return report
+
+
+def give(network: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    """Set arrays of `network` by name; they have its shapes and are converted to its types."""
+    parameters = network.state_dict()
+    for name, array in arrays.items():
+        parameters[name].set_value(array.astype(parameters[name].numpy().dtype, copy=False))
 
 
 def save_weights(
@@ -106,10 +120,10 @@ def save_weights(
     write_weights(path, arrays, metadata)
 
 
-def _compare(
-    network: Any, parameters: Mapping[str, Any], own: Mapping[str, np.ndarray], source: str
-) -> LoadReport:
+def compare(network: Any, own: Mapping[str, np.ndarray], source: str) -> LoadReport:
+    """Say what of `own`, arrays under our names, fits `network`; nothing is loaded."""
     matched, missing, mismatched = [], [], []
+    parameters = network.state_dict()
     for name, value in parameters.items():
         if name not in own:
             missing.append(name)
@@ -127,7 +141,7 @@ def _hint(network: Any, mismatched: List[Mismatch]) -> Tuple[str, str]:
 
     Returns what probably happened and what to do about it; two empty texts when that is unclear.
     """
-    pairs = {_difference(item) for item in mismatched}
+    pairs = {difference(item) for item in mismatched}
     if len(pairs) != 1 or pairs == {None}:
         return "", ""
     ((in_file, in_network),) = pairs  # type: ignore[misc]
@@ -140,7 +154,8 @@ def _hint(network: Any, mismatched: List[Mismatch]) -> Tuple[str, str]:
     return "", ""
 
 
-def _difference(item: Mismatch) -> Optional[Tuple[int, int]]:
+def difference(item: Mismatch) -> Optional[Tuple[int, int]]:
+    """Return the sizes in the file and in the network where one number differs, else None."""
     if len(item.in_file) != len(item.in_network):
         return None
     differing = {pair for pair in zip(item.in_file, item.in_network) if pair[0] != pair[1]}

@@ -1,18 +1,30 @@
 """Weights that other toolkits trained, under the names that they use.
 
-`SOURCES` maps a toolkit to its families' rules; one more toolkit is one more table here.
+`ppcls.weights.families` has a file for each family that says how each toolkit names it; this module
+looks them up, and turns arrays from a toolkit's names and layout into ours.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Tuple
+import importlib
+import pkgutil
+from functools import cache
+from typing import Any, Dict, List, Mapping, Tuple
 
 import numpy as np
 
-from ppcls.weights import paddleclas
-from ppcls.weights.rules import Rules, translate
+from ppcls import registry
+from ppcls.errors import ConfigError, did_you_mean
+from ppcls.weights.naming import Model, Naming, translate
 
-SOURCES: Dict[str, Mapping[str, Rules]] = {"paddleclas": paddleclas.RULES}
+SOURCES = {
+    # toolkit      whether the weight of a fully connected layer is [in, out]
+    "paddleclas": True,
+    "torchvision": False,
+    "timm": False,
+}
+
+Arrays = Dict[str, np.ndarray]
 
 
 def reference_names(source: str, network: Any) -> Dict[str, str]:
@@ -20,24 +32,116 @@ def reference_names(source: str, network: Any) -> Dict[str, str]:
 
     The result is empty when the toolkit has no checkpoints of this family.
     """
-    rules = SOURCES[source].get(type(network).__name__)
-    if rules is None:
+    naming = _namings(source).get(type(network).__name__)
+    if naming is None:
         return {}
-    return {name: translate(name, rules, network) for name in network.state_dict()}
+    return {name: translate(name, naming.rules, network) for name in network.state_dict()}
 
 
-def to_own_names(
-    network: Any, arrays: Mapping[str, np.ndarray]
-) -> Tuple[Dict[str, np.ndarray], str]:
-    """Recognise whose names `arrays` has, and return the arrays under ours, and the source.
+def reference_models(source: str) -> List[str]:
+    """Return the names of the toolkit's models whose weights can be read, sorted.
+
+    Raises:
+        ConfigError: the toolkit is unknown.
+    """
+    return sorted(_models(source))
+
+
+def find_reference(source: str, name: str) -> Tuple[Model, Naming]:
+    """Return which of our networks the model `name` of `source` is, and how it is named there.
+
+    Raises:
+        ConfigError: the toolkit or the model is unknown.
+    """
+    models = _models(source)
+    if name not in models:
+        known = ", ".join(sorted(models))
+        near = did_you_mean(name, list(models))
+        raise ConfigError(f"unknown model '{name}' of {source}.{near} Accepted: {known}")
+    model = models[name]
+    family = registry.lookup("arch", model[0]).constructor.__name__
+    return model, _namings(source)[family]
+
+
+def to_own_names(network: Any, arrays: Mapping[str, np.ndarray]) -> Tuple[Arrays, str]:
+    """Recognise whose names `arrays` has, and return the arrays as ours, and the source.
 
     The source whose names occur most often wins; "ppcls" is ourselves, and also the answer when no
     name is known. Arrays whose name has no counterpart keep it.
     """
-    best, renamed = "ppcls", {name: name for name in network.state_dict()}
-    known = len(arrays.keys() & renamed.keys())
+    best, known = "ppcls", len(arrays.keys() & network.state_dict().keys())
     for source in SOURCES:
-        theirs = {other: own for own, other in reference_names(source, network).items()}
-        if len(arrays.keys() & theirs.keys()) > known:
-            best, renamed, known = source, theirs, len(arrays.keys() & theirs.keys())
-    return {renamed.get(name, name): array for name, array in arrays.items()}, best
+        names = set(reference_names(source, network).values())
+        found = len(_todays_names(source, network, arrays).keys() & names)
+        if found > known:
+            best, known = source, found
+    return (dict(arrays) if best == "ppcls" else from_names(best, network, arrays)), best
+
+
+def from_names(source: str, network: Any, arrays: Mapping[str, np.ndarray]) -> Arrays:
+    """Return `arrays` of the toolkit `source` under our names and in our layout.
+
+    PyTorch's counters of batches are left out: nothing here needs them. Arrays whose name has no
+    counterpart keep it.
+    """
+    own = {theirs: name for name, theirs in reference_names(source, network).items()}
+    shapes = {name: list(value.shape) for name, value in network.state_dict().items()}
+    found = {}
+    for theirs, array in _todays_names(source, network, arrays).items():
+        name = own.get(theirs, theirs)
+        found[name] = _laid_out(array, len(shapes.get(name, [])), SOURCES[source])
+    return found
+
+
+def _todays_names(source: str, network: Any, arrays: Mapping[str, np.ndarray]) -> Arrays:
+    naming = _namings(source).get(type(network).__name__)
+    if naming is None:
+        return dict(arrays)
+    return {
+        translate(name, naming.older): array
+        for name, array in arrays.items()
+        if not name.endswith("num_batches_tracked")
+    }
+
+
+def _laid_out(array: np.ndarray, dimensions: int, in_first: bool) -> np.ndarray:
+    """Turn the weight of a fully connected layer into [in, out], or into that of a 1x1 convolution,
+    whichever the network has; a 1x1 convolution is the same layer.
+    """
+    if dimensions == 2 and array.ndim == 4 and array.shape[2:] == (1, 1):
+        return array[:, :, 0, 0].T
+    if dimensions == 4 and array.ndim == 2:
+        return (array.T if in_first else array)[:, :, None, None]
+    if dimensions == 2 and array.ndim == 2 and not in_first:
+        return array.T
+    return array
+
+
+@cache
+def _namings(source: str) -> Dict[str, Naming]:
+    """Return {family: naming} of a toolkit, from all files of `ppcls.weights.families`."""
+    if source not in SOURCES:
+        near = did_you_mean(source, list(SOURCES))
+        raise ConfigError(f"unknown toolkit '{source}'.{near} Accepted: {', '.join(SOURCES)}")
+    home = importlib.import_module("ppcls.weights.families")
+    files = [f"{home.__name__}.{item.name}" for item in pkgutil.iter_modules(home.__path__)]
+    modules = [importlib.import_module(name) for name in files]
+    return {module.FAMILY: module.NAMINGS[source] for module in modules if source in module.NAMINGS}
+
+
+@cache
+def _models(source: str) -> Dict[str, Model]:
+    """Return {their name: our name and arguments} over all families; PaddleClas' names are ours."""
+    found: Dict[str, Model] = {}
+    for family, naming in _namings(source).items():
+        found.update(naming.models or _own_models(family))
+    return found
+
+
+def _own_models(family: str) -> Dict[str, Model]:
+    """Return our own variants of a family, without those that are another toolkit's (`_tv`)."""
+    names = [name for name in registry.names("arch") if not name.endswith("_tv")]
+    entries = {name: registry.lookup("arch", name) for name in names}
+    return {
+        name: (name, {}) for name, entry in entries.items() if entry.constructor.__name__ == family
+    }

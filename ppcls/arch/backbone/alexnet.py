@@ -11,7 +11,7 @@ from paddle import nn
 from paddle.nn.initializer import Constant, Normal
 
 from ppcls.arch.layers import ConvAct, initialise
-from ppcls.arch.network import Count, Network, Rate
+from ppcls.arch.network import Count, Level, Network, Rate
 from ppcls.registry import register
 
 
@@ -26,6 +26,7 @@ class AlexNet(Network):
 
     min_input_size = 63
     stages = ("stage1", "stage2", "stage3")
+    levels = (Level("stage1", 64, 8), Level("stage2", 192, 16), Level("stage3", 256, 32))
 
     def __init__(
         self,
@@ -68,3 +69,6 @@ class AlexNet(Network):
         convolutions = (self.stage2.conv2.conv, self.stage3.conv4.conv, self.stage3.conv5.conv)
         for layer in (*convolutions, self.head.fc6, self.head.fc7):
             Constant(1.0)(layer.bias)
+
+
+register("arch", "AlexNet_tv", dropout_mode="upscale_in_train")(AlexNet)

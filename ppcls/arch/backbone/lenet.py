@@ -11,7 +11,7 @@ from paddle import nn
 from paddle.nn.initializer import KaimingNormal, XavierUniform
 
 from ppcls.arch.layers import ConvAct, activation, initialise
-from ppcls.arch.network import Count, Network
+from ppcls.arch.network import Count, Level, Network
 from ppcls.registry import register
 
 _POOLS = {"max": nn.MaxPool2D, "avg": nn.AvgPool2D}
@@ -33,6 +33,7 @@ class LeNet(Network):
     input_size = 32
     min_input_size = 32
     stages = ("c1", "s2", "c3", "s4", "c5")
+    levels = (Level("c1", 6, 1), Level("c3", 16, 2), Level("c5", 120, 4))
 
     def __init__(
         self,

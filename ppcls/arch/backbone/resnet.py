@@ -11,8 +11,8 @@ from paddle import Tensor, nn
 from paddle.nn.initializer import KaimingNormal, Normal
 from pydantic import Field
 
-from ppcls.arch.layers import ConvBNAct, initialise
-from ppcls.arch.network import Count, Network, Rate
+from ppcls.arch.layers import ConvBNAct, average_head, initialise
+from ppcls.arch.network import Count, Level, Network, Rate
 from ppcls.registry import register
 
 
@@ -97,11 +97,11 @@ class ResNet(Network):
         self.stage2 = _stage(block, _out(block, 64), 128, 2, depths[1])
         self.stage3 = _stage(block, _out(block, 128), 256, 2, depths[2])
         self.stage4 = _stage(block, _out(block, 256), 512, 2, depths[3])
-        self.head = nn.Sequential(
-            ("pool", nn.AdaptiveAvgPool2D(1)),
-            ("flatten", nn.Flatten()),
-            ("drop", nn.Dropout(dropout)),
-            ("fc", nn.Linear(_out(block, 512), class_num)),
+        self.head = average_head(_out(block, 512), class_num, dropout)
+        first = 1 if small else 4
+        self.levels = (
+            Level("stem", 64, first if small else 2),
+            *(Level(f"stage{i + 1}", _out(block, 64 * 2**i), first * 2**i) for i in range(4)),
         )
         initialise(self, conv=KaimingNormal(), linear=Normal(0.0, 0.01))
 
@@ -133,3 +133,5 @@ for _name, _block, _depths in (
     ("ResNet152", "bottleneck", [3, 8, 36, 3]),
 ):
     register("arch", _name, block=_block, depths=_depths)(ResNet)
+for _name, _depths in (("ResNet18_tv", [2, 2, 2, 2]), ("ResNet34_tv", [3, 4, 6, 3])):
+    register("arch", _name, block="basic", depths=_depths, first_projection=False)(ResNet)

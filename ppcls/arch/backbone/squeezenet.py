@@ -13,7 +13,7 @@ from paddle import Tensor, nn
 from paddle.nn.initializer import Normal, XavierUniform
 
 from ppcls.arch.layers import ConvAct, initialise
-from ppcls.arch.network import Count, Network, Rate
+from ppcls.arch.network import Count, Level, Network, Rate
 from ppcls.registry import register
 
 
@@ -98,9 +98,22 @@ class SqueezeNet(Network):
             ("pool", nn.AdaptiveAvgPool2D(1)),
             ("flatten", nn.Flatten()),
         )
+        self.levels = (
+            Level("stem", width, 2),
+            Level("stage1", 2 * _EXPAND[second - 3], 4),
+            Level("stage2", 2 * _EXPAND[third - 3], 8),
+            Level("stage3", 2 * _EXPAND[-1], 16),
+        )
         initialise(self, conv=XavierUniform(), linear=XavierUniform())
         Normal(0.0, 0.01)(self.head.conv10.conv.weight)
 
 
 for _name, _version in (("SqueezeNet1_0", "1.0"), ("SqueezeNet1_1", "1.1")):
     register("arch", _name, version=_version)(SqueezeNet)
+    register(
+        "arch",
+        f"{_name}_tv",
+        version=_version,
+        ceil_mode=True,
+        dropout_mode="upscale_in_train",
+    )(SqueezeNet)

@@ -13,7 +13,7 @@ from paddle.nn.initializer import XavierUniform
 from pydantic import Field
 
 from ppcls.arch.layers import ConvAct, initialise
-from ppcls.arch.network import Count, Network, Rate
+from ppcls.arch.network import Count, Level, Network, Rate
 from ppcls.registry import register
 
 
@@ -46,6 +46,10 @@ class VGG(Network):
 
     min_input_size = 32
     stages = ("stage1", "stage2", "stage3", "stage4", "stage5")
+    levels = tuple(
+        Level(f"stage{i + 1}", width, 2 ** (i + 1))
+        for i, width in enumerate((64, 128, 256, 512, 512))
+    )
 
     def __init__(
         self,
