@@ -183,6 +183,33 @@ def test_text_repeated_to_fill_the_memory_is_refused(tmp_path: Path) -> None:
     assert "repeats" in _refusal(tmp_path, _program(text, b"\x94", once * 50))
 
 
+_DOUBLED = b")\x94" + b"".join(b"h%ch%c\x86\x94" % (n, n) for n in range(60))
+"""A tuple of itself twice, sixty times over: quickly said, never done hashing or printing."""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(b"}h<Ns", id="key"),
+        pytest.param(b"}(h<Nu", id="keys"),
+        pytest.param(b"cnumpy\ndtype\nh<\x85R", id="type"),
+        pytest.param(
+            b"}X\x15\x00\x00\x00UnpackBigParamInfor@@}X\x01\x00\x00\x00w"
+            b"}X\x06\x00\x00\x00slices]h<asss",
+            id="slice",
+        ),
+        pytest.param(b"h<", id="content"),
+    ],
+)
+def test_tuples_that_take_for_ever_to_hash_are_refused(program: bytes, tmp_path: Path) -> None:
+    assert "refused" in _refusal(tmp_path, _program(_DOUBLED, program))
+
+
+def test_numbers_made_to_collide_as_keys_are_refused(tmp_path: Path) -> None:
+    keys = {(2**61 - 1) << 20: None}
+    assert "keys" in _refusal(tmp_path, pickle.dumps(keys, protocol=2))
+
+
 def test_slices_named_twice_or_too_large_are_refused(tmp_path: Path) -> None:
     piece = np.zeros(1000, np.float32)
     for slices in (["w@@.0", "w@@.0"], [f"w@@.{n}" for n in range(40)], ["missing"]):
