@@ -22,6 +22,7 @@ _VERBS = {
     "predict": ("ppcls.commands.predict", True),
     "data": ("ppcls.commands.data", False),
     "models": ("ppcls.commands.models", True),
+    "weights": ("ppcls.commands.weights", True),
 }
 
 

@@ -51,6 +51,10 @@ class CheckpointError(PpclsError):
     """A checkpoint or weight file is unreadable, or does not fit the network."""
 
 
+class DownloadError(PpclsError):
+    """Published weights cannot be fetched, or are not what they should be."""
+
+
 class TrainingError(PpclsError):
     """Training cannot go on, for example because the loss is not finite."""
 

@@ -1,0 +1,148 @@
+"""``ppcls weights``: list, fetch and verify published weights."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+
+from ppcls.errors import DownloadError, UsageError
+
+if TYPE_CHECKING:
+    from ppcls.weights.published import Local
+
+HELP = "list, fetch and verify published weights"
+_COLUMNS = ("name", "top-1", "top-5", "resize", "crop", "size", "state")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="show what is published, and what of it is here")
+    listing.add_argument("pattern", nargs="?", default="*", help="a pattern such as 'ResNet*'")
+    listing.add_argument("--json", action="store_true", help="print all that is known, as JSON")
+    pull = actions.add_parser("pull", help="fetch weights into the cache and print where they are")
+    pull.add_argument("names", nargs="+", metavar="NAME", help="a name or a pattern in quotes")
+    pull.add_argument(
+        "--repin", action="store_true", help="fetch again, and expect from now on what comes"
+    )
+    pull.add_argument(
+        "--timeout",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="without a byte, after which a server has stalled (default: 30)",
+    )
+    check = actions.add_parser("verify", help="compare files with their SHA-256; status 1 if wrong")
+    check.add_argument(
+        "names", nargs="*", metavar="NAME", help="a name or a pattern (default: all that are here)"
+    )
+    check.add_argument(
+        "--repin", action="store_true", help="expect the files from now on as they are"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked for; status 1 if nothing was found, fetched or right."""
+    actions = {"list": _list, "pull": _pull_all, "verify": _verify}
+    return actions[arguments.action](arguments)
+
+
+def _names(patterns: List[str]) -> List[str]:
+    """Expand patterns, and refuse what matches nothing."""
+    from ppcls.weights.records import find_record, record_names
+
+    found: Dict[str, None] = {}
+    for pattern in patterns:
+        names = record_names(pattern)
+        if not names and set(pattern) & set("*?["):
+            raise UsageError(f"no published weights match '{pattern}'; see `ppcls weights list`")
+        found.update(dict.fromkeys(names or [find_record(pattern).name]))
+    return list(found)
+
+
+# --- list --------------------------------------------------------------------------------------
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from ppcls.weights.published import locate
+    from ppcls.weights.records import find_record, record_names
+
+    found = [locate(find_record(name)) for name in record_names(arguments.pattern)]
+    if arguments.json:
+        print(json.dumps([_facts(item) for item in found], indent=1))
+    elif found:
+        print(_table([_COLUMNS, *map(_row, found)]))
+    else:
+        print(f"no published weights match '{arguments.pattern}'", file=sys.stderr)
+    return 0 if found else 1
+
+
+def _facts(item: Local) -> Dict[str, Any]:
+    path = str(item.path) if item.path else None
+    facts = {"state": item.state, "path": path, "size": item.size or None}
+    return {**dataclasses.asdict(item.record), **facts}
+
+
+def _row(item: Local) -> Tuple[str, ...]:
+    from ppcls.weights.download import megabytes
+
+    record = item.record
+    size = megabytes(item.size) if item.size else ""
+    figures = (_percent(record.top1), _percent(record.top5), str(record.resize), str(record.crop))
+    return (record.name, *figures, size, item.state)
+
+
+def _percent(share: Optional[float]) -> str:
+    return "" if share is None else f"{share:.2%}"
+
+
+def _table(rows: List[Tuple[str, ...]]) -> str:
+    """Align columns: names and states to the left, figures to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = []
+    for name, *figures, state in rows:
+        middle = [cell.rjust(width) for cell, width in zip(figures, widths[1:])]
+        lines.append("  ".join([name.ljust(widths[0]), *middle, state]))
+    return "\n".join(lines)
+
+
+# --- pull and verify ---------------------------------------------------------------------------
+
+
+def _pull_all(arguments: argparse.Namespace) -> int:
+    """Fetch one after the other; a server that is out of reach ends it, other errors do not."""
+    from ppcls.weights.download import Patience, UnreachableError
+    from ppcls.weights.published import published_weights
+
+    if not arguments.timeout > 0:
+        raise UsageError(f"--timeout must be a number of seconds above 0, not {arguments.timeout}")
+    patience = Patience(timeout=arguments.timeout)
+    names, status = _names(arguments.names), 0
+    for name in names:
+        try:
+            print(published_weights(name, arguments.repin, patience))
+        except DownloadError as error:
+            if len(names) == 1 or isinstance(error, UnreachableError):
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            status = 1
+    return status
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from ppcls.weights.cache import weights_folder
+    from ppcls.weights.published import locate, verify
+    from ppcls.weights.records import find_record, record_names
+
+    names = _names(arguments.names)
+    if not arguments.names:
+        names = [name for name in record_names() if locate(find_record(name)).path]
+    if not names:
+        print(f"no published weights are in {weights_folder()}")
+    verdicts = [verify(name, arguments.repin) for name in names]
+    for verdict in verdicts:
+        print(f"{'' if verdict.good else 'WRONG: '}{verdict.name}: {verdict.words}")
+    return 0 if all(verdict.good for verdict in verdicts) else 1

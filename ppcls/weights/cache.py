@@ -1,0 +1,159 @@
+"""Where fetched weights are kept, and what is remembered of them.
+
+Layout of the cache folder: ``weights/NAME.pdparams`` are the files, ``weights/pins.json`` says what
+each was when it was first used, ``mirrors.yaml`` is the user's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import hashlib
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Dict, Iterator, Optional
+
+from ppcls.errors import DownloadError
+from ppcls.files import write_text
+
+_BLOCK = 1 << 20
+_log = logging.getLogger("ppcls")
+
+
+def cache_folder() -> Path:
+    """Return ``$PPCLS_HOME``, else ``$XDG_CACHE_HOME/ppcls``, else ``~/.cache/ppcls``."""
+    if os.environ.get("PPCLS_HOME"):
+        return Path(os.environ["PPCLS_HOME"]).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "ppcls"
+
+
+def weights_folder() -> Path:
+    """Return the part of the cache folder that holds weight files."""
+    return cache_folder() / "weights"
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content in hexadecimal.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(_BLOCK), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Pin:
+    """What a file was when it was first used.
+
+    Attributes:
+        sha256: its hash in hexadecimal.
+        address: where it came from; empty when somebody put it into the cache by hand.
+        size: in bytes.
+        date: the day of first use, as 2024-12-31.
+        mtime_ns: time stamp of the file when its hash was last computed; while size and time stamp
+            are these, the hash is not computed again.
+    """
+
+    sha256: str
+    address: str
+    size: int
+    date: str
+    mtime_ns: int
+
+    def is_unchanged(self, path: Path) -> bool:
+        """Whether the file is, by size and time stamp, the one whose hash was computed."""
+        facts = path.stat()
+        return (facts.st_size, facts.st_mtime_ns) == (self.size, self.mtime_ns)
+
+
+def pin_of(path: Path, sha256: str, address: str) -> Pin:
+    """Describe a file of known hash as it is today."""
+    facts = path.stat()
+    today = datetime.date.today().isoformat()
+    return Pin(sha256, address, facts.st_size, today, facts.st_mtime_ns)
+
+
+def read_pins() -> Dict[str, Pin]:
+    """Return what is remembered of the files in the cache, by record name.
+
+    Raises:
+        DownloadError: the file of pins is damaged; the message says what to do.
+    """
+    try:
+        return {name: Pin(**facts) for name, facts in json.loads(_pins_file().read_text()).items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DownloadError(
+            f"{_pins_file()}, which remembers the SHA-256 of weights, is damaged ({error}); delete "
+            "it, and the files beside it are pinned again on their next use"
+        ) from None
+
+
+def write_pin(name: str, pin: Optional[Pin]) -> None:
+    """Remember a file, or forget it, while other processes may be doing the same.
+
+    Raises:
+        OSError: the cache folder cannot be written to.
+    """
+    with locked(_pins_file()):
+        pins = read_pins()
+        pins.pop(name, None)
+        if pin is not None:
+            pins[name] = pin
+        facts = {key: asdict(value) for key, value in sorted(pins.items())}
+        write_text(_pins_file(), json.dumps(facts, indent=1) + "\n")
+
+
+def _pins_file() -> Path:
+    return weights_folder() / "pins.json"
+
+
+@dataclass(frozen=True)
+class Lock:
+    """How `locked` came by its lock.
+
+    Attributes:
+        waited: another process had it first, and may have done what there was to do.
+        held: nobody else can have it; False on file systems that have no locks.
+    """
+
+    waited: bool
+    held: bool
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[Lock]:
+    """Keep other processes out of blocks for the same `path`, as far as its file system can.
+
+    The lock ends with the process, however that ends.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as file:
+        yield _acquire(file, path)
+
+
+def _acquire(file: IO[str], path: Path) -> Lock:
+    waited = False
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waited = True
+            _log.info("waiting for another process that is busy with %s", path.name)
+            fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError:
+        return Lock(waited, held=False)
+    return Lock(waited, held=True)

@@ -1,0 +1,134 @@
+"""What is known of each published checkpoint; `records.yaml` beside this file is the table."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+import yaml
+
+from ppcls.errors import UsageError, did_you_mean
+
+TABLE = Path(__file__).with_name("records.yaml")
+PACKAGE = "package:"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A published checkpoint.
+
+    Attributes:
+        name: what it is called in this table: the network, or a further checkpoint of one.
+        network: the network that it fits, as `ppcls.create_model` names it.
+        address: where it is: ``https://...``, or ``package:FOLDER/.../FILE`` in an installed
+            package.
+        sha256: the file's hash in hexadecimal, None where the publisher gives none.
+        top1: share of the ImageNet-1k validation images that it gets right, 0 to 1; None where no
+            figure is published.
+        top5: the same for the five most probable classes.
+        source: the page that says so.
+        licence: SPDX name of the licence.
+        resize: length of the shorter side, in pixels, to which evaluation resizes an image.
+        crop: side of the square, in pixels, that it then cuts from the centre.
+        interpolation: as for ResizeImage.
+        backend: as for ResizeImage.
+        mean: what is subtracted from each channel, of values between 0 and 1.
+        std: what each channel is then divided by.
+        install: what `pip install` calls the package that an address names; empty otherwise.
+    """
+
+    name: str
+    network: str
+    address: str
+    sha256: Optional[str]
+    top1: Optional[float]
+    top5: Optional[float]
+    source: str
+    licence: str
+    resize: int
+    crop: int
+    interpolation: str
+    backend: str
+    mean: Tuple[float, float, float]
+    std: Tuple[float, float, float]
+    install: str = ""
+
+    @property
+    def in_package(self) -> bool:
+        """Whether an installed package brings the file, so that nothing is downloaded."""
+        return self.address.startswith(PACKAGE)
+
+    @property
+    def filename(self) -> str:
+        """What the file is called in the cache: the record's name and the published ending."""
+        return self.name + Path(self.address).suffix
+
+    def transform_ops(self) -> List[Dict[str, Dict[str, Any]]]:
+        """The evaluation preprocessing, as a configuration's `transform_ops` says it."""
+        resize = {"interpolation": self.interpolation, "backend": self.backend}
+        return [
+            {"DecodeImage": {"to_rgb": True, "channel_first": False}},
+            {"ResizeImage": {"resize_short": self.resize, **resize}},
+            {"CropImage": {"size": self.crop}},
+            {"NormalizeImage": {"mean": list(self.mean), "std": list(self.std)}},
+            {"ToCHWImage": {}},
+        ]
+
+
+def find_record(name: str) -> Record:
+    """Return the record of a checkpoint.
+
+    Raises:
+        UsageError: there is none of this name; the message gives the nearest.
+    """
+    if name not in _records():
+        raise UsageError(
+            f"no published weights are known for '{name}'.{did_you_mean(name, _records())} "
+            "`ppcls weights list` shows all that are"
+        )
+    return _records()[name]
+
+
+def record_names(pattern: str = "*") -> List[str]:
+    """Return the names that match a shell-style pattern, sorted by family and size."""
+    return [name for name in _records() if fnmatch.fnmatchcase(name, pattern)]
+
+
+@cache
+def _records() -> Dict[str, Record]:
+    groups = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+    found = sorted((record for group in groups for record in _group(**group)), key=_natural)
+    return {record.name: record for record in found}
+
+
+def _natural(record: Record) -> List[Any]:
+    """Sort ResNet18 before ResNet101, and x0_25 before x0_5."""
+    parts = re.split(r"(\d+(?:_\d+)?)", record.name.lower())
+    return [float(part.replace("_", ".")) if part[:1].isdigit() else part for part in parts]
+
+
+def _group(
+    checkpoints: Dict[str, List[Any]],
+    address: str,
+    mean: List[float],
+    std: List[float],
+    sha256: Optional[Dict[str, str]] = None,
+    **shared: Any,
+) -> Iterator[Record]:
+    """Yield the rows of one group of the table, which have all but name and figures in common."""
+    for name, (top1, top5, *network) in checkpoints.items():
+        yield Record(
+            name=name,
+            network=network[0] if network else name,
+            address=address.format(name=name),
+            sha256=(sha256 or {}).get(name),
+            top1=top1,
+            top5=top5,
+            mean=(mean[0], mean[1], mean[2]),
+            std=(std[0], std[1], std[2]),
+            **shared,
+        )
