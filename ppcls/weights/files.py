@@ -1,4 +1,4 @@
-"""Weight files: safetensors (ours) and Paddle's official `.pdparams`. Neither runs code."""
+"""Weight files: safetensors (ours), Paddle's `.pdparams` and PyTorch's `.pth`. None runs code."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from safetensors.numpy import save
 from ppcls.errors import CheckpointError, did_you_mean
 from ppcls.files import replacing
 from ppcls.weights.pdparams import read_pdparams
+from ppcls.weights.pickles import FIRST_BYTE
+from ppcls.weights.pth import is_pth, read_pth
 
 PathLike = Union[str, Path]
 
-_SUFFIXES = (".safetensors", ".pdparams")
+_PYTORCH = (".pth", ".pt", ".bin")
+_SUFFIXES = (".safetensors", ".pdparams", *_PYTORCH)
+_NOT_WEIGHTS = (".onnx", ".h5", ".pdmodel", ".pdiparams", ".pdopt")
 
 
 def find_weights(path: PathLike) -> Path:
@@ -37,39 +41,45 @@ def find_weights(path: PathLike) -> Path:
 
 
 def read_weights(path: PathLike) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
-    """Read a `.safetensors` or `.pdparams` file.
+    """Read a file of weights: safetensors, Paddle's `.pdparams`, or a PyTorch checkpoint.
+
+    What a file is shows in its first bytes; the suffix only decides how one that shows nothing is
+    explained.
 
     Args:
         path: the file, with or without its extension.
 
     Returns:
-        The arrays by name, and the metadata that the writer added (always empty for `.pdparams`).
+        The arrays by name, and the metadata that the writer of a safetensors file added.
 
     Raises:
         CheckpointError: the file is missing, unreadable, truncated, damaged, of another kind, or
             asks for more than arrays.
     """
     file = find_weights(path)
+    if file.suffix in _NOT_WEIGHTS:
+        accepted = f"{', '.join(_SUFFIXES[:-1])} and {_SUFFIXES[-1]}"
+        raise CheckpointError(
+            f"{file} is not a file of weights that can be read here; accepted are {accepted}"
+        )
     try:
-        if file.suffix == ".safetensors":
+        kind = _kind(file)
+        if kind == ".safetensors":
             return _read_safetensors(file)
-        if file.suffix in (
-            ".pth",
-            ".pt",
-            ".bin",
-            ".onnx",
-            ".h5",
-            ".pdmodel",
-            ".pdiparams",
-            ".pdopt",
-        ):
-            raise CheckpointError(
-                f"{file} is not a file of weights that can be read here; "
-                f"accepted are {' and '.join(_SUFFIXES)}"
-            )
-        return read_pdparams(file), {}
+        return (read_pth(file) if kind in _PYTORCH else read_pdparams(file)), {}
     except OSError as error:
         raise CheckpointError(f"cannot read {file}: {error.strerror or error}") from None
+
+
+def _kind(file: Path) -> str:
+    """Return the suffix that fits the content, or else the one that the file has."""
+    with file.open("rb") as content:
+        start = content.read(32)
+    if is_pth(start):
+        return ".pth"
+    if start[8:9] == b"{":
+        return ".safetensors"
+    return ".pdparams" if start[:1] == FIRST_BYTE else file.suffix
 
 
 def write_weights(

@@ -177,16 +177,20 @@ class Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]
 
     def _setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
-        self.stack[-1][_plain_key(key)] = value
+        self.stack[-1][plain_key(key)] = value
 
     def _setitems(self) -> None:
         items = self.pop_mark()
         for index in range(0, len(items), 2):
-            self.stack[-1][_plain_key(items[index])] = items[index + 1]
+            self.stack[-1][plain_key(items[index])] = items[index + 1]
 
 
-def _plain_key(key: Any) -> Any:
-    """Return a key that is quickly compared, unlike tuples in tuples or numbers made to collide."""
+def plain_key(key: Any) -> Any:
+    """Return a key that is quickly compared, unlike tuples in tuples or numbers made to collide.
+
+    Raises:
+        RefusedError: it is neither text nor a number of at most 64 bits.
+    """
     if isinstance(key, str) or (isinstance(key, int) and -(2**63) <= key < 2**63):
         return key
     raise RefusedError("it has a dictionary whose keys are neither text nor plain numbers")
