@@ -91,7 +91,7 @@ def _padding(kernel: Size, dilation: int, padding: Padding) -> Union[str, int, L
 class ConvAct(nn.Layer):
     """Convolution with bias, act."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, the same arguments as a block with batch normalisation
         self,
         in_channels: int,
         out_channels: int,
@@ -99,16 +99,41 @@ class ConvAct(nn.Layer):
         stride: int = 1,
         padding: Padding = None,
         groups: int = 1,
+        dilation: int = 1,
         bias: bool = True,
         act: Optional[str] = "relu",
     ) -> None:
         super().__init__()
-        self.conv = conv2d(in_channels, out_channels, kernel, stride, padding, groups, bias=bias)
+        self.conv = conv2d(
+            in_channels, out_channels, kernel, stride, padding, groups, dilation, bias
+        )
         self.act = activation(act)
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn [n, in_channels, h, w] into [n, out_channels, h', w']."""
         return self.act(self.conv(x))
+
+
+def conv_with(like: nn.Conv2D, weight: Tensor, bias: Tensor, act: nn.Layer) -> ConvAct:
+    """Return a convolution with the stride, padding, dilation and groups of another one.
+
+    Its kernel [out, in / groups, kh, kw] and its bias are the ones given, in the other's precision.
+    """
+    block = ConvAct(
+        like._in_channels,
+        like._out_channels,
+        tuple(weight.shape[2:]),
+        like._stride,
+        like._padding,
+        like._groups,
+        like._dilation,
+        act=None,
+    )
+    block.to(dtype=like.weight.dtype)
+    block.conv.weight.set_value(weight.astype(like.weight.dtype))
+    block.conv.bias.set_value(bias.astype(like.weight.dtype))
+    block.act = act
+    return block
 
 
 class ConvBNAct(nn.Layer):
@@ -143,6 +168,26 @@ class ConvBNAct(nn.Layer):
     def forward(self, x: Tensor) -> Tensor:
         """Turn [n, in_channels, h, w] into [n, out_channels, h', w']."""
         return self.act(self.bn(self.conv(x)))
+
+    def folded(self) -> ConvAct:
+        """Return what this computes in evaluation, with the normalisation inside the convolution.
+
+        A subclass whose `forward` does more has to say for itself how it folds.
+        """
+        conv, bn = self.conv, self.bn
+        scale = bn.weight.astype("float64") * (bn._variance.astype("float64") + bn._epsilon) ** -0.5
+        bias = 0.0 if conv.bias is None else conv.bias.astype("float64")
+        bias = (bias - bn._mean.astype("float64")) * scale + bn.bias.astype("float64")
+        weight = conv.weight.astype("float64") * scale.reshape([-1, 1, 1, 1])
+        return conv_with(conv, weight, bias, self.act)
+
+
+def local_response_norm() -> nn.LocalResponseNorm:
+    """Return x / (2 + 1e-4 * sum of x^2 over five neighbouring channels)^0.75.
+
+    Krizhevsky, Sutskever, Hinton 2012, section 3.3. Paddle takes the mean where the paper sums.
+    """
+    return nn.LocalResponseNorm(5, alpha=5 * 1e-4, beta=0.75, k=2.0)
 
 
 class SqueezeExcitation(nn.Layer):
@@ -181,6 +226,41 @@ class DropPath(nn.Layer):
         keep = 1.0 - self.rate
         kept = paddle.bernoulli(paddle.full([x.shape[0], 1, 1, 1], keep, dtype="float32"))
         return x * (kept / keep).astype(x.dtype)
+
+
+class InvertedResidual(nn.Layer):
+    """1x1 to `expanded`, BN, act, depthwise, BN, act, (se), 1x1, BN + x where the shape stays.
+
+    Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
+    arXiv:1801.04381, figure 4d. `conv` makes the layers: `ConvBNAct` with the family's activation.
+    The first 1x1 is left out where it widens nothing, unless `always_expand`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        expanded: int,
+        out_channels: int,
+        kernel: int = 3,
+        stride: int = 1,
+        conv: Callable[..., nn.Layer] = ConvBNAct,
+        se: Optional[nn.Layer] = None,
+        always_expand: bool = False,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        widens = always_expand or expanded != in_channels
+        self.expand = conv(in_channels, expanded, 1) if widens else nn.Identity()
+        self.depthwise = conv(expanded, expanded, kernel, stride, groups=expanded)
+        self.se = nn.Identity() if se is None else se
+        self.project = conv(expanded, out_channels, 1, act=None)
+        self.drop = DropPath(drop_path)
+        self.residual = stride == 1 and in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn [n, in_channels, h, w] into [n, out_channels, h / stride, w / stride]."""
+        y = self.project(self.se(self.depthwise(self.expand(x))))
+        return x + self.drop(y) if self.residual else y
 
 
 def drop_path_rates(last: float, blocks: int) -> List[float]:
@@ -231,3 +311,14 @@ def initialise(network: nn.Layer, conv: Initializer, linear: Initializer) -> Non
             fill(layer.weight)
             if layer.bias is not None:
                 nn.initializer.Constant(0.0)(layer.bias)
+
+
+def he_fan_out(weight: Tensor) -> None:
+    """Fill a kernel from N(0, 2 / fan out), so that gradients keep their size on the way back.
+
+    He et al. 2015, arXiv:1502.01852, equation 14. A kernel with one input channel counts as
+    depthwise: each input reaches one output.
+    """
+    out_channels, in_channels, height, width = weight.shape
+    fan_out = height * width * (out_channels if in_channels > 1 else 1)
+    nn.initializer.Normal(0.0, (2 / fan_out) ** 0.5)(weight)
