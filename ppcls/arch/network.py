@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, List, Mapping, NamedTuple, Tuple, Union
+from typing import Annotated, Iterable, List, Mapping, NamedTuple, Tuple, Union
 
 from paddle import Tensor, nn
 from pydantic import Field
@@ -26,6 +26,11 @@ class Level(NamedTuple):
     stage: str
     channels: int
     stride: int
+
+
+def finest_to_last(maps: Iterable[Level]) -> Tuple[Level, ...]:
+    """Return the last map of each resolution, of all stages' maps in running order."""
+    return tuple({level.stride: level for level in maps}.values())
 
 
 class Network(nn.Layer):
