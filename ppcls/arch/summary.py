@@ -1,4 +1,9 @@
-"""What a network costs: parameters, multiply-accumulates and output shapes, layer by layer."""
+"""What a network costs: parameters, multiply-accumulates and output shapes, layer by layer.
+
+`summarise` runs a network that is there. `network_costs` needs only a name: it builds the network
+as a static graph, in which shapes are known but neither weights nor values are, so that the
+largest takes seconds and no memory.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,8 @@ from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
 import paddle
 from paddle import nn
+
+from ppcls.arch import create_model
 
 
 @dataclass(frozen=True)
@@ -31,9 +38,64 @@ class Row:
     macs: int
 
 
+@dataclass(frozen=True)
+class Costs:
+    """What a network costs, for one image in evaluation.
+
+    Attributes:
+        input_shape: of the image: channels, height, width.
+        parameters: the trainable parameters, auxiliary heads included.
+        weights: those of them that multiply, in convolutions and fully connected layers: no biases
+            and no batch normalisation.
+        macs: multiply-accumulates of convolutions and fully connected layers.
+        flops: the same as PaddleClas' tables of models count them: two for each
+            multiply-accumulate of a convolution, one for each of a fully connected layer.
+    """
+
+    input_shape: Tuple[int, ...]
+    parameters: int
+    weights: int
+    macs: int
+    flops: int
+
+
+def network_costs(
+    name: str, input_shape: Optional[Sequence[int]] = None, **arguments: Any
+) -> Costs:
+    """Return what the network `name` costs; no weights are made and nothing is calculated.
+
+    Args:
+        name: one of `ppcls.arch.list_models()`.
+        input_shape: [channels, height, width]; None takes the network's own input size.
+        **arguments: as for `ppcls.arch.create_model`.
+
+    Raises:
+        ConfigError: no network has this name, or an argument is wrong.
+    """
+    with _static_graph():
+        network = create_model(name, **arguments)
+        shape = _input_shape(network, input_shape)
+        rows = summarise(network, shape)
+        macs = sum(row.macs for row in rows)
+        linear = sum(row.macs for row in rows if row.kind == "Linear")
+        return Costs(
+            input_shape=tuple(shape),
+            parameters=count_parameters(network),
+            weights=count_weights(network),
+            macs=macs,
+            flops=2 * macs - linear,
+        )
+
+
 def count_parameters(network: nn.Layer) -> int:
     """Return the number of trainable parameters, so without the running statistics."""
-    return sum(math.prod(p.shape) for p in network.parameters() if not p.stop_gradient)
+    return sum(math.prod(p.shape) for p in network.parameters() if p.trainable)
+
+
+def count_weights(network: nn.Layer) -> int:
+    """Return the number of weights of convolutions and fully connected layers, without biases."""
+    layers = (layer for layer in network.sublayers() if isinstance(layer, (nn.Conv2D, nn.Linear)))
+    return sum(math.prod(layer.weight.shape) for layer in layers)
 
 
 def count_macs(network: nn.Layer, input_shape: Optional[Sequence[int]] = None) -> int:
@@ -48,13 +110,16 @@ def summarise(network: nn.Layer, input_shape: Optional[Sequence[int]] = None) ->
         network: any layer; it is left as it was.
         input_shape: [channels, height, width]; None takes the network's own input size.
     """
-    if input_shape is None:
-        side = network.input_size
-        input_shape = [network.in_channels, side, side]
     rows: List[Row] = []
     with _watched(network, rows), _evaluating(network), paddle.no_grad():
-        network(paddle.zeros([1, *input_shape]))
+        network(paddle.zeros([1, *_input_shape(network, input_shape)]))
     return rows
+
+
+def _input_shape(network: nn.Layer, given: Optional[Sequence[int]]) -> Sequence[int]:
+    if given is not None:
+        return given
+    return [network.in_channels, network.input_size, network.input_size]
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -73,6 +138,20 @@ def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
     left = [cell.ljust(width) for cell, width in zip(line[:3], widths[:3])]
     right = [cell.rjust(width) for cell, width in zip(line[3:], widths[3:])]
     return "  ".join(left + right).rstrip()
+
+
+@contextlib.contextmanager
+def _static_graph() -> Iterator[None]:
+    """Build what is built inside as a static graph that is thrown away afterwards."""
+    was_dynamic = paddle.in_dynamic_mode()
+    paddle.enable_static()
+    program = paddle.static.program_guard(paddle.static.Program(), paddle.static.Program())
+    try:
+        with program, paddle.utils.unique_name.guard():
+            yield
+    finally:
+        if was_dynamic:
+            paddle.disable_static()
 
 
 @contextlib.contextmanager
