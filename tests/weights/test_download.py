@@ -1,0 +1,546 @@
+"""Downloads over bad connections and from bad servers: whole and right, or not at all."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable, List, Optional
+from urllib.request import Request
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ppcls.errors import DownloadError, PpclsError
+from ppcls.weights import download as module
+from ppcls.weights.download import (
+    Patience,
+    UnreachableError,
+    WrongContentError,
+    check_address,
+    copy,
+    download,
+    megabytes,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+HASTY = Patience(timeout=0.4, attempts=3, pause=0.01)
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "files/net.pdparams"
+
+
+def fetch(site: Any, target: Path, sha256: Optional[str] = None) -> None:
+    download(site.address, target, sha256, patience=HASTY)
+
+
+def visible(folder: Path) -> List[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def assert_fetched(site: Any, target: Path) -> None:
+    assert target.read_bytes() == site.content
+    assert visible(target.parent) == [target.name]
+
+
+def ranges(site: Any) -> List[Optional[str]]:
+    return [request.get("Range") for request in site.requests]
+
+
+def test_file_comes_whole_and_leaves_nothing_else(site: Any, target: Path) -> None:
+    fetch(site, target, site.sha256)
+    assert_fetched(site, target)
+    assert ranges(site) == [None]
+    assert site.requests[0]["User-Agent"].startswith("ppcls/")
+    assert site.requests[0]["Accept-Encoding"] == "identity"
+
+
+def test_file_that_was_there_is_replaced_only_by_a_whole_one(site: Any, target: Path) -> None:
+    target.parent.mkdir()
+    target.write_bytes(b"old")
+    site.plan = [site.answers(404)]
+    with pytest.raises(DownloadError):
+        fetch(site, target)
+    assert target.read_bytes() == b"old"
+    fetch(site, target)
+    assert_fetched(site, target)
+
+
+def test_log_says_what_is_fetched(
+    site: Any, target: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "ppcls"):
+        fetch(site, target)
+    assert f"fetching {site.address} (0.3 MB)" in caplog.text
+    assert megabytes(97_781_234) == "97.8 MB"
+
+
+ON_A_TERMINAL = """
+import fcntl, os, pty, struct, sys, termios
+child, terminal = pty.fork()
+if not child:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+    os.execv(sys.executable, [sys.executable, "-c", *sys.argv[1:]])
+shown = b""
+try:
+    while True:
+        shown += os.read(terminal, 9999)
+except OSError:
+    print(shown.decode())
+"""
+FETCH = """
+import sys
+from pathlib import Path
+from ppcls.weights.download import download
+download(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
+"""
+
+
+def test_terminal_shows_a_bar(site: Any, target: Path) -> None:
+    program = [sys.executable, "-c", ON_A_TERMINAL, FETCH, site.address, target, site.sha256]
+    done = subprocess.run(list(map(str, program)), cwd=ROOT, capture_output=True, text=True)
+    assert "net.pdparams:   0%" in done.stdout, done.stderr
+    assert max(map(len, done.stdout.replace("\r", "\n").splitlines())) <= 80
+    assert_fetched(site, target)
+
+
+# --- connections that break off or stall -------------------------------------------------------
+
+
+def test_goes_on_where_the_connection_broke_off(site: Any, target: Path) -> None:
+    site.plan = [site.breaks_off(100_000)]
+    fetch(site, target, site.sha256)
+    assert_fetched(site, target)
+    assert ranges(site) == [None, "bytes=100000-"]
+    assert site.requests[1]["If-Range"] == '"one"'
+
+
+def test_gives_up_after_failures_in_a_row_but_keeps_what_came(site: Any, target: Path) -> None:
+    site.plan = [site.breaks_off(100_000), *[site.answers(503)] * 2]
+    with pytest.raises(UnreachableError, match=r"127.0.0.1: the server answers 503.*0.1 MB are ke"):
+        fetch(site, target)
+    assert not target.exists()
+    fetch(site, target)
+    assert_fetched(site, target)
+    assert ranges(site) == [None, "bytes=100000-", "bytes=100000-", "bytes=100000-"]
+
+
+def test_failures_with_new_bytes_in_between_do_not_add_up(site: Any, target: Path) -> None:
+    def a_little(site: Any, handler: Any) -> None:
+        start = int(handler.headers.get("Range", "bytes=0-")[6:-1])
+        site.head(handler, 206 if start else 200, len(site.content) - start, start)
+        handler.wfile.write(site.content[start : start + 30_000])
+
+    site.plan = [a_little] * 8
+    fetch(site, target, site.sha256)
+    assert_fetched(site, target)
+    assert len(site.requests) == 9
+
+
+def test_stall_is_noticed_and_the_rest_fetched(site: Any, target: Path) -> None:
+    site.plan = [site.stalls(50_000)]
+    started = time.monotonic()
+    fetch(site, target, site.sha256)
+    assert_fetched(site, target)
+    assert 0.4 <= time.monotonic() - started < 5
+    assert ranges(site) == [None, "bytes=50000-"]
+
+
+def test_server_that_never_answers_is_given_up_soon(site: Any, target: Path) -> None:
+    site.plan = [site.is_slow(5)] * 9
+    with pytest.raises(UnreachableError, match=r"127.0.0.1: nothing came for 0.4 s"):
+        fetch(site, target)
+    assert len(site.requests) == 2
+
+
+def test_dripping_counts_as_stalling(site: Any, target: Path) -> None:
+    site.plan = [site.drips] * 9
+    with pytest.raises(UnreachableError, match="fewer than 1024 bytes a second"):
+        fetch(site, target)
+
+
+def test_nobody_listens(target: Path, cache: Path) -> None:
+    with pytest.raises(UnreachableError, match=r"127.0.0.1: no answer \(Connection refused\)$"):
+        download("http://127.0.0.1:1/net.pdparams", target, patience=HASTY)
+
+
+def test_no_network(target: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(UnreachableError, match=r"a.example: no answer \(Name or service not kn"):
+        download("https://a.example/net", target, patience=HASTY)
+
+
+def test_server_that_ignores_ranges_starts_anew(site: Any, target: Path) -> None:
+    site.plan = [site.breaks_off(100_000), site.whole]
+    fetch(site, target, site.sha256)
+    assert_fetched(site, target)
+    assert ranges(site) == [None, "bytes=100000-"]
+
+
+def test_server_without_validators_starts_anew(site: Any, target: Path) -> None:
+    site.etag = None
+    site.plan = [site.breaks_off(100_000)]
+    fetch(site, target)
+    assert_fetched(site, target)
+    assert ranges(site) == [None, None]
+
+
+def test_time_of_change_is_a_validator_where_the_etag_is_weak(site: Any, target: Path) -> None:
+    site.etag, site.modified = 'W/"one"', "Sat, 01 Jan 2022 00:00:00 GMT"
+    site.plan = [site.breaks_off(100_000)]
+    fetch(site, target)
+    assert_fetched(site, target)
+    assert site.requests[1]["If-Range"] == site.modified
+    assert ranges(site) == [None, "bytes=100000-"]
+
+
+def test_file_that_changes_in_between_is_not_pieced_together(site: Any, target: Path) -> None:
+    def breaks_off_and_changes(site: Any, handler: Any) -> None:
+        site.breaks_off(100_000)(site, handler)
+        site.content, site.etag = site.content[::-1], '"two"'
+
+    site.plan = [breaks_off_and_changes]
+    fetch(site, target)
+    assert_fetched(site, target)
+
+
+def test_server_that_sends_the_rest_of_another_file_is_seen_through(
+    site: Any, target: Path
+) -> None:
+    def rest(site: Any, handler: Any) -> None:
+        site.content, site.etag = site.content[::-1], '"two"'
+        site.head(handler, 206, len(site.content) - 100_000, 100_000)
+        handler.wfile.write(site.content[100_000:])
+
+    site.plan = [site.breaks_off(100_000), rest]
+    fetch(site, target)
+    assert_fetched(site, target)
+    assert ranges(site) == [None, "bytes=100000-", None]
+
+
+def test_part_of_another_place_in_the_file_is_refused(site: Any, target: Path) -> None:
+    def wrong_place(site: Any, handler: Any) -> None:
+        site.head(handler, 206, len(site.content) - 5, 5)
+        handler.wfile.write(site.content[5:])
+
+    site.plan = [site.breaks_off(100_000), wrong_place]
+    fetch(site, target)
+    assert_fetched(site, target)
+
+
+def test_start_of_a_file_from_elsewhere_is_not_used(
+    site: Any, new_site: Callable[[], Any], target: Path
+) -> None:
+    other = new_site()
+    other.content = site.content[::-1]
+    other.plan = [other.breaks_off(100_000), *[other.answers(503)] * 9]
+    with pytest.raises(UnreachableError):
+        fetch(other, target)
+    fetch(site, target)
+    assert_fetched(site, target)
+    assert ranges(site) == [None]
+
+
+def test_part_that_does_not_fit_any_more_is_dropped(site: Any, target: Path) -> None:
+    site.plan = [site.breaks_off(100_000), site.answers(416)]
+    fetch(site, target)
+    assert_fetched(site, target)
+    assert ranges(site) == [None, "bytes=100000-", None]
+
+
+def test_damaged_note_on_the_part_means_starting_anew(site: Any, target: Path) -> None:
+    target.parent.mkdir()
+    target.with_name("net.pdparams.part").write_bytes(b"rubbish")
+    target.with_name("net.pdparams.part.json").write_text("{")
+    fetch(site, target)
+    assert_fetched(site, target)
+
+
+def test_chunks_and_their_breaking_off(site: Any, target: Path) -> None:
+    def chunks(last: bytes) -> Callable[[Any, Any], None]:
+        def behave(site: Any, handler: Any) -> None:
+            handler.protocol_version = "HTTP/1.1"
+            site.answers(200, Content_Length=None, Transfer_Encoding="chunked")(site, handler)
+            handler.wfile.write(b"%x\r\n%s\r\n%s" % (len(site.content), site.content, last))
+            handler.close_connection = True
+
+        return behave
+
+    site.plan = [chunks(b""), chunks(b"0\r\n\r\n")]
+    fetch(site, target)
+    assert_fetched(site, target)
+    assert len(site.requests) == 2
+
+
+# --- servers that answer something else --------------------------------------------------------
+
+
+def test_busy_server_is_asked_again(site: Any, target: Path) -> None:
+    site.plan = [site.answers(500), site.answers(429, Retry_After="0")]
+    fetch(site, target)
+    assert_fetched(site, target)
+
+
+def test_server_says_when_to_come_back(site: Any, target: Path) -> None:
+    site.plan = [site.answers(503, Retry_After="1")]
+    started = time.monotonic()
+    fetch(site, target)
+    assert time.monotonic() - started >= 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_refusal_is_final(site: Any, target: Path, status: int) -> None:
+    site.plan = [site.answers(status)]
+    with pytest.raises(DownloadError, match=rf"net.pdparams: the server answers {status}"):
+        fetch(site, target)
+    assert len(site.requests) == 1
+    assert visible(target.parent) == []
+
+
+def test_login_page_is_no_file(site: Any, target: Path) -> None:
+    site.plan = [site.answers(200, b"<html>log in", Content_Type="text/html; charset=utf-8")]
+    with pytest.raises(WrongContentError, match="a web page instead of a file"):
+        fetch(site, target)
+
+
+def test_compressed_endless_and_empty_answers_are_refused(site: Any, target: Path) -> None:
+    site.plan = [
+        site.answers(200, b"xx", Content_Encoding="gzip"),
+        site.answers(200, b"xx", Content_Length=None),
+        site.answers(200, b""),
+        site.answers(204),
+    ]
+    for words in ("as gzip", "does not say how long", "an empty file", "answers 204"):
+        with pytest.raises(DownloadError, match=words):
+            fetch(site, target)
+    assert visible(target.parent) == []
+
+
+def test_disk_too_small(site: Any, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("Usage", (), {"free": 1_000_000})
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(DownloadError, match=r"has 1.0 MB left, and 0.3 MB are to come.*PPCLS_HOME"):
+        fetch(site, target)
+    assert target.with_name("net.pdparams.part").exists() is False
+
+
+def test_file_without_end(site: Any, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LARGEST", 100_000)
+    with pytest.raises(DownloadError, match="does not end after 0.1 MB"):
+        fetch(site, target)
+
+
+# --- content -----------------------------------------------------------------------------------
+
+
+def test_corrupt_bytes_are_fetched_once_more(
+    site: Any, target: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.plan = [site.corrupts]
+    with caplog.at_level(logging.WARNING, "ppcls"):
+        fetch(site, target, site.sha256)
+    assert_fetched(site, target)
+    assert ranges(site) == [None, None]
+    assert "wrong SHA-256; fetching it again" in caplog.text
+
+
+def test_bytes_that_stay_corrupt_are_one_clear_error(site: Any, target: Path) -> None:
+    site.plan = [site.corrupts] * 9
+    with pytest.raises(WrongContentError, match=rf"has the SHA-256 .* be {site.sha256}"):
+        fetch(site, target, site.sha256)
+    assert len(site.requests) == 2
+    assert visible(target.parent) == []
+
+
+def test_check_refuses_before_the_target_is_touched(site: Any, target: Path) -> None:
+    def refuse(path: Path) -> None:
+        assert path.read_bytes() == site.content
+        raise WrongContentError("not mine")
+
+    target.parent.mkdir()
+    target.write_bytes(b"old")
+    with pytest.raises(WrongContentError, match="not mine"):
+        download(site.address, target, check=refuse, patience=HASTY)
+    assert target.read_bytes() == b"old"
+    assert visible(target.parent) == [target.name]
+
+
+def test_copy_of_a_local_file(tmp_path: Path, target: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"abc")
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    copy(source, target, digest)
+    assert target.read_bytes() == b"abc"
+    source.write_bytes(b"abd")
+    with pytest.raises(WrongContentError, match=digest):
+        copy(source, target, digest)
+    assert target.read_bytes() == b"abc"
+    with pytest.raises(DownloadError, match="there is no file"):
+        copy(tmp_path / "none", target)
+
+
+# --- addresses ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("file:///etc/passwd", "only http:// and https://"),
+        ("ftp://a.example/f", "only http:// and https://"),
+        ("net.pdparams", "only http:// and https://"),
+        ("https:///f", "names no host"),
+        ("https://a.example/f g", "characters that no address has"),
+        ("https://a.example/\r\nHost: b", "characters that no address has"),
+        ("https://a.example/é", "characters that no address has"),
+        ("https://me:secret@a.example/f", "^a.example: names and passwords"),
+        ("https://a.example:port/f", "is no address"),
+        ("https://[::1/f", "is no address"),
+        ("https://a..b/f", "is no address"),
+    ],
+)
+def test_addresses_that_are_not_fetched(address: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match=words):
+        download(address, tmp_path / "f")
+    assert list(tmp_path.iterdir()) == []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.text(), st.text().map("https://".__add__), st.from_regex(r"https?://[^/]*/.*")))
+def test_any_text_is_an_address_or_an_error_in_words(text: str) -> None:
+    try:
+        check_address(text)
+    except PpclsError as error:
+        assert str(error)
+    else:
+        assert text.lower().startswith(("http://", "https://"))
+
+
+def test_redirection_is_followed_and_the_rest_asked_for_there(
+    site: Any, new_site: Callable[[], Any], target: Path
+) -> None:
+    front = new_site()
+    front.plan = [front.answers(302, Location=site.address), front.answers(308, Location="/x")]
+    front.plan += [front.answers(307, Location=site.address)]
+    site.plan = [site.breaks_off(100_000)]
+    fetch(front, target, site.sha256)
+    assert_fetched(site, target)
+    assert ranges(site) == [None, "bytes=100000-"]
+    assert front.requests[-1]["path"] == "/x"
+
+
+@pytest.mark.parametrize("elsewhere", ["file:///etc/passwd", "ftp://127.0.0.1/f"])
+def test_redirection_to_what_is_no_web_address(site: Any, target: Path, elsewhere: str) -> None:
+    site.plan = [site.answers(302, Location=elsewhere)]
+    with pytest.raises(DownloadError, match="redirects to|only http"):
+        fetch(site, target)
+    assert not target.exists()
+
+
+def test_redirection_in_circles(site: Any, target: Path) -> None:
+    site.plan = [site.answers(302, Location="/round")] * 99
+    with pytest.raises(DownloadError, match="redirects to"):
+        fetch(site, target)
+    assert len(site.requests) < 20
+
+
+def test_redirection_from_https_to_http_is_refused() -> None:
+    request = Request("https://a.example/f")
+    with pytest.raises(DownloadError, match="from https to http://b.example/f"):
+        module._Redirects().redirect_request(request, None, 302, "", {}, "http://b.example/f")
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A fresh key and its certificate for 127.0.0.1, in one file."""
+    if not shutil.which("openssl"):
+        pytest.skip("there is no openssl to make a certificate with")
+    file = tmp_path / "both.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    extra = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    out = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")]
+    subprocess.run([*command.split(), *extra, *out], check=True, capture_output=True)
+    file.write_text((tmp_path / "key.pem").read_text() + (tmp_path / "cert.pem").read_text())
+    return file
+
+
+def test_https_needs_a_valid_certificate_and_stays_https(
+    certificate: Path,
+    site: Any,
+    new_site: Callable[..., Any],
+    target: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    secure = new_site(tls)
+    with pytest.raises(DownloadError, match="127.0.0.1: its certificate is not valid"):
+        fetch(secure, target)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    fetch(secure, target)
+    assert_fetched(secure, target)
+    secure.plan = [secure.answers(302, Location=site.address)]
+    with pytest.raises(DownloadError, match="redirects from https to http"):
+        fetch(secure, target)
+    assert site.requests == []
+
+
+# --- several at once, and killed ones ----------------------------------------------------------
+
+
+def test_threads_that_want_the_same_file_fetch_it_once(site: Any, target: Path) -> None:
+    site.plan = [site.is_slow(0.2)]
+    threads = [threading.Thread(target=fetch, args=(site, target, site.sha256)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert_fetched(site, target)
+    assert len(site.requests) == 1
+
+
+def test_without_locks_everybody_has_a_part_of_his_own(
+    site: Any, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError("no locks here")
+
+    monkeypatch.setattr("ppcls.weights.cache.fcntl.flock", refuse)
+    names: List[str] = []
+
+    def look(path: Path) -> None:
+        names.append(path.name)
+
+    download(site.address, target, check=look, patience=HASTY)
+    assert names == [f"net.pdparams.part-{os.getpid()}"]
+    assert_fetched(site, target)
+
+
+@pytest.mark.slow
+def test_killed_process_is_gone_on_from(site: Any, target: Path) -> None:
+    command = [sys.executable, "-c", FETCH, site.address, str(target), site.sha256]
+    site.plan = [site.stalls(150_000)]
+    process = subprocess.Popen(command, cwd=ROOT)
+    part = target.with_name("net.pdparams.part")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (part.exists() and part.stat().st_size == 150_000):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not target.exists()
+    assert subprocess.run(command, cwd=ROOT).returncode == 0
+    assert_fetched(site, target)
+    assert ranges(site) == [None, "bytes=150000-"]
