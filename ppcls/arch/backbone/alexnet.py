@@ -1,66 +1,91 @@
-"""AlexNet with a single column, as PaddleClas and torchvision publish weights for it.
+"""AlexNet, with the single column of 2014 and with the two of 2012.
 
-Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks", arXiv:1404.5997.
+Krizhevsky, Sutskever, Hinton 2012, "ImageNet Classification with Deep Convolutional Neural
+Networks"; Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks",
+arXiv:1404.5997, whose network is the one that PaddleClas and torchvision publish weights for.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, List
 
 from paddle import nn
 from paddle.nn.initializer import Constant, Normal
+from pydantic import Field
 
-from ppcls.arch.layers import ConvAct, initialise
+from ppcls.arch.layers import ConvAct, DropoutMode, initialise, local_response_norm
 from ppcls.arch.network import Count, Level, Network, Rate
 from ppcls.registry import register
 
+Widths = Annotated[List[Count], Field(min_length=5, max_length=5)]
 
-@register("arch")
+
 class AlexNet(Network):
-    """11x11/4x64, pool, 5x5x192, pool, 3x3x384, 3x3x256 twice, pool, two of drop, 4096, classes.
+    """11x11/4, pool, 5x5, pool, three of 3x3, pool, two of drop, 4096, and classes.
 
-    `dropout_mode` says when dropout rescales: PaddleClas trained its weights with
-    "downscale_in_infer" (activations times 1 - p in evaluation), everybody else uses
-    "upscale_in_train". Input sizes other than 224 work too: the last maps are averaged to 6x6.
+    Weights start as section 5 of the 2012 paper says. Input sizes other than the network's own work
+    too: the last maps are averaged to 6x6.
+
+    Args:
+        class_num: the number of classes.
+        in_channels: the channels of an image.
+        widths: the channels of the five convolutions.
+        columns: into how many groups of channels, one for each of the authors' GPUs, the second,
+            fourth and fifth convolution are divided.
+        lrn: whether the first two activations are normalised over neighbouring channels.
+        padding: around the image: 2 for a side of 224, 0 for 227.
+        dropout: the probability of dropping a unit before a hidden layer.
+        dropout_mode: when dropout rescales: PaddleClas trained its weights with
+            "downscale_in_infer" (activations times 1 - p in evaluation), everybody else uses
+            "upscale_in_train".
     """
 
-    min_input_size = 63
     stages = ("stage1", "stage2", "stage3")
-    levels = (Level("stage1", 64, 8), Level("stage2", 192, 16), Level("stage3", 256, 32))
 
     def __init__(
         self,
         class_num: Count = 1000,
         in_channels: Count = 3,
+        widths: Widths = [64, 192, 384, 256, 256],  # noqa: B006, read only
+        columns: Count = 1,
+        lrn: bool = False,
+        padding: Annotated[int, Field(ge=0, le=5)] = 2,
         dropout: Rate = 0.5,
-        dropout_mode: Literal["downscale_in_infer", "upscale_in_train"] = "downscale_in_infer",
+        dropout_mode: DropoutMode = "downscale_in_infer",
     ) -> None:
         super().__init__(class_num, in_channels)
+        c1, c2, c3, c4, c5 = widths
+        # The three poolings need 15 pixels of the first convolution to leave one.
+        self.min_input_size = 4 * 14 + 11 - 2 * padding
+        self.input_size = 224 if padding else 227
         self.stage1 = nn.Sequential(
-            ("conv1", ConvAct(in_channels, 64, 11, stride=4, padding=2)),
+            ("conv1", ConvAct(in_channels, c1, 11, stride=4, padding=padding)),
+            ("norm", local_response_norm() if lrn else nn.Identity()),
             ("pool", nn.MaxPool2D(3, 2)),
         )
         self.stage2 = nn.Sequential(
-            ("conv2", ConvAct(64, 192, 5)),
+            ("conv2", ConvAct(c1, c2, 5, groups=columns)),
+            ("norm", local_response_norm() if lrn else nn.Identity()),
             ("pool", nn.MaxPool2D(3, 2)),
         )
         self.stage3 = nn.Sequential(
-            ("conv3", ConvAct(192, 384, 3)),
-            ("conv4", ConvAct(384, 256, 3)),
-            ("conv5", ConvAct(256, 256, 3)),
+            ("conv3", ConvAct(c2, c3, 3)),
+            ("conv4", ConvAct(c3, c4, 3, groups=columns)),
+            ("conv5", ConvAct(c4, c5, 3, groups=columns)),
             ("pool", nn.MaxPool2D(3, 2)),
         )
         self.head = nn.Sequential(
             ("pool", nn.AdaptiveAvgPool2D(6)),
             ("flatten", nn.Flatten()),
             ("drop6", nn.Dropout(dropout, mode=dropout_mode)),
-            ("fc6", nn.Linear(256 * 6 * 6, 4096)),
+            ("fc6", nn.Linear(c5 * 6 * 6, 4096)),
             ("act6", nn.ReLU()),
             ("drop7", nn.Dropout(dropout, mode=dropout_mode)),
             ("fc7", nn.Linear(4096, 4096)),
             ("act7", nn.ReLU()),
             ("fc8", nn.Linear(4096, class_num)),
         )
+        self.levels = (Level("stage1", c1, 8), Level("stage2", c2, 16), Level("stage3", c5, 32))
         self._initialise()
 
     def _initialise(self) -> None:
@@ -71,4 +96,18 @@ class AlexNet(Network):
             Constant(1.0)(layer.bias)
 
 
-register("arch", "AlexNet_tv", dropout_mode="upscale_in_train")(AlexNet)
+for _name, _widths, _columns, _lrn, _padding, _mode in (
+    # name          channels of the convolutions  columns  LRN  padding  dropout rescales
+    ("AlexNet", [64, 192, 384, 256, 256], 1, False, 2, "downscale_in_infer"),
+    ("AlexNet_tv", [64, 192, 384, 256, 256], 1, False, 2, "upscale_in_train"),
+    ("AlexNet_2012", [96, 256, 384, 384, 256], 2, True, 0, "upscale_in_train"),
+):
+    register(
+        "arch",
+        _name,
+        widths=_widths,
+        columns=_columns,
+        lrn=_lrn,
+        padding=_padding,
+        dropout_mode=_mode,
+    )(AlexNet)

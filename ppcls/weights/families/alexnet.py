@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Dict
 
-from ppcls.weights.naming import Naming, row
+from ppcls.weights.naming import Naming, row, same_names
 
 FAMILY = "AlexNet"
 
@@ -14,7 +14,8 @@ NAMINGS: Dict[str, Naming] = {
             (r"^stage\d\.conv([34])\.conv", r"_conv\1"),
             (r"^stage\d\.conv(\d)\.conv", r"_conv\1._conv"),
             (r"^head\.fc", "_fc"),
-        ]
+        ],
+        models=same_names(["AlexNet"]),
     ),
     "torchvision": Naming(
         rules=[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict
 
-from ppcls.weights.naming import Naming, minus_one, row
+from ppcls.weights.naming import Naming, minus_one, row, same_names
 
 FAMILY = "SqueezeNet"
 
@@ -28,7 +28,8 @@ NAMINGS: Dict[str, Naming] = {
             (r"\.expand1x1\.conv", "._conv_path1._conv"),
             (r"\.expand3x3\.conv", "._conv_path2._conv"),
             (r"^head\.conv10\.conv", "_conv9"),
-        ]
+        ],
+        models=same_names(["SqueezeNet1_0", "SqueezeNet1_1"]),
     ),
     "torchvision": Naming(
         rules=[

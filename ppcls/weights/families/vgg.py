@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict
 
-from ppcls.weights.naming import TORCH_STATISTICS, Naming, Rules, row
+from ppcls.weights.naming import TORCH_STATISTICS, Naming, Rules, row, same_names
 
 FAMILY = "VGG"
 
@@ -20,9 +20,6 @@ def _position(match: re.Match[str], network: Any) -> str:
 
 _TORCH: Rules = [
     (r"^stage(\d)\.conv(\d)\.(conv|bn)\.", _position),
-    (r"^head\.fc1", "classifier.0"),
-    (r"^head\.fc2", "classifier.3"),
-    (r"^head\.fc3", "classifier.6"),
     *TORCH_STATISTICS,
 ]
 _MODELS = {
@@ -35,7 +32,24 @@ NAMINGS: Dict[str, Naming] = {
         rules=[
             (r"^stage(\d)\.(conv\d)\.conv", r"conv_block_\1.\2"),
             (r"^head\.", ""),
-        ]
+        ],
+        models=same_names(["VGG11", "VGG13", "VGG16", "VGG19"]),
     ),
-    "torchvision": Naming(rules=_TORCH, models=_MODELS),
+    "torchvision": Naming(
+        rules=[
+            *_TORCH,
+            (r"^head\.fc1", "classifier.0"),
+            (r"^head\.fc2", "classifier.3"),
+            (r"^head\.fc3", "classifier.6"),
+        ],
+        models=_MODELS,
+    ),
+    "timm": Naming(
+        rules=[
+            *_TORCH,
+            (r"^head\.(fc[12])", r"pre_logits.\1"),
+            (r"^head\.fc3", "head.fc"),
+        ],
+        models=_MODELS,
+    ),
 }
