@@ -20,6 +20,7 @@ _VERBS = {
     "infer": ("ppcls.commands.infer", True),
     "export": ("ppcls.commands.export", False),
     "predict": ("ppcls.commands.predict", True),
+    "convert": ("ppcls.commands.convert", False),
     "data": ("ppcls.commands.data", False),
     "models": ("ppcls.commands.models", True),
     "weights": ("ppcls.commands.weights", True),

@@ -22,6 +22,7 @@ OPTIONS = {
     "infer": ["--config", "--override", "--print-config"],
     "export": ["--config", "--override", "--print-config", "--output_dir", "--overwrite"],
     "predict": ["--model_dir", "--input", "--output", "--topk", "--batch_size", "--device"],
+    "convert": ["--source", "--name", "--input", "--output", "--overwrite", "--list"],
     "data": ["ACTION", "prepare"],
     "models": ["pattern"],
 }
@@ -31,6 +32,7 @@ DOORS = {
     "tools/eval.py": "eval",
     "tools/infer.py": "infer",
     "tools/export_model.py": "export",
+    "tools/convert_weights.py": "convert",
     "deploy/predict.py": "predict",
 }
 

@@ -84,7 +84,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "state": asdict(checkpoint.state),
         **checkpoint.about,
     }
-    _write(path, arrays, meta)
+    _write(path, arrays, _metadata(meta))
 
 
 def save_weights(path: Path, arrays: Arrays, about: Mapping[str, Any]) -> None:
@@ -95,12 +95,21 @@ def save_weights(path: Path, arrays: Arrays, about: Mapping[str, Any]) -> None:
         CheckpointError: it cannot be written, or the weights are not finite.
     """
     _refuse_not_finite(arrays, path)
-    _write(path, arrays, {"format": FORMAT, "kind": "weights", **about})
+    _write(path, arrays, weights_metadata(about))
 
 
-def _write(path: Path, arrays: Arrays, meta: Mapping[str, Any]) -> None:
+def weights_metadata(about: Mapping[str, Any]) -> Dict[str, str]:
+    """Return the metadata of a weight file from which `read_network` reads the facts `about`."""
+    return _metadata({"format": FORMAT, "kind": "weights", **about})
+
+
+def _metadata(meta: Mapping[str, Any]) -> Dict[str, str]:
+    return {_KEY: json.dumps(meta, ensure_ascii=False)}
+
+
+def _write(path: Path, arrays: Arrays, metadata: Dict[str, str]) -> None:
     try:
-        write_weights(path, arrays, {_KEY: json.dumps(meta, ensure_ascii=False)})
+        write_weights(path, arrays, metadata)
     except CheckpointError as error:
         raise CheckpointError(
             f"{error}. What was saved before is intact; make room, then continue with --resume auto"

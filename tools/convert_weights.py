@@ -1,0 +1,10 @@
+"""Convert a checkpoint of another toolkit: `ppcls convert`, from a clone that is not installed."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from ppcls.cli import main  # noqa: E402
+
+sys.exit(main(["convert", *sys.argv[1:]]))
