@@ -1,0 +1,117 @@
+"""The cache folder, the pins in it, and the locks that protect them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ppcls.errors import DownloadError
+from ppcls.weights.cache import (
+    cache_folder,
+    locked,
+    pin_of,
+    read_pins,
+    sha256_of,
+    weights_folder,
+    write_pin,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_folder_is_where_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PPCLS_HOME", "")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert cache_folder() == tmp_path / ".cache/ppcls"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_folder() == Path("/somewhere/ppcls")
+    monkeypatch.setenv("PPCLS_HOME", "~/mine")
+    assert cache_folder() == tmp_path / "mine"
+    assert weights_folder() == tmp_path / "mine/weights"
+
+
+def test_hash_is_that_of_hashlib(tmp_path: Path) -> None:
+    content = os.urandom(3_000_001)
+    (tmp_path / "file").write_bytes(content)
+    assert sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_pin_is_kept_and_forgotten(cache: Path) -> None:
+    assert read_pins() == {}
+    file = weights_folder() / "A.pdparams"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"abc")
+    pin = pin_of(file, sha256_of(file), "https://a.example/A")
+    write_pin("A", pin)
+    write_pin("B", pin)
+    assert read_pins() == {"A": pin, "B": pin}
+    assert pin.size == 3
+    assert pin.date == time.strftime("%Y-%m-%d")
+    write_pin("B", None)
+    assert list(json.loads((weights_folder() / "pins.json").read_text())) == ["A"]
+
+
+def test_size_and_time_stamp_tell_whether_a_file_changed(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"abc")
+    pin = pin_of(file, sha256_of(file), "")
+    assert pin.is_unchanged(file)
+    os.utime(file, ns=(0, pin.mtime_ns + 1))
+    assert not pin.is_unchanged(file)
+    file.write_bytes(b"abcd")
+    os.utime(file, ns=(0, pin.mtime_ns))
+    assert not pin.is_unchanged(file)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"A": 1}', '{"A": {"sha256": 1}}', "\x00"])
+def test_damaged_pins_are_explained(cache: Path, text: str) -> None:
+    weights_folder().mkdir(parents=True)
+    (weights_folder() / "pins.json").write_text(text)
+    with pytest.raises(DownloadError, match=r"pins\.json, which .* is damaged .*; delete it"):
+        read_pins()
+
+
+def test_processes_that_pin_at_once_lose_nothing(cache: Path) -> None:
+    code = (
+        "import sys; from ppcls.weights.cache import Pin, write_pin\n"
+        "for n in range(20): write_pin(f'{sys.argv[1]}{n}', Pin('0', '', 0, '', 0))"
+    )
+    commands = [[sys.executable, "-c", code, name] for name in "ab"]
+    processes = [subprocess.Popen(command, cwd=ROOT) for command in commands]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert len(read_pins()) == 40
+
+
+def test_lock_waits_and_ends_with_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "deep/file"
+    with locked(path) as lock:
+        assert lock.held and not lock.waited
+    code = (
+        "import sys, time; from pathlib import Path; from ppcls.weights.cache import locked\n"
+        "with locked(Path(sys.argv[1])): print('locked', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout and process.stdout.readline() == "locked\n"
+    waiter = subprocess.Popen(
+        [sys.executable, "-c", code.replace("60", "0"), str(path)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+    )
+    time.sleep(0.5)
+    assert waiter.poll() is None
+    process.kill()
+    process.wait()
+    assert waiter.wait(20) == 0
+    process.stdout.close()

@@ -1,0 +1,137 @@
+"""The table of published checkpoints: complete, plausible, and true to what was published."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ppcls import registry
+from ppcls.errors import UsageError
+from ppcls.weights.download import check_address
+from ppcls.weights.records import Record, find_record, record_names
+
+RECORDS = [find_record(name) for name in record_names()]
+LEGENDARY = re.compile(r"ResNet\d|VGG|MobileNetV[13]|InceptionV3")
+FAMILIES = {
+    "AlexNet": 1,
+    "VGG": 4,
+    "SqueezeNet": 2,
+    "GoogLeNet": 1,
+    "Inception": 2,
+    "ResNet": 13,
+    "ResNeXt": 6,
+    "DarkNet": 1,
+    "DenseNet": 5,
+    "MobileNetV1": 5,
+    "MobileNetV2": 7,
+    "MobileNetV3": 13,
+    "ShuffleNetV2": 7,
+    "EfficientNetB": 8,
+    "EfficientNetV2": 3,
+    "EfficientNetLite": 1,
+}
+
+
+def test_every_family_is_there() -> None:
+    assert {prefix: len(record_names(f"{prefix}*")) for prefix in FAMILIES} == FAMILIES
+    assert len(RECORDS) == sum(FAMILIES.values())
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
+def test_record_is_plausible(record: Record) -> None:
+    assert record.licence == "Apache-2.0"
+    check_address(record.source)
+    assert record.crop < record.resize < 2 * record.crop
+    for share in (record.top1, record.top5):
+        assert share is None or 0.4 < share < 1
+    assert record.top1 is None or record.top5 is None or record.top1 < record.top5
+    assert record.sha256 is None or re.fullmatch("[0-9a-f]{64}", record.sha256)
+    assert re.fullmatch(rf"{record.name}\.(pdparams|pth)", record.filename)
+    network = find_record(record.network)
+    assert (network.resize, network.crop) == (record.resize, record.crop)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
+def test_address_follows_the_pattern(record: Record) -> None:
+    if record.in_package:
+        assert record.install and record.sha256
+        return
+    folder = "legendary_models/" if LEGENDARY.match(record.name) else ""
+    host = "https://paddle-imagenet-models-name.bj.bcebos.com"
+    assert record.address == f"{host}/dygraph/{folder}{record.name}_pretrained.pdparams"
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
+def test_preprocessing_can_be_built(record: Record) -> None:
+    for operation in record.transform_ops():
+        ((name, arguments),) = operation.items()
+        registry.create("transform", name, arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "resize", "crop"),
+    [("ResNet50", 256, 224), ("InceptionV3", 320, 299), ("InceptionV4", 320, 299)]
+    + [("DarkNet53", 292, 256), ("EfficientNetV2_S", 416, 384), ("EfficientNetLite0", 256, 224)]
+    + [
+        (f"EfficientNetB{index}", crop + 32, crop)
+        for index, crop in enumerate([224, 240, 260, 300, 380, 456, 528, 600])
+    ],
+)
+def test_sizes_are_the_recipes(name: str, resize: int, crop: int) -> None:
+    record = find_record(name)
+    assert (record.resize, record.crop) == (resize, crop)
+
+
+def test_mean_and_std_are_imagenets_but_for_two_families() -> None:
+    others = {record.name for record in RECORDS if record.mean != (0.485, 0.456, 0.406)}
+    assert others == {"EfficientNetLite0", *record_names("EfficientNetV2_*")}
+    lite = find_record("EfficientNetLite0")
+    assert (lite.mean, lite.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert (lite.interpolation, lite.backend) == ("bicubic", "pil")
+    small = find_record("EfficientNetV2_S")
+    assert small.mean == small.std == pytest.approx([128 / 255] * 3)
+
+
+def test_figures_that_nobody_published_are_left_out() -> None:
+    without = {record.name for record in RECORDS if record.top1 is None}
+    assert without == set(record_names("EfficientNetV2_*"))
+    assert {r.name for r in RECORDS if r.top5 is None} == without | {"EfficientNetLite0"}
+
+
+def test_figures_are_the_published_ones(shared_dir: Path) -> None:
+    page = next(shared_dir.glob("seeds/000*")).read_text("utf-8")
+    rows = re.findall(r"^\| (\w+) +\| (0\.\d+) +\| (0\.\d+) +\|", page, re.MULTILINE)
+    published = {name: (float(top1), float(top5)) for name, top1, top5 in rows}
+    ours = {record.name: (record.top1, record.top5) for record in RECORDS}
+    compared = published.keys() & ours.keys()
+    assert len(compared) == 8
+    assert {name: ours[name] for name in compared} == {name: published[name] for name in compared}
+
+
+def test_further_checkpoints_name_their_network() -> None:
+    distilled = record_names("*_ssld")
+    assert len(distilled) == 8
+    for name in distilled:
+        record = find_record(name)
+        network = find_record(record.network)
+        assert record.network == name[: -len("_ssld")]
+        assert record.top1 and network.top1 and record.top1 > network.top1
+
+
+def test_order_is_by_family_and_size() -> None:
+    assert record_names("ResNet*0") == ["ResNet50"]
+    assert record_names("MobileNetV1*")[-3:] == [
+        "MobileNetV1_x0_25",
+        "MobileNetV1_x0_5",
+        "MobileNetV1_x0_75",
+    ]
+    names = record_names()
+    assert names.index("ResNet18") < names.index("ResNet101") < names.index("ResNeXt50_32x4d")
+
+
+def test_unknown_name_gets_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"'resnet5'\. Did you mean 'ResNet50'\? `ppcls weights l"):
+        find_record("resnet5")
+    assert record_names("NoSuch*") == []
