@@ -105,20 +105,23 @@ def looks_like(start: bytes) -> str:
 
 
 class Bounded:
-    """A file that reports its end instead of returning fewer bytes than asked for."""
+    """A file of `size` bytes that reports its end instead of returning fewer than asked for."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file, self._size = file, size
+        self._file, self._left = file, size - file.tell()
 
     def read(self, count: int) -> bytes:
         """Return exactly `count` bytes; EOFError when there are fewer."""
-        if count > self._size - self._file.tell():
+        if count > self._left:
             raise EOFError
+        self._left -= count
         return self._file.read(count)
 
     def readline(self) -> bytes:
         """Return the bytes up to the next line break."""
-        return self._file.readline()
+        line = self._file.readline()
+        self._left -= len(line)
+        return line
 
 
 class Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]

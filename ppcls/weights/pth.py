@@ -435,12 +435,11 @@ def _read_legacy(file: BinaryIO, size: int) -> Dict[str, np.ndarray]:
 def _places(file: BinaryIO, size: int, keys: Any, storages: _Storages) -> Dict[str, int]:
     """Return where each storage starts: behind its number of elements, in the order of `keys`."""
     places: Dict[str, int] = {}
-    bounded = Bounded(file, size)
     for key in keys:
         storage = storages.by_key.get(plain_key(key))
         if storage is None or key in places:
             raise RefusedError(f"it lists a storage {reprlib.repr(key)} that no tensor has")
-        count = int.from_bytes(bounded.read(8), "little")
+        count = int.from_bytes(Bounded(file, size).read(8), "little")
         if count != storage.count:
             raise RefusedError(f"{storage.words()} has {count} elements, not {storage.count}")
         places[key] = file.tell()
