@@ -58,7 +58,7 @@ class VGG(Network):
     stages = ("stage1", "stage2", "stage3", "stage4", "stage5")
     levels = tuple(Level(f"stage{i + 1}", width, 2 ** (i + 1)) for i, width in enumerate(_WIDTHS))
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, what the published variants differ in
         self,
         class_num: Count = 1000,
         in_channels: Count = 3,
