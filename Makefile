@@ -12,7 +12,7 @@ export PADDLE_INDEX
 python := $(VENV)/bin/python
 make_venv = scripts/make_venv.py --paddle "$(PADDLE)"
 # Several workers share the cores: one thread each, or they only wait for one another.
-pytest := OMP_NUM_THREADS=1 $(python) -m pytest -n $(JOBS) --dist loadfile
+pytest := OMP_NUM_THREADS=1 $(python) -m pytest -n $(JOBS) --dist loadgroup
 
 digits_config := configs/quick_start/LeNet_digits.yaml
 digits_run := output/LeNet_digits

@@ -1,0 +1,167 @@
+"""What holds for every registered network: one walk over the registry, one network after another.
+
+The networks are cut down to few classes and run on small images. Heavy ones are marked slow.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Tuple
+
+import numpy as np
+import paddle
+import pytest
+import yaml
+
+from ppcls.arch import create_model, list_models
+from ppcls.arch.features import FeatureExtractor
+from ppcls.arch.network import Network
+from ppcls.arch.summary import count_parameters
+from ppcls.export.static import write_program
+
+_CLASSES = 5
+_FACTS = Path(__file__).parents[1] / "fixtures/parameters.yaml"
+_PARAMETERS: Dict[str, int] = yaml.safe_load(_FACTS.read_text())
+
+
+def _count(name: str) -> int:
+    """Count trainable parameters without filling them, which takes seconds for a large network."""
+    with paddle.LazyGuard():
+        return count_parameters(create_model(name))
+
+
+def _marked(name: str) -> Any:
+    """Keep the tests of one network on one worker, and mark it by its size."""
+    marks = [pytest.mark.xdist_group(f"model {name}")]
+    return pytest.param(name, marks=[*marks, pytest.mark.slow] if _count(name) > 1.3e7 else marks)
+
+
+@pytest.fixture(scope="module", params=[_marked(name) for name in list_models()])
+def network(request: pytest.FixtureRequest) -> Iterator[Network]:
+    """Every registered network in turn, with five classes."""
+    paddle.seed(0)
+    yield create_model(request.param, class_num=_CLASSES)
+
+
+def test_every_published_parameter_count_is_exact() -> None:
+    assert {name: _count(name) for name in _PARAMETERS} == _PARAMETERS
+
+
+def test_every_registered_network_has_a_published_count() -> None:
+    assert set(list_models()) == set(_PARAMETERS)
+
+
+def _side(network: Network) -> int:
+    return max(network.min_input_size, 32 if network.input_size == 32 else 64)
+
+
+def _images(network: Network, count: int, side: int) -> paddle.Tensor:
+    drawn = np.random.default_rng(0).standard_normal((count, network.in_channels, side, side))
+    return paddle.to_tensor(drawn.astype("float32"))
+
+
+def _run(network: paddle.nn.Layer, images: paddle.Tensor) -> np.ndarray:
+    network.eval()
+    with paddle.no_grad():
+        return network(images).numpy()
+
+
+def _difference(got: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.linalg.norm(got - expected) / np.linalg.norm(expected))
+
+
+def test_an_image_gets_the_same_logits_alone_and_in_a_batch(network: Network) -> None:
+    images = _images(network, 8, _side(network))
+    together, alone = _run(network, images), _run(network, images[:1])
+    assert together.shape == (8, _CLASSES)
+    assert np.isfinite(together).all()
+    assert _difference(alone, together[:1]) < 1e-4
+
+
+def test_every_trainable_parameter_gets_a_finite_gradient(network: Network) -> None:
+    network.train()
+    outputs = network(_images(network, 2, _side(network)))
+    labels = paddle.to_tensor([0, _CLASSES - 1])
+    for logits in outputs if isinstance(outputs, list) else [outputs]:
+        paddle.nn.functional.cross_entropy(logits, labels).backward(retain_graph=True)
+    found = {name: p.grad for name, p in network.named_parameters() if not p.stop_gradient}
+    wrong = [
+        name
+        for name, gradient in found.items()
+        if gradient is None or not bool(paddle.isfinite(gradient).all().item())
+    ]
+    network.clear_gradients()
+    assert found and wrong == []
+
+
+def test_features_have_the_declared_channels_and_strides(network: Network) -> None:
+    extractor = FeatureExtractor(network)
+    extractor.eval()
+    strides, channels = extractor.strides, extractor.channels
+    assert len(strides) >= 3 and strides == sorted(strides)
+    step, side = max(strides), _side(network)
+    with paddle.no_grad():
+        small = extractor(_images(network, 1, side))
+        large = extractor(_images(network, 1, side + step))
+    assert [found.shape[1] for found in small] == channels
+    # Growth, not size: what padding and borders add is the same in both.
+    assert [b.shape[2] - a.shape[2] for a, b in zip(small, large)] == [step // s for s in strides]
+
+
+def test_the_smallest_input_is_the_declared_one(network: Network) -> None:
+    smallest = network.min_input_size
+    assert 1 <= smallest <= network.input_size
+    assert _every_window_fits(network, smallest)
+    assert smallest == 1 or not _every_window_fits(network, smallest - 1)
+
+
+def _every_window_fits(network: Network, side: int) -> bool:
+    found: List[bool] = []
+    kinds = (paddle.nn.Conv2D, paddle.nn.MaxPool2D, paddle.nn.AvgPool2D)
+    hooks = [
+        layer.register_forward_pre_hook(lambda its, x: found.append(_fits(its, x[0].shape[2:])))
+        for layer in network.sublayers()
+        if isinstance(layer, kinds)
+    ]
+    try:
+        _run(network, _images(network, 1, side))
+    except (ValueError, RuntimeError):  # Paddle refuses some windows that do not fit itself
+        found.append(False)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return all(found)
+
+
+def _fits(layer: paddle.nn.Layer, sides: List[int]) -> bool:
+    """Whether a window of `layer` fits into an input of these sides."""
+    if isinstance(layer, paddle.nn.Conv2D):
+        if layer._padding == "SAME":
+            return True
+        reach = [d * (k - 1) + 1 for k, d in zip(layer._kernel_size, _pair(layer._dilation))]
+        padding = _pair(layer._padding)
+    else:
+        overhang = _pair(layer.stride)[0] - 1 if layer.ceil_mode else 0
+        reach = [side - overhang for side in _pair(layer.ksize)]
+        padding = _pair(layer.padding)
+    return all(side + 2 * pad >= window for side, pad, window in zip(sides, padding, reach))
+
+
+def _pair(value: Any) -> Tuple[int, ...]:
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def test_static_export_equals_the_dynamic_network(network: Network, tmp_path: Path) -> None:
+    side = _side(network)
+    images = _images(network, 2, side)
+    expected = _run(network, images)
+    write_program(network, tmp_path / "net", (network.in_channels, side, side), softmax=False)
+    got = paddle.jit.load(str(tmp_path / "net"))(images).numpy()
+    assert _difference(got, expected) < 1e-5
+
+
+def test_an_untrained_network_does_not_explode(network: Network) -> None:
+    network.train()
+    outputs = network(_images(network, 4, _side(network)))
+    logits = (outputs[0] if isinstance(outputs, list) else outputs).numpy()
+    assert np.abs(logits).max() < 100

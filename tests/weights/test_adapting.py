@@ -1,0 +1,93 @@
+"""Pretrained weights for other classes and other images than they were trained for."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, Dict
+
+import numpy as np
+import paddle
+import pytest
+
+from ppcls.arch import create_model
+from ppcls.errors import CheckpointError
+from ppcls.weights.adapting import load_adapted, sizes_of, with_channels
+from ppcls.weights.loading import save_weights
+
+
+def _arrays(**arguments: Any) -> Dict[str, np.ndarray]:
+    paddle.seed(1)
+    network = create_model("ResNet18", **{"stem": "cifar", "class_num": 6, **arguments})
+    return {name: value.numpy() for name, value in network.state_dict().items()}
+
+
+def _network(**arguments: Any) -> Any:
+    paddle.seed(2)
+    return create_model("ResNet18", **{"stem": "cifar", "class_num": 6, **arguments})
+
+
+def test_what_fits_is_loaded_without_a_word() -> None:
+    network, arrays = _network(), _arrays()
+    assert load_adapted(network, arrays) == ()
+    assert (network.stem.conv.weight.numpy() == arrays["stem.conv.weight"]).all()
+
+
+def test_another_number_of_classes_keeps_all_but_the_last_layer() -> None:
+    network, arrays = _network(class_num=4), _arrays()
+    fresh = network.head.fc.weight.numpy()
+    words = load_adapted(network, arrays)
+    assert words == (
+        "head.fc.weight starts fresh, for 4 classes",
+        "head.fc.bias starts fresh, for 4 classes",
+    )
+    assert (network.head.fc.weight.numpy() == fresh).all()
+    assert (network.stage4[1].conv2.conv.weight.numpy()).sum() == pytest.approx(
+        arrays["stage4.1.conv2.conv.weight"].sum()
+    )
+
+
+def test_a_grey_network_answers_to_grey_images_as_the_colour_one_did() -> None:
+    colour, arrays = _network(), _arrays()
+    load_adapted(colour, arrays)
+    grey = _network(in_channels=1)
+    assert load_adapted(grey, arrays) == ("stem.conv.weight was adapted to images of 1 channel(s)",)
+    image = paddle.randn([2, 1, 32, 32])
+    colour.eval(), grey.eval()
+    with paddle.no_grad():
+        expected, got = colour(image.tile([1, 3, 1, 1])).numpy(), grey(image).numpy()
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 6, 7])
+def test_equal_channels_give_the_same_sum_however_many_there_are(channels: int) -> None:
+    kernels = np.broadcast_to(np.random.default_rng(0).standard_normal((5, 1, 2, 2)), (5, 3, 2, 2))
+    adapted = with_channels(kernels, channels)
+    assert adapted.shape == (5, channels, 2, 2)
+    np.testing.assert_allclose(adapted.sum(axis=1), kernels.sum(axis=1))
+
+
+def test_anything_else_is_refused_and_changes_nothing() -> None:
+    network = _network(class_num=4)
+    before = network.stem.conv.weight.numpy()
+    arrays = _arrays()
+    arrays["stage1.0.conv1.conv.weight"] = np.zeros((2, 2, 3, 3), np.float32)
+    with pytest.raises(CheckpointError, match=r"stage1\.0\.conv1"):
+        load_adapted(network, arrays)
+    assert (network.stem.conv.weight.numpy() == before).all()
+
+
+def test_sizes_of_the_file() -> None:
+    arrays = _arrays(class_num=9, in_channels=1)
+    assert sizes_of(_network(), arrays) == {"in_channels": 1, "class_num": 9}
+    assert sizes_of(_network(class_num=9, in_channels=1), arrays) == {}
+
+
+def test_create_model_takes_a_file_and_says_what_it_adapted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_weights(create_model("LeNet"), tmp_path / "digits.safetensors")
+    with caplog.at_level(logging.WARNING, logger="ppcls"):
+        network = create_model("LeNet", class_num=4, pretrained=tmp_path / "digits.safetensors")
+    assert network.class_num == 4
+    assert "head.fc.weight starts fresh, for 4 classes" in caplog.text
