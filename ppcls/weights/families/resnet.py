@@ -4,42 +4,71 @@ from __future__ import annotations
 
 from typing import Dict
 
-from ppcls.weights.naming import TORCH_STATISTICS, Naming, block_number, minus_one, row
+from ppcls.weights.naming import (
+    TORCH_STATISTICS,
+    Naming,
+    Rules,
+    block_number,
+    minus_one,
+    row,
+    same_names,
+)
 
 FAMILY = "ResNet"
 
-_TORCH = [
+TORCH: Rules = [
     (r"^stem\.conv\.", "conv1."),
     (r"^stem\.bn\.", "bn1."),
+    (r"^stem\.0\.conv\.", "conv1.0."),
+    (r"^stem\.0\.bn\.", "conv1.1."),
+    (r"^stem\.1\.conv\.", "conv1.3."),
+    (r"^stem\.1\.bn\.", "conv1.4."),
+    (r"^stem\.2\.conv\.", "conv1.6."),
+    (r"^stem\.2\.bn\.", "bn1."),
     (r"^stage", "layer"),
     (r"\.conv(\d)\.conv\.", r".conv\1."),
     (r"\.conv(\d)\.bn\.", r".bn\1."),
+    (r"\.shortcut\.conv\.conv\.", ".downsample.1."),
+    (r"\.shortcut\.conv\.bn\.", ".downsample.2."),
     (r"\.shortcut\.conv\.", ".downsample.0."),
     (r"\.shortcut\.bn\.", ".downsample.1."),
     (r"^head\.fc", "fc"),
     *TORCH_STATISTICS,
 ]
-_MODELS = {
+"""PyTorch's names, of torchvision and timm alike, for ResNeXt too."""
+
+_TORCHVISION = {
     "resnet18": row("ResNet18_tv"),
     "resnet34": row("ResNet34_tv"),
     "resnet50": row("ResNet50"),
     "resnet101": row("ResNet101"),
     "resnet152": row("ResNet152"),
+    "wide_resnet50_2": row("WideResNet50_2"),
+    "wide_resnet101_2": row("WideResNet101_2"),
 }
+_TIMM = {
+    **_TORCHVISION,
+    "resnet18d": row("ResNet18_vd", first_projection=False),
+    "resnet34d": row("ResNet34_vd", first_projection=False),
+    **{f"resnet{depth}d": row(f"ResNet{depth}_vd") for depth in (50, 101, 152, 200)},
+}
+_PADDLECLAS = [
+    *(f"ResNet{depth}" for depth in (18, 34, 50, 101, 152)),
+    *(f"ResNet{depth}_vd" for depth in (18, 34, 50, 101, 152, 200)),
+]
+_STAGES = ["stage1", "stage2", "stage3", "stage4"]
 
 NAMINGS: Dict[str, Naming] = {
     "paddleclas": Naming(
         rules=[
-            (r"^stem\.", "stem.0."),
-            (
-                r"^stage(\d)\.(\d+)\.",
-                block_number("blocks.", ["stage1", "stage2", "stage3", "stage4"]),
-            ),
+            (r"^stem\.(conv|bn)\.", r"stem.0.\1."),
+            (r"^stage(\d)\.(\d+)\.", block_number("blocks.", _STAGES)),
             (r"(\.conv)(\d)(\.)", minus_one),
-            (r"\.shortcut\.", ".short."),
+            (r"\.shortcut\.(?:conv\.)?(conv|bn)\.", r".short.\1."),
             (r"^head\.fc", "fc"),
-        ]
+        ],
+        models=same_names(_PADDLECLAS),
     ),
-    "torchvision": Naming(rules=_TORCH, models=_MODELS),
-    "timm": Naming(rules=_TORCH, models=_MODELS),
+    "torchvision": Naming(rules=TORCH, models=_TORCHVISION),
+    "timm": Naming(rules=TORCH, models=_TIMM),
 }
