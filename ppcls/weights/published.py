@@ -246,11 +246,12 @@ def _if_trusted(record: Record) -> str:
 
 
 def _ways_out(record: Record) -> str:
-    target, host = _target(record), urlsplit(record.address).hostname
+    target, parts = _target(record), urlsplit(record.address)
+    prefix = f"{parts.scheme}://{parts.netloc}/"
     return (
         "What helps:\n"
-        f"  a mirror:         write `https://{host}/: https://MIRROR/` into {mirrors_file()},\n"
-        f"                    or set {VARIABLE}=https://{host}/=https://MIRROR/ (or =/FOLDER)\n"
+        f"  a mirror:         write `{prefix}: https://MIRROR/` into {mirrors_file()},\n"
+        f"                    or set {VARIABLE}={prefix}=https://MIRROR/ (or =/FOLDER)\n"
         f"  by hand:          save {record.address}\n"
         f"                    as {target}\n"
         f"  another machine:  run `ppcls weights pull {record.name}` there, and copy its folder\n"

