@@ -22,6 +22,7 @@ SOURCES = {
     "paddleclas": True,
     "torchvision": False,
     "timm": False,
+    "efficientnet_pytorch": False,
 }
 
 Arrays = Dict[str, np.ndarray]
@@ -106,10 +107,10 @@ def _todays_names(source: str, network: Any, arrays: Mapping[str, np.ndarray]) -
 
 def _laid_out(array: np.ndarray, dimensions: int, in_first: bool) -> np.ndarray:
     """Turn the weight of a fully connected layer into [in, out], or into that of a 1x1 convolution,
-    whichever the network has; a 1x1 convolution is the same layer.
+    whichever the network has; a convolution as large as its input is the same layer.
     """
-    if dimensions == 2 and array.ndim == 4 and array.shape[2:] == (1, 1):
-        return array[:, :, 0, 0].T
+    if dimensions == 2 and array.ndim == 4:
+        return array.reshape(len(array), -1).T
     if dimensions == 4 and array.ndim == 2:
         return (array.T if in_first else array)[:, :, None, None]
     if dimensions == 2 and array.ndim == 2 and not in_first:
