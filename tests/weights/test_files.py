@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Callable, Dict
@@ -99,12 +101,56 @@ def test_a_missing_file_says_what_was_tried_and_what_is_near(tmp_path: Path) -> 
     assert "Did you mean 'best_model'?" in message
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".onnx", ".pdopt"])
+@pytest.mark.parametrize("suffix", [".onnx", ".pdopt"])
 def test_other_kinds_of_files_are_named(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"net{suffix}"
     path.write_bytes(b"PK")
-    with pytest.raises(CheckpointError, match="accepted are .safetensors and .pdparams"):
+    accepted = "accepted are .safetensors, .pdparams, .pth, .pt and .bin"
+    with pytest.raises(CheckpointError, match=accepted):
         read_weights(path)
+
+
+_FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "pth"
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".bin"])
+@pytest.mark.parametrize("layout", ["zip", "old"])
+def test_pytorch_checkpoints_are_read(layout: str, suffix: str, tmp_path: Path) -> None:
+    shutil.copy(_FIXTURES / f"tensors_{layout}.pth", tmp_path / f"net{suffix}")
+    for path in (tmp_path / f"net{suffix}", tmp_path / "net"):
+        arrays, metadata = read_weights(path)
+        assert arrays["plain"].shape == (3, 4) and metadata == {}
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pdparams", ".pth", ".bin", ".weights", ""])
+def test_content_tells_more_than_the_suffix(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"net{suffix}"
+    write_weights(path, {"w": np.ones(2, np.float32)}, {"model": "LeNet"})
+    assert read_weights(path)[1] == {"model": "LeNet"}
+    path.write_bytes(pickle.dumps({"w": np.ones(3, np.float32)}, protocol=4))
+    assert read_weights(path)[0]["w"].shape == (3,)
+    for layout in ("zip", "old"):
+        shutil.copy(_FIXTURES / f"wrapped_{layout}.pth", path)
+        assert "0.running_mean" in read_weights(path)[0]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    [
+        (".safetensors", "safetensors file"),
+        (".pdparams", "Paddle weight file"),
+        (".pth", "PyTorch checkpoint"),
+        (".bin", "PyTorch checkpoint"),
+    ],
+)
+def test_content_that_tells_nothing_is_explained_by_the_suffix(
+    suffix: str, kind: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"net{suffix}"
+    for content in (b"", b"<!DOCTYPE html><html><body>not found</body></html>", bytes(100)):
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match=f"not a (readable )?{kind}: it "):
+            read_weights(path)
 
 
 def _damaged(content: bytes, folder: Path) -> str:
