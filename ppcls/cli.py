@@ -23,6 +23,7 @@ _VERBS = {
     "convert": ("ppcls.commands.convert", False),
     "data": ("ppcls.commands.data", False),
     "models": ("ppcls.commands.models", True),
+    "zoo": ("ppcls.commands.zoo", True),
     "weights": ("ppcls.commands.weights", True),
 }
 

@@ -1,0 +1,10 @@
+"""Print or write the tables of networks: `ppcls zoo`, from a clone that is not installed."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from ppcls.cli import main  # noqa: E402
+
+sys.exit(main(["zoo", *sys.argv[1:]]))
