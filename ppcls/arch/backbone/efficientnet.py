@@ -183,6 +183,29 @@ class EfficientNet(Network):
         initialise(self, conv=he_fan_out, linear=Uniform(-bound, bound))
 
 
+for _name, _width, _depth, _resolution, _dropout, _eps, _momentum in (
+    # name            width depth side dropout; torchvision's eps and momentum
+    ("EfficientNetB0", 1.0, 1.0, 224, 0.2, 1e-5, 0.9),
+    ("EfficientNetB1", 1.0, 1.1, 240, 0.2, 1e-5, 0.9),
+    ("EfficientNetB2", 1.1, 1.2, 260, 0.3, 1e-5, 0.9),
+    ("EfficientNetB3", 1.2, 1.4, 300, 0.3, 1e-5, 0.9),
+    ("EfficientNetB4", 1.4, 1.8, 380, 0.4, 1e-5, 0.9),
+    ("EfficientNetB5", 1.6, 2.2, 456, 0.4, 1e-3, 0.99),
+    ("EfficientNetB6", 1.8, 2.6, 528, 0.5, 1e-3, 0.99),
+    ("EfficientNetB7", 2.0, 3.1, 600, 0.5, 1e-3, 0.99),
+):
+    _scales = {
+        "width": _width,
+        "depth": _depth,
+        "resolution": _resolution,
+        "dropout": _dropout,
+    }
+    register("arch", _name, **_scales)(EfficientNet)
+    register("arch", f"{_name}_tv", **_scales, padding="symmetric", eps=_eps, momentum=_momentum)(
+        EfficientNet
+    )
+register("arch", "EfficientNetB0_small", se=False)(EfficientNet)
+
 for _name, _width, _depth, _resolution, _dropout in (
     # name             width depth side dropout
     ("EfficientNetLite0", 1.0, 1.0, 224, 0.2),

@@ -2,16 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Dict
+import re
+from typing import Any, Dict
 
-from ppcls.weights.naming import TORCH_STATISTICS, Naming, block_number, minus_one, row
+from ppcls.weights.naming import TORCH_STATISTICS, Naming, block_number, minus_one, row, same_names
 
 FAMILY = "EfficientNet"
 
 _STAGES = [f"stage{number}" for number in range(1, 8)]
-_SCALES = range(8)
+_PYTORCH = {"eps": 1e-5, "momentum": 0.9}
+"""The normalisation of the networks that timm trained itself, rather than took over."""
+
+
+def _layer(match: re.Match[str], network: Any) -> str:
+    """Number a block's layers as torchvision does: those that it has, from zero."""
+    block = getattr(network, f"stage{match[1]}")[int(match[2])]
+    layers = [name for name, layer in block.named_children() if list(layer.parameters())]
+    return f"features.{match[1]}.{match[2]}.block.{layers.index(match[3])}"
+
 
 NAMINGS: Dict[str, Naming] = {
+    "paddleclas": Naming(
+        rules=[
+            (r"^stem\.", "_ef._conv_stem._conv."),
+            # The first block of each stage has another name; all are numbered through.
+            (r"^stage(\d)\.(0)\.", block_number("_ef._blocks.", _STAGES)),
+            (r"^stage(\d)\.(\d+)\.", block_number("_ef.block.", _STAGES)),
+            (r"^(_ef\.(_blocks|block)\.\d+)\.", r"\1.."),
+            (r"\.se\.reduce\.conv", "._se._conv1._conv"),
+            (r"\.se\.expand\.conv", "._se._conv2._conv"),
+            (r"\.expand\.(conv|bn)", r"._ecn._conv.\1"),
+            (r"\.depthwise\.", "._dcn._conv."),
+            (r"\.project\.", "._pcn._conv."),
+            (r"^head\.conv\.", "_conv."),
+            (r"\.conv\.weight$", "._conv._conv.weight"),
+            (r"\.bn\.", "._bn."),
+            (r"^head\.fc", "_fc"),
+        ],
+        models=same_names([f"EfficientNetB{i}" for i in range(8)] + ["EfficientNetB0_small"]),
+    ),
+    "torchvision": Naming(
+        rules=[
+            (r"^stem\.", "features.0."),
+            (r"^stage(\d)\.(\d+)\.(expand|depthwise|se|project)", _layer),
+            (r"\.reduce\.conv", ".fc1"),
+            (r"\.expand\.conv", ".fc2"),
+            (r"^head\.conv\.", "features.8."),
+            (r"\.conv\.", ".0."),
+            (r"\.bn\.", ".1."),
+            (r"^head\.fc", "classifier.1"),
+            *TORCH_STATISTICS,
+        ],
+        models={f"efficientnet_b{i}": row(f"EfficientNetB{i}_tv") for i in range(8)},
+    ),
     "timm": Naming(
         rules=[
             (r"^stem\.conv", "conv_stem"),
@@ -33,7 +76,17 @@ NAMINGS: Dict[str, Naming] = {
             (r"^head\.fc", "classifier"),
             *TORCH_STATISTICS,
         ],
-        models={f"tf_efficientnet_lite{i}": row(f"EfficientNetLite{i}") for i in range(5)},
+        models={
+            **{f"tf_efficientnet_b{i}": row(f"EfficientNetB{i}") for i in range(8)},
+            **{f"efficientnet_b{i}": row(f"EfficientNetB{i}_tv", **_PYTORCH) for i in range(8)},
+            **{f"tf_efficientnet_lite{i}": row(f"EfficientNetLite{i}") for i in range(5)},
+            **{
+                f"efficientnet_lite{i}": row(
+                    f"EfficientNetLite{i}", padding="symmetric", **_PYTORCH
+                )
+                for i in range(5)
+            },
+        },
     ),
     "efficientnet_pytorch": Naming(
         rules=[
@@ -50,6 +103,9 @@ NAMINGS: Dict[str, Naming] = {
             (r"^head\.fc", "_fc"),
             *TORCH_STATISTICS,
         ],
-        models={f"efficientnet-lite{i}": row(f"EfficientNetLite{i}") for i in range(5)},
+        models={
+            **{f"efficientnet-b{i}": row(f"EfficientNetB{i}") for i in range(8)},
+            **{f"efficientnet-lite{i}": row(f"EfficientNetLite{i}") for i in range(5)},
+        },
     ),
 }
