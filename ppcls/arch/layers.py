@@ -45,6 +45,7 @@ _ACTIVATIONS: Dict[str, Callable[[], nn.Layer]] = {
     "hardsigmoid": HardSigmoid,
     "hardsigmoid_0.2": partial(HardSigmoid, 0.2),
     "leaky_relu": partial(nn.LeakyReLU, 0.1),
+    "leaky_relu_0.01": partial(nn.LeakyReLU, 0.01),
 }
 
 
@@ -226,41 +227,6 @@ class DropPath(nn.Layer):
         keep = 1.0 - self.rate
         kept = paddle.bernoulli(paddle.full([x.shape[0], 1, 1, 1], keep, dtype="float32"))
         return x * (kept / keep).astype(x.dtype)
-
-
-class InvertedResidual(nn.Layer):
-    """1x1 to `expanded`, BN, act, depthwise, BN, act, (se), 1x1, BN + x where the shape stays.
-
-    Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
-    arXiv:1801.04381, figure 4d. `conv` makes the layers: `ConvBNAct` with the family's activation.
-    The first 1x1 is left out where it widens nothing, unless `always_expand`.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        expanded: int,
-        out_channels: int,
-        kernel: int = 3,
-        stride: int = 1,
-        conv: Callable[..., nn.Layer] = ConvBNAct,
-        se: Optional[nn.Layer] = None,
-        always_expand: bool = False,
-        drop_path: float = 0.0,
-    ) -> None:
-        super().__init__()
-        widens = always_expand or expanded != in_channels
-        self.expand = conv(in_channels, expanded, 1) if widens else nn.Identity()
-        self.depthwise = conv(expanded, expanded, kernel, stride, groups=expanded)
-        self.se = nn.Identity() if se is None else se
-        self.project = conv(expanded, out_channels, 1, act=None)
-        self.drop = DropPath(drop_path)
-        self.residual = stride == 1 and in_channels == out_channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Turn [n, in_channels, h, w] into [n, out_channels, h / stride, w / stride]."""
-        y = self.project(self.se(self.depthwise(self.expand(x))))
-        return x + self.drop(y) if self.residual else y
 
 
 class InvertedResidual(nn.Layer):

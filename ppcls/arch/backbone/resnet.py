@@ -52,6 +52,7 @@ class Style(NamedTuple):
         dilation: the dilation of that convolution.
         pooled_shortcut: whether a shortcut halves the map by average pooling before its 1x1
             convolution, instead of by that convolution's stride.
+        early_stride: whether a bottleneck halves the map in its first 1x1 convolution already.
     """
 
     conv: Conv = "plain"
@@ -59,6 +60,7 @@ class Style(NamedTuple):
     bottleneck_width: int = 64
     dilation: int = 1
     pooled_shortcut: bool = False
+    early_stride: bool = False
 
     def convolution(
         self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, **options: Any
@@ -108,7 +110,7 @@ class BasicBlock(nn.Layer):
 
 
 class Bottleneck(nn.Layer):
-    """1x1, BN, act, 3x3 (stride here), BN, act, 1x1 to four times the width, BN + shortcut, act."""
+    """1x1, BN, act, 3x3 (stride), BN, act, 1x1 to four times the width, BN + shortcut, act."""
 
     expansion = 4
 
@@ -123,9 +125,10 @@ class Bottleneck(nn.Layer):
     ) -> None:
         super().__init__()
         inner = width * style.bottleneck_width // 64
-        self.conv1 = ConvBNAct(in_channels, inner, 1)
+        first, second = (stride, 1) if style.early_stride else (1, stride)
+        self.conv1 = ConvBNAct(in_channels, inner, 1, first)
         self.conv2 = style.convolution(
-            inner, inner, 3, stride, groups=style.groups, dilation=style.dilation
+            inner, inner, 3, second, groups=style.groups, dilation=style.dilation
         )
         self.conv3 = ConvBNAct(inner, 4 * width, 1, act=None)
         self.drop_path = DropPath(drop_path)
