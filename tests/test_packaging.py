@@ -177,7 +177,7 @@ def test_the_wheel_holds_package_and_recipes_and_nothing_else(tmp_path: Path) ->
     code = {str(path.relative_to(ROOT)) for path in (ROOT / "ppcls").rglob("*.py")}
     recipes = {f"ppcls/{path.relative_to(ROOT)}" for path in (ROOT / "configs").rglob("*.yaml")}
     assert recipes
-    assert code | recipes | {"ppcls/py.typed"} <= names
+    assert code | recipes | {"ppcls/py.typed", "ppcls/data/imagenet_classes.txt"} <= names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"ppcls"}
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -20,8 +21,13 @@ from ppcls.engine.checkpoint import read_network
 from ppcls.errors import CheckpointError, ConfigError, did_you_mean
 from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
-from ppcls.registry import Part
+from ppcls.registry import Part, arguments_model
+from ppcls.weights.adapting import load_adapted
 from ppcls.weights.loading import LoadReport, load_into
+from ppcls.weights.published import published_weights
+
+Key = Tuple[str, str]
+"""A section and a key of it."""
 
 _log = logging.getLogger("ppcls")
 
@@ -251,26 +257,61 @@ def build_network(config: Config, class_num: int, transform: Pipeline) -> Any:
     return network
 
 
-def load_pretrained(config: Config, network: Any) -> None:
-    """Start from the weights that `Arch.pretrained` or `Global.pretrained_model` names, if any.
+def named_weights(config: Config) -> Optional[Key]:
+    """Return the key that says which weights to start from, if one does.
+
+    `Global.pretrained_model` goes before `Arch.pretrained`, unless only that is given with -o.
+    """
+    keys: List[Key] = [("Global", "pretrained_model"), ("Arch", "pretrained")]
+    given = [key for key in keys if getattr(getattr(config, key[0]), key[1])]
+    return min(given, key=lambda key: not config.is_override(*key), default=None)
+
+
+def weights_file(config: Config, key: Key) -> Path:
+    """Return the file that `key` means; for true that of the network's published weights, which is
+    fetched if need be.
 
     Raises:
-        ConfigError: `Arch.pretrained: true`, for which no published weights can be fetched yet.
-        CheckpointError: the file is unreadable or does not fit.
+        UsageError: no weights of this network are published.
+        DownloadError: they cannot be had.
     """
-    wanted = config.Arch.pretrained or config.Global.pretrained_model
-    if wanted is True:
-        raise ConfigError(
-            f"{config.where('Arch', 'pretrained')}: published weights are not downloaded; give the "
-            "path of a weight file (.safetensors, or PaddleClas' .pdparams) instead of true"
-        )
-    if wanted:
-        path = Path(str(wanted))
-        arrays, facts = read_network(path)
-        if not config.Global.partial:
-            check_same_network(facts, network, path)
-        report = load_weights(network, arrays, path, config.Global.partial)
-        _log.info("started from %s: %s", path, report.words())
+    wanted = getattr(getattr(config, key[0]), key[1])
+    if wanted is not True:
+        return Path(wanted)
+    with config.naming(*key):
+        return published_weights(config.Arch.name)
+
+
+def load_pretrained(config: Config, network: Any) -> None:
+    """Start from the weights that the configuration names, if any.
+
+    Those of `Arch.pretrained` are adapted to the classes and channels of the network; those of
+    `Global.pretrained_model` must fit. With `Global.partial` either loads what fits.
+
+    Raises:
+        PpclsError: there are no such weights, or they do not fit.
+    """
+    key = named_weights(config)
+    if key is None:
+        return
+    path = weights_file(config, key)
+    arrays, facts = read_network(path)
+    if config.Global.partial:
+        words = load_weights(network, arrays, path, partial=True).words()
+    elif key == ("Arch", "pretrained"):
+        check_same_arch(facts, config.Arch.part, path)
+        words = _adapted(network, arrays, path)
+    else:
+        check_same_network(facts, config.Arch.part, network, path)
+        words = load_weights(network, arrays, path, partial=False).words()
+    _log.info("started from %s: %s", path, words)
+
+
+def _adapted(network: Any, arrays: Mapping[str, np.ndarray], path: Path) -> str:
+    try:
+        return "; ".join(load_adapted(network, arrays)) or "all of the network's arrays match"
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
 
 
 def load_weights(
@@ -287,23 +328,42 @@ def load_weights(
         raise CheckpointError(f"{path}: {error}") from None
 
 
-def check_same_network(facts: Mapping[str, Any], network: Any, path: Path) -> None:
+def check_same_network(facts: Mapping[str, Any], part: Part, network: Any, path: Path) -> None:
     """Compare what a file of this toolkit says of itself with the network that is to take its
     weights.
 
     Raises:
         CheckpointError: another architecture, or another number of classes.
     """
-    if facts.get("arch", network.model_name) != network.model_name:
-        raise CheckpointError(
-            f"{path} holds the weights of {facts['arch']}, the configuration asks for "
-            f"{network.model_name}. Use -o Arch.name={facts['arch']}, or another file"
-        )
+    check_same_arch(facts, part, path)
     if facts.get("class_num", network.class_num) != network.class_num:
         raise CheckpointError(
             f"{path} was trained for {facts['class_num']} classes, the network has "
             f"{network.class_num}. To load all but the last layer: -o Global.partial=True"
         )
+
+
+def check_same_arch(facts: Mapping[str, Any], part: Part, path: Path) -> None:
+    """Compare the architecture that a file of this toolkit notes, and the arguments that make it,
+    with those of the configuration.
+
+    Raises:
+        CheckpointError: they differ, which shapes alone do not always show.
+    """
+    if facts.get("arch", part.name) != part.name:
+        raise CheckpointError(
+            f"{path} holds the weights of {facts['arch']}, the configuration asks for "
+            f"{part.name}. Use -o Arch.name={facts['arch']}, or another file"
+        )
+    known = arguments_model("arch", part.name).model_fields
+    for key, there in facts.get("arguments", {}).items():
+        here = part.arguments.get(key, known[key].default if key in known else None)
+        if there != here:
+            raise CheckpointError(
+                f"{path} holds the weights of {part.name} with {key}: {json.dumps(there)}, the "
+                f"configuration builds it with {key}: {json.dumps(here)}. Use -o "
+                f"Arch.{key}={json.dumps(there)}, or another file"
+            )
 
 
 def check_images_fit(config: Config, network: Any, transform: Pipeline, where: str) -> None:

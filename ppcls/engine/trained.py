@@ -16,8 +16,16 @@ from pydantic import ValidationError
 from ppcls.arch import build as build_network_part
 from ppcls.config import Config
 from ppcls.data.dataset import ClassMap
+from ppcls.data.imagenet_classes import imagenet_classes
 from ppcls.data.transforms import Pipeline
-from ppcls.engine.builder import check_same_network, class_map_of_files, load_weights
+from ppcls.engine.builder import (
+    Key,
+    check_same_network,
+    class_map_of_files,
+    load_weights,
+    named_weights,
+    weights_file,
+)
 from ppcls.engine.checkpoint import CheckpointFolder, read_network
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import CheckpointError, ConfigError, PpclsError
@@ -39,8 +47,9 @@ class Trained:
 def load_trained(config: Config, channels: int) -> Trained:
     """Build the network of a configuration and give it trained weights.
 
-    The weights are `Global.pretrained_model` where it is given with -o, else the best model of
-    `Global.output_dir`, else its newest checkpoint, else `Global.pretrained_model` of the file.
+    The weights are those of `Global.pretrained_model` or `Arch.pretrained` where it is given with
+    -o, else the best model of `Global.output_dir`, else its newest checkpoint, else what the file
+    names by these keys. Published weights (`Arch.pretrained: true`) come with ImageNet's classes.
 
     Args:
         channels: how many channels the transforms give.
@@ -50,18 +59,19 @@ def load_trained(config: Config, channels: int) -> Trained:
             network or other classes.
         ConfigError: the configuration contradicts the transforms.
     """
-    path = find_weights(config)
+    path, published = find_weights(config)
     arrays, facts = read_network(path)
-    class_map = _class_map(config, facts, path)
+    class_map = _class_map(config, facts, path, published)
     arguments = {"in_channels": channels, **config.Arch.part.arguments, "class_num": len(class_map)}
     if arguments["in_channels"] != channels:
         raise ConfigError(
             f"{config.where('Arch', 'in_channels')} is {arguments['in_channels']}, but the "
             f"transforms give images of {channels} channel(s) (DecodeImage.channel_num)"
         )
+    part = Part("arch", config.Arch.name, arguments)
     with config.naming("Arch"):
-        network = build_network_part(Part("arch", config.Arch.name, arguments))
-    check_same_network(facts, network, path)
+        network = build_network_part(part)
+    check_same_network(facts, part, network, path)
     load_weights(network, arrays, path, partial=False)
     _warn_of_other_transforms(config, facts, path)
     network.eval()
@@ -69,43 +79,38 @@ def load_trained(config: Config, channels: int) -> Trained:
     return Trained(network, class_map, path, facts)
 
 
-def find_weights(config: Config) -> Path:
-    """Return the file that holds the weights to use.
+def find_weights(config: Config) -> Tuple[Path, bool]:
+    """Return the file that holds the weights to use, and whether it is the published one.
 
     Raises:
         CheckpointError: there is none.
+        UsageError: published weights are asked for, of a network that has none.
+        DownloadError: published weights cannot be had.
     """
     folder = RunFolder(Path(config.Global.output_dir))
     checkpoints = CheckpointFolder(folder.checkpoints, keep=1).paths()
     found: List[Path] = [folder.best_model] if folder.best_model.exists() else checkpoints[-1:]
-    named = _named_weights(config)
-    if named and found and not config.is_override(*named):
+    named = named_weights(config)
+    if named and (not found or config.is_override(*named)):
+        return weights_file(config, named), _means_published(config, named)
+    if named:
         _log.warning(
             "the weights of this run are used, not those of %s, which it started from; to use "
-            "those: -o %s=FILE",
+            "those: -o %s=%s",
             config.where(*named),
             ".".join(named),
+            "True" if _means_published(config, named) else "FILE",
         )
-    elif named:
-        return Path(str(_setting(config, named)))
     if not found:
         raise CheckpointError(
             f"there are no trained weights: {folder.root} holds no best_model.safetensors and no "
             "checkpoint. Train first, or name a weight file: -o Global.pretrained_model=FILE"
         )
-    return found[0]
+    return found[0], False
 
 
-def _named_weights(config: Config) -> Optional[Tuple[str, str]]:
-    """Return the key that names a weight file, if one does."""
-    for key in (("Global", "pretrained_model"), ("Arch", "pretrained")):
-        if isinstance(_setting(config, key), str):
-            return key
-    return None
-
-
-def _setting(config: Config, key: Tuple[str, str]) -> Any:
-    return getattr(getattr(config, key[0]), key[1])
+def _means_published(config: Config, key: Key) -> bool:
+    return key[0] == "Arch" and config.Arch.pretrained is True
 
 
 def eval_transform(config: Config) -> Pipeline:
@@ -183,9 +188,9 @@ def _refuse_other_names(config: Config, trained: ClassMap, path: Path) -> None:
         )
 
 
-def _class_map(config: Config, facts: Dict[str, Any], path: Path) -> ClassMap:
+def _class_map(config: Config, facts: Dict[str, Any], path: Path, published: bool) -> ClassMap:
     """Return the classes that the weights were trained for; foreign weights follow the
-    configuration.
+    configuration, published ones are called as in ImageNet unless that names them.
     """
     wanted: Optional[int] = config.Arch.part.arguments.get("class_num")
     if "class_names" in facts:
@@ -201,6 +206,8 @@ def _class_map(config: Config, facts: Dict[str, Any], path: Path) -> ClassMap:
     named = class_map_of_files(config)
     if named is not None:
         return named
+    if published and wanted in (None, len(imagenet_classes())):
+        return imagenet_classes()
     if wanted is None:
         raise ConfigError(
             f"Arch.class_num: how many classes {path} has is not noted in it; set Arch.class_num"
