@@ -89,8 +89,9 @@ def read_pins() -> Dict[str, Pin]:
         DownloadError: the file of pins is damaged; the message says what to do.
     """
     try:
-        return {name: Pin(**facts) for name, facts in json.loads(_pins_file().read_text()).items()}
-    except FileNotFoundError:
+        known = json.loads(_pins_file().read_text(encoding="utf-8"))
+        return {name: Pin(**facts) for name, facts in known.items()}
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (ValueError, TypeError, AttributeError) as error:
         raise DownloadError(

@@ -104,6 +104,10 @@ def download(
         OSError: the target's folder cannot be written to.
     """
     check_address(address)
+    if address.startswith("http://") and sha256 is None:
+        _log.warning(
+            "%s: neither https nor a known SHA-256 protects this file on its way", _host(address)
+        )
     with locked(target) as lock:
         if lock.waited and target.is_file() and sha256 in (None, sha256_of(target)):
             return

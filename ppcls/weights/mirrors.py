@@ -75,7 +75,7 @@ def _from_file() -> Iterator[Tuple[str, str, str]]:
 def _read(file: Path) -> Dict[Any, Any]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} is not readable YAML: {error}") from None

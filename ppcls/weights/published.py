@@ -214,6 +214,11 @@ def _fetch(record: Record, sha256: Optional[str], patience: Optional[Patience]) 
                 download(place, _target(record), sha256, _look_like_weights, patience)
         except DownloadError as error:
             failures.append(error)
+        except OSError as error:
+            raise DownloadError(
+                f"{error.filename or weights_folder()}: {error.strerror or error}; weights are "
+                f"kept in {weights_folder()}, and setting PPCLS_HOME chooses another folder"
+            ) from None
         else:
             return _note(record, str(place))
     raise _no_luck(record, failures)

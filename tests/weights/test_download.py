@@ -83,6 +83,7 @@ def test_log_says_what_is_fetched(
     with caplog.at_level(logging.INFO, "ppcls"):
         fetch(site, target)
     assert f"fetching {site.address} (0.3 MB)" in caplog.text
+    assert "neither https nor a known SHA-256" in caplog.text
     assert megabytes(97_781_234) == "97.8 MB"
 
 

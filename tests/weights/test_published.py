@@ -176,6 +176,33 @@ def test_cache_of_somebody_else_may_be_read_only(
     assert read_pins() == {}
 
 
+def test_folder_that_cannot_be_written_to(cache: Path, shop: Any) -> None:
+    cache.write_text("no folder")
+    with pytest.raises(
+        DownloadError,
+        match=r"(Not a directory|File exists); weights are kept in .*"
+        "/cache/weights, and setting PPCLS_HOME",
+    ):
+        get()
+
+
+@pytest.mark.slow
+def test_disk_that_fills_up(site: Any, cache: Path) -> None:
+    code = (
+        "import resource, signal, sys; from ppcls.cli import main\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "sys.exit(main(['weights', 'pull', 'VGG11']))"
+    )
+    host = "https://paddle-imagenet-models-name.bj.bcebos.com/"
+    environment = {**os.environ, "PPCLS_MIRRORS": f"{host}={site.root}"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "File too large; weights are kept in" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_states(shop: Any) -> None:
     record = find_record("Net")
     assert locate(record).state == "not fetched"
