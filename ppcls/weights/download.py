@@ -112,12 +112,14 @@ def download(
         if lock.waited and target.is_file() and sha256 in (None, sha256_of(target)):
             return
         part = _Part(target, private=not lock.held)
-        _fetch(address, part, patience or Patience())
-        if sha256 not in (None, part.sha256()):
-            _log.warning("%s: what came has the wrong SHA-256; fetching it again", target.name)
-            part.discard()
+        for last in (sha256 is None, True):
             _fetch(address, part, patience or Patience())
-        part.become_target(address, sha256, check)
+            try:
+                return part.become_target(address, sha256, check)
+            except WrongContentError as error:
+                if last:
+                    raise
+                _log.warning("%s; fetching it once more", error)
 
 
 def copy(
@@ -170,8 +172,8 @@ def _host(address: str) -> str:
 
 
 def _accept(where: str, file: Path, sha256: Optional[str], check: Optional[Check]) -> None:
-    found = sha256_of(file)
-    if sha256 not in (None, found):
+    found = sha256 and sha256_of(file)
+    if found != sha256:
         raise WrongContentError(f"{where} has the SHA-256 {found}; it should be {sha256}")
     if check is not None:
         check(file)
@@ -471,10 +473,6 @@ class _Part:
         self._ended = False
         self.path.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
-
-    def sha256(self) -> str:
-        """Return the hash of what is there, in hexadecimal."""
-        return sha256_of(self.path)
 
     def become_target(self, address: str, sha256: Optional[str], check: Optional[Check]) -> None:
         """Take the target's place; or go, if it is not accepted."""
