@@ -112,14 +112,15 @@ def download(
         if lock.waited and target.is_file() and sha256 in (None, sha256_of(target)):
             return
         part = _Part(target, private=not lock.held)
-        for last in (sha256 is None, True):
+        try:
             _fetch(address, part, patience or Patience())
-            try:
-                return part.become_target(address, sha256, check)
-            except WrongContentError as error:
-                if last:
-                    raise
-                _log.warning("%s; fetching it once more", error)
+            part.become_target(address, sha256, check)
+        except WrongContentError as error:
+            if sha256 is None:
+                raise
+            _log.warning("%s; fetching it once more", error)
+            _fetch(address, part, patience or Patience())
+            part.become_target(address, sha256, check)
 
 
 def copy(
