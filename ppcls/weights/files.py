@@ -13,7 +13,7 @@ from ppcls.errors import CheckpointError, did_you_mean
 from ppcls.files import replacing
 from ppcls.weights.pdparams import read_pdparams
 from ppcls.weights.pickles import FIRST_BYTE
-from ppcls.weights.pth import is_pth, read_pth
+from ppcls.weights.pth import START, is_pth, read_pth
 
 PathLike = Union[str, Path]
 
@@ -74,7 +74,7 @@ def read_weights(path: PathLike) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]
 def _kind(file: Path) -> str:
     """Return the suffix that fits the content, or else the one that the file has."""
     with file.open("rb") as content:
-        start = content.read(32)
+        start = content.read(START)
     if is_pth(start):
         return ".pth"
     if start[8:9] == b"{":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
@@ -20,10 +21,10 @@ _OPCODES = """
     EMPTY_DICT SETITEM SETITEMS EMPTY_LIST APPEND APPENDS EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 TUPLE
     GLOBAL STACK_GLOBAL REDUCE BUILD BINGET LONG_BINGET BINPUT LONG_BINPUT MEMOIZE
 """
-_WITH_OUTSIDE_DATA = " BINPERSID BINSTRING SHORT_BINSTRING"
-"""PyTorch's reference to a storage, and the text that Python 2 wrote."""
+_WITH_OUTSIDE_DATA = " BINPERSID BINSTRING SHORT_BINSTRING NEWOBJ"
+"""PyTorch's references to storages, the text that Python 2 wrote, and the parameters of old."""
 
-_MOST_OPCODES = 1_000_000
+MOST_INSTRUCTIONS = 1_000_000
 """An array takes about thirty; more than this only fills the memory with empty containers."""
 
 FIRST_BYTE = pickle.PROTO
@@ -137,6 +138,7 @@ class Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]
         outside: turns a reference to data outside of the pickle into what stands for it; without
             it such references are refused.
         advice: what to do about a name that is not known.
+        instructions: how many the pickle may have; pickles that belong together share it.
     """
 
     stack: List[Any]
@@ -149,9 +151,11 @@ class Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]
         known: Mapping[Tuple[str, str], Any],
         outside: Optional[Callable[[Any], Any]] = None,
         advice: str = "",
+        instructions: Optional[Budget] = None,
     ) -> None:
         super().__init__(Bounded(file, size), encoding="utf-8")
-        self.dispatch = _Dispatch(outside is not None)  # type: ignore[misc,assignment]
+        left = Budget(MOST_INSTRUCTIONS) if instructions is None else instructions
+        self.dispatch = _Dispatch(outside is not None, left)  # type: ignore[misc,assignment]
         self._known, self._outside, self._advice = known, outside, advice
 
     def find_class(self, module: str, name: str) -> Any:
@@ -199,24 +203,30 @@ def plain_key(key: Any) -> Any:
     raise RefusedError("it has a dictionary whose keys are neither text nor plain numbers")
 
 
+@cache
+def _functions(with_outside_data: bool) -> Dict[int, Callable[[Any], None]]:
+    """Return what the allowed opcodes do, by code."""
+    known: Dict[int, Any] = pickle._Unpickler.dispatch  # type: ignore[attr-defined]
+    ours = {
+        pickle.REDUCE[0]: Reader._reduce,
+        pickle.NEWOBJ[0]: Reader._reduce,
+        pickle.BUILD[0]: Reader._build,
+        pickle.SETITEM[0]: Reader._setitem,
+        pickle.SETITEMS[0]: Reader._setitems,
+    }
+    names = _OPCODES + (_WITH_OUTSIDE_DATA if with_outside_data else "")
+    codes = [getattr(pickle, name)[0] for name in names.split()]
+    return {code: ours.get(code, known[code]) for code in codes}
+
+
 class _Dispatch:
     """The functions of the allowed opcodes, by code; counts how often they are asked for."""
 
-    def __init__(self, with_outside_data: bool) -> None:
-        known: Dict[int, Any] = pickle._Unpickler.dispatch  # type: ignore[attr-defined]
-        names = _OPCODES + (_WITH_OUTSIDE_DATA if with_outside_data else "")
-        codes = [getattr(pickle, name)[0] for name in names.split()]
-        self._functions = {code: known[code] for code in codes}
-        self._functions[pickle.REDUCE[0]] = Reader._reduce
-        self._functions[pickle.BUILD[0]] = Reader._build
-        self._functions[pickle.SETITEM[0]] = Reader._setitem
-        self._functions[pickle.SETITEMS[0]] = Reader._setitems
-        self._left = _MOST_OPCODES
+    def __init__(self, with_outside_data: bool, left: Budget) -> None:
+        self._functions, self._left = _functions(with_outside_data), left
 
     def __getitem__(self, code: int) -> Callable[[Any], None]:
-        self._left -= 1
-        if self._left < 0:
-            raise RefusedError("it has more instructions than any weight file needs")
+        self._left.spend(1, "it has more instructions than any weight file needs")
         if code not in self._functions:
             raise RefusedError(f"it uses the pickle opcode {bytes([code])!r}, which no array needs")
         return self._functions[code]

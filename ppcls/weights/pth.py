@@ -2,8 +2,10 @@
 
 `torch.save` writes a pickle that describes the tensors, and the numbers of their storages beside
 it: since PyTorch 1.6 as entries of a zip archive, before that one after the other behind the
-pickle. `ppcls.weights.pickles` reads the description; the arrays are rebuilt here, as views of the
-storages' bytes where they can be. No more is allocated than the file's size allows.
+pickle, and before 0.1.10, as for torchvision's first ResNets, in a tar archive that describes the
+tensors apart from what holds them. `ppcls.weights.pickles` reads the pickles; the arrays are
+rebuilt here, as views of the storages' bytes where they can be. No more is allocated than the
+file's size allows.
 """
 
 from __future__ import annotations
@@ -11,17 +13,19 @@ from __future__ import annotations
 import io
 import math
 import reprlib
+import struct
 import zipfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Dict, List, Optional, Tuple
+from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
 from ppcls.errors import CheckpointError
 from ppcls.weights.pickles import (
     FIRST_BYTE,
+    MOST_INSTRUCTIONS,
     Bounded,
     Budget,
     Global,
@@ -34,7 +38,11 @@ from ppcls.weights.pickles import (
     same_tuple,
 )
 
+START = 512
+"""How many bytes tell the kind of a file."""
+
 _ZIP = b"PK\x03\x04"
+_TAR = b"ustar"
 _MAGIC = 0x1950A86A20F9469CFC6C
 """The number that files of the older format start with, as a pickle of its own."""
 _PROTOCOL = 1001
@@ -44,6 +52,8 @@ _ALLOWANCE = 64 << 20
 _LARGEST_DIRECTORY = 4 << 20
 """Bytes of a zip archive's list of entries: about fifty thousand of them."""
 _MOST_DIMENSIONS = 64
+_MOST_TENSORS = 100_000
+"""In a tar archive, where each is a pickle of its own."""
 
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
 """Where training scripts put the weights; an average over the steps is what they evaluate."""
@@ -53,12 +63,12 @@ _ADVICE = f"{_SAVE_WEIGHTS}torch.save(model.state_dict(), ...)"
 
 
 def is_pth(start: bytes) -> bool:
-    """Say whether a file that starts with these bytes (32 or more) is one for `read_pth`."""
+    """Say whether a file that starts with these bytes (`START` of them) is one for `read_pth`."""
     return _reader_for(start) is not None
 
 
 def read_pth(path: Path) -> Dict[str, np.ndarray]:
-    """Return the weights in a PyTorch checkpoint by name, in either of its formats.
+    """Return the weights in a PyTorch checkpoint by name, in any of its formats.
 
     A state dict inside of a training checkpoint is found under the usual keys, averaged weights
     before others; the prefix `module.` of data-parallel training is removed. Numbers keep their
@@ -71,7 +81,7 @@ def read_pth(path: Path) -> Dict[str, np.ndarray]:
     """
     size = path.stat().st_size
     with _File(io.FileIO(str(path))) as file:
-        start = file.read(32)
+        start = file.read(START)
         file.seek(0)
         read = _reader_for(start)
         if read is None:
@@ -85,7 +95,7 @@ def _reader_for(start: bytes) -> Optional[Callable[[_File, int], Dict[str, np.nd
         return _read_zip
     if start[:1] == FIRST_BYTE and _MAGIC.to_bytes(10, "little") in start[:32]:
         return _read_legacy
-    return None
+    return _read_tar if start[257:].startswith(_TAR) else None
 
 
 # What the description is made of.
@@ -179,6 +189,17 @@ def _ordered(budget: Budget, pairs: Any = ()) -> _Ordered:
     return made
 
 
+class _Parameter(StandIn):
+    """Stands for `torch.nn.Parameter`, as it was before it had a function that rebuilds it."""
+
+    def __init__(self, data: Any = None, *rest: Any) -> None:
+        self.data = data
+
+    def set(self, state: Any) -> None:
+        if isinstance(state, tuple) and len(state) == 5:
+            self.data = state[0]
+
+
 def _are_counts(*values: Any) -> bool:
     return all(isinstance(value, int) and 0 <= value < 2**63 for value in values)
 
@@ -209,6 +230,7 @@ def _known(size: int) -> Dict[Tuple[str, str], Any]:
         ("torch._utils", "_rebuild_tensor"): Global(_tensor),
         ("torch._utils", "_rebuild_tensor_v2"): Global(_tensor),
         ("torch._utils", "_rebuild_parameter"): Global(_parameter),
+        ("torch.nn.parameter", "Parameter"): Global(_Parameter),
         ("torch", "Size"): Global(same_tuple),
         ("torch.storage", "UntypedStorage"): _Kind("Untyped", "u1"),
         ("collections", "OrderedDict"): Global(partial(_ordered, Budget(size))),
@@ -300,13 +322,12 @@ def _is_dense(shape: Tuple[int, ...], steps: List[int]) -> bool:
 def _arrays(content: Any, elements: _Elements) -> Dict[str, np.ndarray]:
     """Return the weights in what a checkpoint holds."""
     arrays = {}
-    for name, value in _state_dict(content).items():
+    for name, entry in _state_dict(content).items():
+        value = entry.data if isinstance(entry, _Parameter) else entry
         if not isinstance(name, str) or not isinstance(value, _Tensor):
-            entry = reprlib.repr(name)
-            keys = ", ".join(_WRAPPERS)
             raise RefusedError(
-                f"its entry {entry} is not a tensor, so it is not a file of weights (they are "
-                f"looked for at its top, and under {keys})"
+                f"its entry {reprlib.repr(name)} is not a tensor, so it is not a file of weights "
+                f"(they are looked for at its top, and under {', '.join(_WRAPPERS)})"
             )
         try:
             arrays[name] = elements.array(value)
@@ -407,21 +428,38 @@ def _byte_order(archive: zipfile.ZipFile, entries: Dict[str, zipfile.ZipInfo], t
     return "<" if said == "little" else ">"
 
 
-# The older format.
+# The older formats.
 
 
-def _read_legacy(file: BinaryIO, size: int) -> Dict[str, np.ndarray]:
-    storages, known = _Storages(), _known(size)
+class _Stream:
+    """Pickles, whole numbers and data that follow one another in a file, up to `end`."""
 
-    def load() -> Any:
-        return Reader(file, size, known, storages.refer, _ADVICE).load()
+    def __init__(
+        self, file: BinaryIO, end: int, known: Mapping[Tuple[str, str], Any], outside: Any
+    ) -> None:
+        self._file, self._end, self._known, self._outside = file, end, known, outside
+        self._instructions = Budget(MOST_INSTRUCTIONS)
 
-    magic, protocol = load(), load()
-    if (magic, protocol) != (_MAGIC, _PROTOCOL):
-        raise RefusedError(f"its protocol is {reprlib.repr(protocol)}, not {_PROTOCOL}")
-    load()  # about the machine that wrote it: whatever its byte order, storages are little-endian
-    content, keys = load(), load()
-    places = _places(file, size, keys, storages)
+    def load(self) -> Any:
+        """Return the content of the next pickle; all together have no more than one may have."""
+        more = _ADVICE, self._instructions
+        return Reader(self._file, self._end, self._known, self._outside, *more).load()
+
+    def numbers(self, count: int = 1) -> Tuple[int, ...]:
+        """Return the next numbers of 64 bits."""
+        return struct.unpack(f"<{count}q", Bounded(self._file, self._end).read(8 * count))
+
+    def skip(self, size: int) -> int:
+        """Go past `size` bytes of data and return where they start."""
+        place = self._file.tell()
+        if place + size > self._end:
+            raise EOFError
+        self._file.seek(place + size)
+        return place
+
+
+def _fetch_from(file: BinaryIO, places: Mapping[str, int]) -> Callable[[_Storage], bytes]:
+    """Return a function that reads storages from where they start."""
 
     def fetch(storage: _Storage) -> bytes:
         if storage.key not in places:
@@ -429,21 +467,110 @@ def _read_legacy(file: BinaryIO, size: int) -> Dict[str, np.ndarray]:
         file.seek(places[storage.key])
         return file.read(storage.size)
 
+    return fetch
+
+
+def _read_legacy(file: BinaryIO, size: int) -> Dict[str, np.ndarray]:
+    storages = _Storages()
+    stream = _Stream(file, size, _known(size), storages.refer)
+    magic, protocol = stream.load(), stream.load()
+    if (magic, protocol) != (_MAGIC, _PROTOCOL):
+        raise RefusedError(f"its protocol is {reprlib.repr(protocol)}, not {_PROTOCOL}")
+    stream.load()  # about the machine that wrote it; storages are little-endian on every one
+    content, keys = stream.load(), stream.load()
+    fetch = _fetch_from(file, _places(stream, keys, storages))
     return _arrays(content, _Elements(fetch, "<", size))
 
 
-def _places(file: BinaryIO, size: int, keys: Any, storages: _Storages) -> Dict[str, int]:
+def _places(stream: _Stream, keys: Any, storages: _Storages) -> Dict[str, int]:
     """Return where each storage starts: behind its number of elements, in the order of `keys`."""
     places: Dict[str, int] = {}
     for key in keys:
         storage = storages.by_key.get(plain_key(key))
         if storage is None or key in places:
             raise RefusedError(f"it lists a storage {reprlib.repr(key)} that no tensor has")
-        count = int.from_bytes(Bounded(file, size).read(8), "little")
+        (count,) = stream.numbers()
         if count != storage.count:
             raise RefusedError(f"{storage.words()} has {count} elements, not {storage.count}")
-        places[key] = file.tell()
-        if places[key] + storage.size > size:
-            raise EOFError
-        file.seek(places[key] + storage.size)
+        places[key] = stream.skip(storage.size)
     return places
+
+
+# The oldest format.
+
+
+def _read_tar(file: BinaryIO, size: int) -> Dict[str, np.ndarray]:
+    members, known = _members(file, size), _known(size)
+    known.update({("torch", f"{kind.name}Tensor"): kind for kind in _KINDS})
+
+    def section(name: str, outside: Callable[[Any], Any]) -> _Stream:
+        start, end = members[name]
+        file.seek(start)
+        return _Stream(file, end, known, outside)
+
+    def refer(reference: Any) -> _Tensor:
+        if not isinstance(reference, str):
+            raise RefusedError(f"it holds more than tensors{_ADVICE}")
+        return tensors[int(reference)]
+
+    parts, places = _tar_storages(section("storages", refer))
+    tensors = _tar_tensors(section("tensors", refer), parts)
+    content = section("pickle", refer).load()
+    return _arrays(content, _Elements(_fetch_from(file, places), "<", size))
+
+
+def _members(file: BinaryIO, size: int) -> Dict[str, Tuple[int, int]]:
+    """Return where the files in a tar archive start and end, by name."""
+    members: Dict[str, Tuple[int, int]] = {}
+    place, block = 0, 512
+    while place + block <= size and len(members) < 10:
+        file.seek(place)
+        header = file.read(block)
+        if not header.strip(b"\0"):
+            break
+        start, length = place + block, int(header[124:136].strip(b" \0"), 8)
+        if not 0 <= length <= size - start:
+            raise EOFError
+        if header[156:157] in (b"0", b"\0"):
+            members[header[:100].rstrip(b"\0").decode("ascii", "replace")] = start, start + length
+        place = start + -(-length // block) * block
+    if not {"storages", "tensors", "pickle"} <= members.keys():
+        raise RefusedError("it is a tar archive, but not one of the three parts that PyTorch wrote")
+    return members
+
+
+def _tar_storages(stream: _Stream) -> Tuple[Dict[int, _Part], Dict[str, int]]:
+    """Return the storages by number, and where they start by key."""
+    parts, places = {}, {}
+    for _ in range(_few(stream.load())):
+        number, _, kind = stream.load()
+        (count,) = stream.numbers()
+        if not isinstance(kind, _Kind) or not _are_counts(number, count):
+            raise RefusedError("it describes a storage in a way that PyTorch does not")
+        storage = _Storage(kind, str(number), count)
+        parts[number] = _Part(storage, 0, count)
+        places[storage.key] = stream.skip(storage.size)
+    for number, root, start, count in stream.load():
+        view = (None, start, count)
+        parts[plain_key(number)] = _view(parts[plain_key(root)].storage, view)
+    return parts, places
+
+
+def _tar_tensors(stream: _Stream, parts: Mapping[int, _Part]) -> Dict[int, _Tensor]:
+    """Return the tensors by number."""
+    tensors = {}
+    for _ in range(_few(stream.load())):
+        number, storage, _ = stream.load()
+        (dimensions,) = stream.numbers()
+        if not 0 <= dimensions <= _MOST_DIMENSIONS:
+            raise RefusedError("it describes a tensor of impossible dimensions")
+        shape, strides = stream.numbers(dimensions), stream.numbers(dimensions)
+        (offset,) = stream.numbers()
+        tensors[plain_key(number)] = _tensor(parts[plain_key(storage)], offset, shape, strides)
+    return tensors
+
+
+def _few(count: Any) -> int:
+    if not _are_counts(count) or count > _MOST_TENSORS:
+        raise RefusedError("it counts more tensors than any network has")
+    return int(count)
