@@ -1,0 +1,69 @@
+"""What GoogLeNet and its successors share: branches side by side, and auxiliary heads' pooling."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Callable, Optional, Tuple
+
+import paddle
+from paddle import Tensor, nn
+
+from ppcls.arch.layers import ConvBNAct
+
+Convolution = Callable[..., nn.Layer]
+"""Makes a convolution of (in_channels, out_channels, kernel, stride, padding)."""
+
+conv_bn = partial(ConvBNAct, eps=1e-3)
+"""Convolution, batch normalisation with 0.001 added to the variance, ReLU."""
+
+
+class Branches(nn.Sequential):
+    """Layers side by side, each on the same input; their channels are concatenated in order."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn [n, in_channels, h, w] into [n, channels of all branches, h', w']."""
+        return paddle.concat([branch(x) for branch in self._sub_layers.values()], axis=1)
+
+
+def chain(
+    in_channels: int,
+    *rows: Tuple[Any, ...],
+    pool: Optional[nn.Layer] = None,
+    conv: Convolution = conv_bn,
+) -> nn.Sequential:
+    """Return a branch: perhaps pooling, then convolutions `conv1`, `conv2`, ... one after another.
+
+    A row is (channels, kernel), or with stride and padding (channels, kernel, stride, padding);
+    the padding is half the kernel where it is not given.
+    """
+    layers = nn.Sequential()
+    if pool is not None:
+        layers.add_sublayer("pool", pool)
+    for number, (width, *how) in enumerate(rows, start=1):
+        layers.add_sublayer(f"conv{number}", conv(in_channels, width, *how))
+        in_channels = width
+    return layers
+
+
+def fork(in_channels: int, width: int) -> Branches:
+    """Return 1x3 and 3x1 side by side, each with `width` channels."""
+    return Branches(
+        ("row", conv_bn(in_channels, width, (1, 3))),
+        ("column", conv_bn(in_channels, width, (3, 1))),
+    )
+
+
+class AuxiliaryPool(nn.Layer):
+    """5x5/3 average pool, as far as the maps are large enough; then averaged to `side` pixels.
+
+    At the size that a network was designed for, the second step changes nothing.
+    """
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.window = nn.AvgPool2D(5, 3)
+        self.grid = nn.AdaptiveAvgPool2D(side)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn [n, c, h, w] into [n, c, side, side]."""
+        return self.grid(self.window(x) if min(x.shape[2:]) >= 5 else x)
