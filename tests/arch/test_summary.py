@@ -1,13 +1,43 @@
-"""Costs against published numbers, hand calculation and Paddle's own counter."""
+"""Costs against published numbers, hand calculation, the operators of the static graph, and other
+implementations of the networks.
+"""
 
 from __future__ import annotations
 
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+
 import paddle
 import pytest
+import yaml
 from paddle import nn
 
-from ppcls.arch import create_model
-from ppcls.arch.summary import Row, count_macs, count_parameters, summarise, table
+from ppcls.arch import create_model, list_models
+from ppcls.arch.summary import (
+    Costs,
+    Row,
+    count_macs,
+    count_parameters,
+    count_weights,
+    network_costs,
+    summarise,
+    table,
+)
+from ppcls.errors import ConfigError
+from ppcls.weights.reference import find_reference, reference_models
+
+_PEERS = yaml.safe_load((Path(__file__).parents[1] / "fixtures/macs.yaml").read_text("utf-8"))
+_COUNTED = [(source, name) for source, rows in _PEERS.items() for name in rows]
+_QUICK = ["AlexNet", "LeNet", "MobileNetV1_x0_25", "ResNet18", "SqueezeNet1_1", "VGG16"]
+_EVERY = [pytest.param(n, marks=[] if n in _QUICK else pytest.mark.slow) for n in list_models()]
+
+
+@cache
+def _costs(name: str, side: int = 0, arguments: Tuple[Tuple[str, Any], ...] = ()) -> Costs:
+    shape = [3, side, side] if side else None
+    return network_costs(name, shape, **dict(arguments))
 
 
 def test_macs_of_lenet_by_hand() -> None:
@@ -84,3 +114,122 @@ def test_table_shows_every_layer_and_the_totals() -> None:
     assert lines[0].split() == ["layer", "type", "output", "parameters", "MACs"]
     assert lines[1].split() == ["c1.conv", "Conv2D", "6x28x28", "156", "117,600"]
     assert lines[-1].split() == ["total", "61,706", "416,520"]
+
+
+def test_costs_of_a_name_are_those_of_the_built_network() -> None:
+    network = create_model("ResNet18", class_num=7, stem="cifar")
+    cost = network_costs("ResNet18", [3, 40, 24], class_num=7, stem="cifar")
+    assert cost.parameters == count_parameters(network)
+    assert cost.weights == count_weights(network)
+    assert cost.macs == count_macs(network, [3, 40, 24])
+    assert cost.input_shape == (3, 40, 24)
+
+
+def test_weights_and_flops_are_counted_as_in_paddleclas_tables() -> None:
+    cost = network_costs("LeNet")
+    assert cost.weights == 25 * (6 + 6 * 16 + 16 * 120) + 120 * 84 + 84 * 10
+    convolutions = 28 * 28 * 6 * 25 + 10 * 10 * 16 * 6 * 25 + 120 * 16 * 25
+    assert cost.flops == 2 * convolutions + 120 * 84 + 84 * 10
+
+
+def test_counting_leaves_paddle_as_it_was() -> None:
+    paddle.seed(3)
+    before = paddle.get_rng_state()[0].current_seed()
+    with pytest.raises(ConfigError):
+        network_costs("ResNet18", classes=3)
+    assert network_costs("LeNet").parameters == 61_706
+    assert paddle.in_dynamic_mode()
+    assert paddle.get_rng_state()[0].current_seed() == before
+    assert (nn.Linear(2, 2)(paddle.ones([1, 2])).numpy().shape) == (1, 2)
+
+
+# --- a second count: the operators of the static graph -------------------------------------------
+
+
+_CONVOLUTIONS = ("conv2d", "depthwise_conv2d")
+_PRODUCTS = ("matmul", "matmul_v2")
+_UNKNOWN = ("mul", "bmm", "mv", "addmm", "einsum", "conv2d_transpose", "conv3d", "fc", "linear")
+
+
+class _Operator(NamedTuple):
+    """An operator that multiplies: what it is, its two inputs' shapes, its attributes."""
+
+    kind: str
+    shapes: List[List[int]]
+    attributes: Dict[str, Any]
+
+
+def _operators(program: Any) -> Iterator[_Operator]:
+    """Read a program of Paddle 3, or the older kind of Paddle 2.6."""
+    block = program.global_block()
+    for op in block.ops:
+        is_old = hasattr(op, "input_names")
+        kind = op.type if is_old else op.name().rpartition(".")[2]
+        assert kind not in _UNKNOWN
+        if kind in (*_CONVOLUTIONS, *_PRODUCTS):
+            inputs = _old_inputs(op, block) if is_old else map(op.operand_source, range(2))
+            shapes = [list(value.shape) for value in inputs]
+            yield _Operator(kind, shapes, op.all_attrs() if is_old else op.attrs())
+
+
+def _old_inputs(op: Any, block: Any) -> List[Any]:
+    keys = ("Input", "Filter") if op.type in _CONVOLUTIONS else ("X", "Y")
+    return [block.var(op.input(key)[0]) for key in keys]
+
+
+def _macs_of(op: _Operator) -> int:
+    """One multiply-accumulate for each weight at each position of the window."""
+    left, right = op.shapes
+    if op.kind in _PRODUCTS:
+        assert left[-1] == right[0]
+        return math.prod(left) * right[1]
+    return math.prod(right) * math.prod(_positions(left[2:], right[2:], op.attributes))
+
+
+def _positions(
+    image: Sequence[int], window: Sequence[int], attributes: Dict[str, Any]
+) -> List[int]:
+    """In how many places the window of a convolution lies, vertically and horizontally."""
+    strides, dilations = attributes["strides"], attributes["dilations"]
+    if attributes["padding_algorithm"] == "SAME":
+        return [-(-side // stride) for side, stride in zip(image, strides)]
+    assert attributes["padding_algorithm"] == "EXPLICIT"
+    pads = attributes["paddings"]
+    pads = [2 * pad for pad in pads] if len(pads) == 2 else [sum(pads[:2]), sum(pads[2:])]
+    reach = [dilation * (side - 1) + 1 for side, dilation in zip(window, dilations)]
+    return [
+        len(range(0, side + pad - span + 1, stride))
+        for side, pad, span, stride in zip(image, pads, reach, strides)
+    ]
+
+
+def _macs_of_operators(name: str) -> int:
+    program = paddle.static.Program()
+    paddle.enable_static()
+    try:
+        with paddle.static.program_guard(program, paddle.static.Program()):
+            network = create_model(name)
+            network.eval()
+            side = network.input_size
+            network(paddle.static.data("images", [1, network.in_channels, side, side]))
+        return sum(map(_macs_of, _operators(program)))
+    finally:
+        paddle.disable_static()
+
+
+@pytest.mark.parametrize("name", _EVERY)
+def test_macs_are_those_of_the_operators(name: str) -> None:
+    assert _costs(name).macs == _macs_of_operators(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("source", "name"), _COUNTED)
+def test_macs_are_those_of_other_implementations(source: str, name: str) -> None:
+    (own, arguments), _ = find_reference(source, name)
+    side, macs = _PEERS[source][name]
+    assert _costs(own, side, tuple(arguments.items())).macs == macs
+
+
+@pytest.mark.parametrize("source", _PEERS)
+def test_every_model_of_another_toolkit_was_counted_there(source: str) -> None:
+    assert set(reference_models(source)) <= set(_PEERS[source])
