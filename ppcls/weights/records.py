@@ -74,7 +74,7 @@ class Record:
             {"DecodeImage": {"to_rgb": True, "channel_first": False}},
             {"ResizeImage": {"resize_short": self.resize, **resize}},
             {"CropImage": {"size": self.crop}},
-            {"NormalizeImage": {"mean": list(self.mean), "std": list(self.std)}},
+            {"NormalizeImage": {"mean": list(self.mean), "std": list(self.std), "order": ""}},
             {"ToCHWImage": {}},
         ]
 
