@@ -76,15 +76,15 @@ class MobileNetV1(Network):
         stem: Literal["imagenet", "cifar"] = "imagenet",
     ) -> None:
         super().__init__(class_num, in_channels)
-        small = stem == "cifar"
-        self.input_size = 32 if small else 224
+        cifar = stem == "cifar"
+        self.input_size = 32 if cifar else 224
         conv = partial(ConvBNAct, act=act)
-        width, total = make_divisible(32 * scale, divisor), 1 if small else 2
+        width, total = make_divisible(32 * scale, divisor), 1 if cifar else 2
         self.stem = conv(in_channels, width, 3, stride=total)
         levels = []
         for number, (channels, depth, stride) in enumerate(_STAGES, 1):
             out = make_divisible(channels * scale, divisor)
-            stride = 1 if small and number == 2 else stride
+            stride = 1 if cifar and number == 2 else stride
             self.add_sublayer(f"stage{number}", _stage(width, out, depth, stride, conv))
             width, total = out, total * stride
             levels.append(Level(f"stage{number}", out, total))

@@ -80,19 +80,19 @@ class MobileNetV2(Network):
         stem: Literal["imagenet", "cifar"] = "imagenet",
     ) -> None:
         super().__init__(class_num, in_channels)
-        small = stem == "cifar"
-        self.input_size = 32 if small else 224
+        cifar = stem == "cifar"
+        self.input_size = 32 if cifar else 224
         width = stem_width or make_divisible(32 * scale, divisor)
         last = head_width or make_divisible(1280 * max(1.0, scale), divisor)
         block = partial(
             InvertedResidual, conv=partial(ConvBNAct, act="relu6"), always_expand=always_expand
         )
         rates = iter(drop_path_rates(drop_path, sum(depths)))
-        total = 1 if small else 2
+        total = 1 if cifar else 2
         self.stem = ConvBNAct(in_channels, width, 3, stride=total, act="relu6")
         levels = []
         for number, ((expansion, base, stride), depth) in enumerate(zip(_STAGES, depths), 1):
-            stride = 1 if small and number == 2 else stride
+            stride = 1 if cifar and number == 2 else stride
             channels = make_divisible(base * scale, divisor)
             drops = [next(rates) for _ in range(depth)]
             stage = _stage(block, width, expansion, channels, stride, drops)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import groupby
-from typing import Annotated, Callable, Dict, List, Literal, NamedTuple, Optional, Tuple
+from typing import Annotated, Callable, Dict, List, Literal, NamedTuple, Optional, Sequence, Tuple
 
 from paddle import nn
 from paddle.nn.initializer import KaimingNormal, Normal
@@ -106,6 +106,9 @@ class MobileNetV3(Network):
             elsewhere.
         gate: the last activation of squeeze-and-excitation. The paper's slope is 1/6, PaddleClas'
             0.2.
+        squeeze_act: the first activation of squeeze-and-excitation: "relu", or "block" for the one
+            that its block has.
+        first_shortcut: whether the very first block may have a shortcut.
         minimal: no squeeze-and-excitation, no h-swish and no kernel of 5, for devices without them.
         stem_width: the channels of the first convolution; None is 16 scaled.
         head_convs: the number of convolutions between the last stage and the average.
@@ -138,6 +141,8 @@ class MobileNetV3(Network):
         always_expand: bool = True,
         squeeze_divisor: Count = 1,
         gate: Literal["sigmoid", "hardsigmoid", "hardsigmoid_0.2"] = "hardsigmoid_0.2",
+        squeeze_act: Literal["relu", "block"] = "relu",
+        first_shortcut: bool = True,
         minimal: bool = False,
         stem_width: Optional[Count] = None,
         head_convs: Count = 1,
@@ -152,36 +157,31 @@ class MobileNetV3(Network):
         stem: Literal["imagenet", "cifar"] = "imagenet",
     ) -> None:
         super().__init__(class_num, in_channels)
-        small = stem == "cifar"
-        self.input_size = 32 if small else 224
-        rows = _rows(size, depths, minimal, small)
+        cifar = stem == "cifar"
+        self.input_size = 32 if cifar else 224
+        rows = _rows(size, depths, minimal, cifar)
         act = "relu" if minimal else "hardswish"
         pad: Padding = "same" if padding == "same" else None
         conv = partial(ConvBNAct, padding=pad, eps=eps, momentum=momentum)
-        se = partial(_quarter, divisor=squeeze_divisor, gate=gate)
+        se = partial(_quarter, divisor=squeeze_divisor, act=squeeze_act, gate=gate)
         bneck = partial(_bneck, conv=conv, se=se, always_expand=always_expand)
-        base, width, total = 16, stem_width or make_divisible(16 * scale), 1 if small else 2
-        self.stem = conv(in_channels, width, 3, stride=total, act=act)
-        levels = [Level("stem", width, total)]
-        rates = iter(drop_path_rates(drop_path, len(rows)))
-        for number, group in groupby(rows, lambda row: row.stage):
-            stage = nn.Sequential()
-            for row in group:
-                inner = row.expansion * width if expand_rounded else row.inner(base) * scale
-                channels = make_divisible(row.channels * scale)
-                stage.append(bneck(row, width, make_divisible(inner), channels, next(rates)))
-                base, width, total = row.channels, channels, total * row.stride
-            self.add_sublayer(f"stage{number}", stage)
-            levels.append(Level(f"stage{number}", width, total))
-        self.stages = tuple(level.stage for level in levels)
+        width = stem_width or make_divisible(16 * scale)
+        self.stem = conv(in_channels, width, 3, stride=1 if cifar else 2, act=act)
+        levels = [Level("stem", width, 1 if cifar else 2)]
+        widths = _widths(rows, width, scale, expand_rounded)
+        plan = zip(rows, widths, drop_path_rates(drop_path, len(rows)))
+        for number, group in groupby(plan, lambda block: block[0].stage):
+            self.add_sublayer(f"stage{number}", nn.Sequential(*(bneck(*block) for block in group)))
+        for row, (_, _, width) in zip(rows, widths):
+            levels.append(Level(f"stage{row.stage}", width, levels[-1].stride * row.stride))
+        self.stage1[0].residual = self.stage1[0].residual and first_shortcut
+        self.stages = tuple(dict.fromkeys(level.stage for level in levels))
         self.levels = finest_to_last(levels)
-        last = make_divisible(6 * base * scale)
+        last = make_divisible(6 * rows[-1].channels * scale)
         pool, *rest = average_head(head_width, class_num, dropout, dropout_mode).named_children()
+        convs = [conv(last if index else width, last, 1, act=act) for index in range(head_convs)]
         self.head = nn.Sequential(
-            *(
-                (f"conv{i + 1}", conv(last if i else width, last, 1, act=act))
-                for i in range(head_convs)
-            ),
+            *((f"conv{number}", layer) for number, layer in enumerate(convs, 1)),
             pool,
             ("hidden", ConvAct(last, head_width, 1, bias=head_bias, act=act)),
             *rest,
@@ -189,8 +189,8 @@ class MobileNetV3(Network):
         initialise(self, conv=KaimingNormal(), linear=Normal(0.0, 0.01))
 
 
-def _rows(size: str, depths: Optional[List[int]], minimal: bool, small: bool) -> List[Row]:
-    """Return a row for each block; `small` keeps the resolution in the first one with a stride."""
+def _rows(size: str, depths: Optional[List[int]], minimal: bool, cifar: bool) -> List[Row]:
+    """Return a row for each block; `cifar` keeps the resolution in the first one with a stride."""
     table = _TABLES[size]
     counts = [row.blocks for row in table] if depths is None else depths
     if len(counts) != len(table):
@@ -201,37 +201,47 @@ def _rows(size: str, depths: Optional[List[int]], minimal: bool, small: bool) ->
     first = next(index for index, row in enumerate(table) if row.stride == 2)
     rows = []
     for index, (row, count) in enumerate(zip(table, counts)):
-        row = row._replace(stride=1) if small and index == first else row
+        row = row._replace(stride=1) if cifar and index == first else row
         row = row._replace(kernel=3, squeeze=False, act="relu") if minimal else row
         rows += [row, *[row._replace(stride=1)] * (count - 1)]
     return rows
 
 
+def _widths(
+    rows: Sequence[Row], width: int, scale: float, expand_rounded: bool
+) -> List[Tuple[int, int, int]]:
+    """Return each block's channels: those that come in, the inner ones, those that come out."""
+    found, base = [], 16
+    for row in rows:
+        inner = row.expansion * width if expand_rounded else row.inner(base) * scale
+        channels = make_divisible(row.channels * scale)
+        found.append((width, make_divisible(inner), channels))
+        base, width = row.channels, channels
+    return found
+
+
 def _bneck(
     row: Row,
-    in_channels: int,
-    inner: int,
-    channels: int,
+    widths: Tuple[int, int, int],
     drop_path: float,
     conv: Callable[..., nn.Layer],
-    se: Callable[[int], nn.Layer],
+    se: Callable[[int, str], nn.Layer],
     always_expand: bool,
 ) -> InvertedResidual:
     return InvertedResidual(
-        in_channels,
-        inner,
-        channels,
+        *widths,
         row.kernel,
         row.stride,
         conv=partial(conv, act=row.act),
-        se=se(inner) if row.squeeze else None,
+        se=se(widths[1], row.act) if row.squeeze else None,
         always_expand=always_expand,
         drop_path=drop_path,
     )
 
 
-def _quarter(channels: int, divisor: int, gate: str) -> SqueezeExcitation:
-    return SqueezeExcitation(channels, make_divisible(channels / 4, divisor), gate=gate)
+def _quarter(channels: int, block_act: str, divisor: int, act: str, gate: str) -> SqueezeExcitation:
+    squeezed = make_divisible(channels / 4, divisor)
+    return SqueezeExcitation(channels, squeezed, block_act if act == "block" else act, gate)
 
 
 for _size in ("large", "small"):
@@ -256,7 +266,13 @@ _TV = {**_FORM, "eps": 1e-3, "momentum": 0.99}
 _TIMM = {**_FORM, "expand_rounded": True}
 _TF = {**_TIMM, "padding": "same", "eps": 1e-3, "momentum": 0.99}
 _DEEP = {"depths": [2, 1, 2, 4, 1, 2, 2, 3, 4], "head_convs": 2}
-_RW = {"squeeze_divisor": 1, "gate": "sigmoid", "head_bias": False, "eps": 1e-3}
+_RW = {
+    "squeeze_divisor": 1,
+    "squeeze_act": "block",
+    "first_shortcut": False,
+    "head_bias": False,
+    "eps": 1e-3,
+}
 for _name, _size, _scale, _form in (
     ("MobileNetV3_large_x1_0_tv", "large", 1.0, _TV),
     ("MobileNetV3_small_x1_0_tv", "small", 1.0, _TV),
