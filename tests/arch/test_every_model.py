@@ -17,6 +17,7 @@ from ppcls.arch import create_model, list_models
 from ppcls.arch.features import FeatureExtractor
 from ppcls.arch.network import Network
 from ppcls.arch.summary import count_parameters
+from ppcls.export.onnx import write_onnx
 from ppcls.export.static import write_program
 
 _CLASSES = 5
@@ -158,6 +159,32 @@ def test_static_export_equals_the_dynamic_network(network: Network, tmp_path: Pa
     write_program(network, tmp_path / "net", (network.in_channels, side, side), softmax=False)
     got = paddle.jit.load(str(tmp_path / "net"))(images).numpy()
     assert _difference(got, expected) < 1e-5
+
+
+def test_onnx_export_equals_the_dynamic_network(network: Network, tmp_path: Path) -> None:
+    pytest.importorskip("paddle2onnx", reason="the extra 'onnx' is not installed")
+    runtime = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
+    pools = [x for x in network.sublayers() if isinstance(x, paddle.nn.AdaptiveAvgPool2D)]
+    # ONNX has adaptive pooling to one pixel only; to several, the maps must have that size already.
+    side = _side(network) if all(x._output_size == 1 for x in pools) else network.input_size
+    images = _images(network, 2, side)
+    expected = _run(network, images)
+    write_onnx(network, tmp_path / "net.onnx", (network.in_channels, side, side), softmax=False)
+    session = runtime.InferenceSession(str(tmp_path / "net.onnx"))
+    (got,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    assert _difference(got, expected) < 1e-4
+
+
+def test_mixed_precision_trains(network: Network) -> None:
+    network.train()
+    with paddle.amp.auto_cast(level="O1", dtype="bfloat16"):
+        outputs = network(_images(network, 2, _side(network)))
+    logits = outputs[0] if isinstance(outputs, list) else outputs
+    loss = paddle.nn.functional.cross_entropy(logits.astype("float32"), paddle.to_tensor([0, 1]))
+    loss.backward()
+    first = next(p for p in network.parameters() if not p.stop_gradient)
+    assert bool(paddle.isfinite(loss).item()) and bool(paddle.isfinite(first.grad).all().item())
+    network.clear_gradients()
 
 
 def test_an_untrained_network_does_not_explode(network: Network) -> None:

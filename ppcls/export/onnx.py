@@ -1,0 +1,72 @@
+"""ONNX files, by way of the static program and the converter `paddle2onnx`."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from pathlib import Path
+from typing import Any, Tuple
+
+from paddle import nn
+
+from ppcls.errors import ExportError
+from ppcls.export.static import write_program
+from ppcls.files import replacing
+
+OPSET = 13
+"""The version of ONNX' operators: the first with all that the networks need (per-axis squeeze)."""
+
+
+def write_onnx(
+    network: nn.Layer, path: Path, shape: Tuple[int, int, int], softmax: bool = True
+) -> None:
+    """Write `network` in evaluation mode as an ONNX file, for batches of any size.
+
+    Args:
+        network: a classifier; its mode is left as it is.
+        path: the file, written whole or not at all.
+        shape: (c, h, w) of an image. The height and width are fixed in the file.
+        softmax: give probabilities instead of logits.
+
+    Raises:
+        ExportError: `paddle2onnx` is not installed, or it cannot express the network.
+    """
+    converter = _converter()
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = Path(folder) / "network"
+        write_program(network, prefix, shape, softmax)
+        draft = prefix.with_suffix(".onnx")
+        try:
+            # Its optimiser would install packages by itself.
+            converter.export(
+                str(_program(prefix)),
+                str(prefix.with_suffix(".pdiparams")),
+                save_file=str(draft),
+                opset_version=OPSET,
+                **_without_optimiser(converter),
+            )
+        except Exception as error:  # it raises whatever it likes
+            raise ExportError(f"paddle2onnx cannot convert the network: {error}") from error
+        if not draft.is_file():
+            raise ExportError("paddle2onnx cannot convert the network; its output says why")
+        with replacing(path) as whole:
+            whole.write_bytes(draft.read_bytes())
+
+
+def _converter() -> Any:
+    try:
+        return importlib.import_module("paddle2onnx")
+    except ModuleNotFoundError:
+        raise ExportError(
+            "ONNX files need paddle2onnx, which is not installed: pip install 'ppcls[onnx]'"
+        ) from None
+
+
+def _without_optimiser(converter: Any) -> dict[str, str]:
+    """Return the argument that version 2 has and version 1 has not."""
+    return {"optimize_tool": "None"} if converter.__version__.split(".")[0] != "1" else {}
+
+
+def _program(prefix: Path) -> Path:
+    new = prefix.with_suffix(".json")
+    return new if new.is_file() else prefix.with_suffix(".pdmodel")
