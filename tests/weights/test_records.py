@@ -22,15 +22,15 @@ FAMILIES = {
     "SqueezeNet": 2,
     "GoogLeNet": 1,
     "Inception": 2,
-    "ResNet": 13,
-    "ResNeXt": 6,
+    "ResNet": 14,
+    "ResNeXt": 12,
     "DarkNet": 1,
     "DenseNet": 5,
     "MobileNetV1": 5,
     "MobileNetV2": 7,
     "MobileNetV3": 13,
     "ShuffleNetV2": 7,
-    "EfficientNetB": 8,
+    "EfficientNetB": 9,
     "EfficientNetV2": 3,
     "EfficientNetLite": 1,
 }
@@ -130,7 +130,7 @@ def test_further_checkpoints_name_their_network() -> None:
 
 
 def test_order_is_by_family_and_size() -> None:
-    assert record_names("ResNet*0") == ["ResNet50"]
+    assert record_names("ResNet??_vd") == ["ResNet18_vd", "ResNet34_vd", "ResNet50_vd"]
     assert record_names("MobileNetV1*")[-3:] == [
         "MobileNetV1_x0_25",
         "MobileNetV1_x0_5",
