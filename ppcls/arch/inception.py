@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, Callable, Optional, Tuple
+from typing import Annotated, Any, Callable, Optional, Tuple
 
 import paddle
 from paddle import Tensor, nn
-
-from ppcls.arch.layers import ConvBNAct
+from pydantic import Field
 
 Convolution = Callable[..., nn.Layer]
 """Makes a convolution of (in_channels, out_channels, kernel, stride, padding)."""
 
-conv_bn = partial(ConvBNAct, eps=1e-3)
-"""Convolution, batch normalisation with 0.001 added to the variance, ReLU."""
+Epsilon = Annotated[float, Field(gt=0.0, lt=1.0)]
+"""What is added to the variances in batch normalisation."""
 
 
 class Branches(nn.Sequential):
@@ -26,10 +24,7 @@ class Branches(nn.Sequential):
 
 
 def chain(
-    in_channels: int,
-    *rows: Tuple[Any, ...],
-    pool: Optional[nn.Layer] = None,
-    conv: Convolution = conv_bn,
+    conv: Convolution, in_channels: int, *rows: Tuple[Any, ...], pool: Optional[nn.Layer] = None
 ) -> nn.Sequential:
     """Return a branch: perhaps pooling, then convolutions `conv1`, `conv2`, ... one after another.
 
@@ -45,11 +40,16 @@ def chain(
     return layers
 
 
-def fork(in_channels: int, width: int) -> Branches:
+def average3x3() -> nn.AvgPool2D:
+    """Return 3x3 average pooling that keeps the size; zeros around the maps count."""
+    return nn.AvgPool2D(3, 1, padding=1, exclusive=False)
+
+
+def fork(conv: Convolution, in_channels: int, width: int) -> Branches:
     """Return 1x3 and 3x1 side by side, each with `width` channels."""
     return Branches(
-        ("row", conv_bn(in_channels, width, (1, 3))),
-        ("column", conv_bn(in_channels, width, (3, 1))),
+        ("row", conv(in_channels, width, (1, 3))),
+        ("column", conv(in_channels, width, (3, 1))),
     )
 
 

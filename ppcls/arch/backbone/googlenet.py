@@ -11,9 +11,10 @@ from typing import Callable, Dict, Literal, NamedTuple, Optional, Tuple
 from paddle import nn
 from paddle.nn.initializer import KaimingNormal, Normal
 
-from ppcls.arch.inception import AuxiliaryPool, Branches, Convolution, chain, conv_bn
+from ppcls.arch.inception import AuxiliaryPool, Branches, Convolution, chain
 from ppcls.arch.layers import (
     ConvAct,
+    ConvBNAct,
     DropoutMode,
     activation,
     average_head,
@@ -53,13 +54,14 @@ class Form(NamedTuple):
 
 
 _plain = partial(ConvAct, bias=False, act=None)
+_norm = partial(ConvBNAct, eps=1e-3)
 _both = ("relu", "relu")
 _grid = nn.AdaptiveAvgPool2D
 _FORMS = {
     #                   conv     act     LRN    5x5 ceil  pool  auxiliary heads            smallest
     "paper": Form(ConvAct, None, True, 5, True, 3, 4, AuxiliaryPool, _both, 31),
     "paddleclas": Form(_plain, "relu", False, 5, False, 3, 3, AuxiliaryPool, ("relu", None), 61),
-    "torchvision": Form(conv_bn, None, False, 3, True, 2, 4, _grid, _both, 15),
+    "torchvision": Form(_norm, None, False, 3, True, 2, 4, _grid, _both, 15),
 }
 
 _MODULES = {
@@ -81,7 +83,7 @@ class Inception(nn.Sequential):
 
     def __init__(self, in_channels: int, module: str, form: Form) -> None:
         one, reduce3, three, reduce5, five, projection = _MODULES[module]
-        branch = partial(chain, in_channels, conv=form.conv)
+        branch = partial(chain, form.conv, in_channels)
         pool = nn.MaxPool2D(3, 1, padding=1)
         super().__init__(
             (
