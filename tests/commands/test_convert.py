@@ -93,7 +93,11 @@ def test_a_file_is_not_replaced_unasked(
 MISTAKES = {
     "unknown toolkit": (["--source", "torchvison"], 2, "Did you mean 'torchvision'?"),
     "unknown network": (["--name", "resnet81"], 2, "Did you mean 'resnet18'?"),
-    "another network": (["--name", "squeezenet1_1"], 1, "squeezenet1_1: the weights are of another"),
+    "another network": (
+        ["--name", "squeezenet1_1"],
+        1,
+        "squeezenet1_1: the weights are of another",
+    ),
     "no such file": (["--input", "gone.pth"], 1, "no weight file found"),
     "another ending": (["--output", "mine.pdparams"], 2, "ends in .safetensors"),
 }
