@@ -310,10 +310,12 @@ for _layers, _groups, _width in (
     (152, 32, 4),
     (152, 64, 4),
 ):
-    register(
-        "arch",
-        f"ResNeXt{_layers}_{_groups}x{_width}d",
-        depths=_DEPTHS[_layers][1],
-        groups=_groups,
-        bottleneck_width=_groups * _width,
-    )(ResNeXt)
+    _form = f"{_groups}x{_width}d"
+    _arguments = {
+        "depths": _DEPTHS[_layers][1],
+        "groups": _groups,
+        "bottleneck_width": _groups * _width,
+    }
+    register("arch", f"ResNeXt{_layers}_{_form}", **_arguments)(ResNeXt)
+    if _width == 4:
+        register("arch", f"ResNeXt{_layers}_vd_{_form}", **_arguments, **_VD)(ResNeXt)

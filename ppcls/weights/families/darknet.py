@@ -45,6 +45,9 @@ NAMINGS: Dict[str, Naming] = {
             (_LAYER, _timm),
             *TORCH_STATISTICS,
         ],
-        models={"darknet53": row("DarkNet53_timm")},
+        models={
+            "darknet53": row("DarkNet53_timm"),
+            "darknet21": row("DarkNet53_timm", depths=[1, 1, 1, 2, 2]),
+        },
     ),
 }

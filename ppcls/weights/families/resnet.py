@@ -50,7 +50,12 @@ _TIMM = {
     **_TORCHVISION,
     "resnet18d": row("ResNet18_vd", first_projection=False),
     "resnet34d": row("ResNet34_vd", first_projection=False),
-    **{f"resnet{depth}d": row(f"ResNet{depth}_vd") for depth in (50, 101, 152, 200)},
+    **{f"resnet{depth}d": row(f"ResNet{depth}_vd") for depth in (50, 101, 152)},
+    **{f"resnet{depth}c": row(f"ResNet{depth}", stem="deep") for depth in (50, 101, 152)},
+    "resnet26": row("ResNet50", depths=[2, 2, 2, 2]),
+    "resnet26d": row("ResNet50_vd", depths=[2, 2, 2, 2]),
+    "resnet200": row("ResNet152", depths=[3, 24, 36, 3]),
+    "resnet200d": row("ResNet200_vd", depths=[3, 24, 36, 3]),
 }
 _PADDLECLAS = [
     *(f"ResNet{depth}" for depth in (18, 34, 50, 101, 152)),

@@ -16,25 +16,38 @@ def _block(match: re.Match[str], network: Any) -> str:
     return f"bb_{int(match[1]) - 1}_{match[2]}."
 
 
-_TORCH_MODELS = {
-    f"resnext{name}": row(f"ResNeXt{name}")
-    for name in ("50_32x4d", "101_32x4d", "101_32x8d", "101_64x4d")
+def _stem(match: re.Match[str], network: Any) -> str:
+    """Count the convolutions of a deep stem from one: stem.0 is conv1_1."""
+    return f"conv1_{int(match[1]) + 1}."
+
+
+_SIZES = [f"{depth}{form}" for depth in (50, 101, 152) for form in ("_32x4d", "_64x4d")]
+_VD_SIZES = [size.replace("_", "_vd_") for size in _SIZES]
+_TORCHVISION = {
+    f"resnext{name}": row(f"ResNeXt{name}") for name in ("50_32x4d", "101_32x8d", "101_64x4d")
 }
-_PADDLECLAS = [f"ResNeXt{depth}_{groups}x4d" for depth in (50, 101, 152) for groups in (32, 64)]
+_TIMM = {
+    **_TORCHVISION,
+    "resnext101_32x4d": row("ResNeXt101_32x4d"),
+    "resnext101_32x16d": row("ResNeXt101_32x8d", bottleneck_width=32 * 16),
+    "resnext101_32x32d": row("ResNeXt101_32x8d", bottleneck_width=32 * 32),
+    "resnext50d_32x4d": row("ResNeXt50_vd_32x4d"),
+}
 
 NAMINGS: Dict[str, Naming] = {
     "paddleclas": Naming(
         rules=[
             (r"^stage(\d)\.(\d+)\.", _block),
             (r"(\.conv)(\d)(\.)", minus_one),
-            (r"\.shortcut\.", ".short."),
+            (r"\.shortcut\.(?:conv\.)?(conv|bn)\.", r".short.\1."),
+            (r"^stem\.(\d)\.", _stem),
             (r"^stem\.", "conv."),
             (r"\.conv\.([^.]+)$", r"._conv.\1"),
             (r"\.bn\.", "._batch_norm."),
             (r"^head\.fc", "out"),
         ],
-        models=same_names(_PADDLECLAS),
+        models=same_names([f"ResNeXt{size}" for size in (*_SIZES, *_VD_SIZES)]),
     ),
-    "torchvision": Naming(rules=TORCH, models=_TORCH_MODELS),
-    "timm": Naming(rules=TORCH, models=_TORCH_MODELS),
+    "torchvision": Naming(rules=TORCH, models=_TORCHVISION),
+    "timm": Naming(rules=TORCH, models=_TIMM),
 }
