@@ -10,6 +10,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from ppcls.arch.reparam import reparameterise
 from ppcls.errors import ExportError
 
 
@@ -48,18 +49,20 @@ def write_program(
 ) -> None:
     """Write PREFIX.json or .pdmodel (the program) and PREFIX.pdiparams, for batches of any size.
 
+    The program is that of the re-parameterised network; `network` itself is left as it is.
     `shape` is (c, h, w) of an image. With `softmax` the program gives probabilities, else logits.
 
     Raises:
         ExportError: Paddle cannot turn the network into a static program.
     """
     batch = paddle.static.InputSpec([None, *shape], "float32", "x")
-    with evaluation_mode(network):
-        try:
-            paddle.jit.save(Exported(network, softmax), str(prefix), input_spec=[batch])
-        except (RuntimeError, ValueError, TypeError) as error:
-            name = type(network).__name__
-            raise ExportError(f"Paddle cannot make a static program of {name}: {error}") from error
+    try:
+        deployed = Exported(reparameterise(network), softmax)
+        deployed.eval()
+        paddle.jit.save(deployed, str(prefix), input_spec=[batch])
+    except (RuntimeError, ValueError, TypeError) as error:
+        name = type(network).__name__
+        raise ExportError(f"Paddle cannot make a static program of {name}: {error}") from error
     # A pickle of variable names that Paddle 2.6 adds; nothing reads it at inference.
     prefix.with_suffix(".pdiparams.info").unlink(missing_ok=True)
 
