@@ -285,6 +285,8 @@ def _in_words(address: str, part: _Part, timeout: float) -> Iterator[None]:
         raise _PassingError(late, no_answer=not part.size) from None
     except (http.client.HTTPException, ConnectionError, ssl.SSLError) as error:
         raise _PassingError(f"it broke off after {_of(part)} ({_reason(error)})") from None
+    except (ValueError, OverflowError) as error:
+        raise DownloadError(f"{address}: the server's answer makes no sense ({error})") from None
 
 
 def _reason(error: Any) -> str:
@@ -385,7 +387,8 @@ class _Origin:
     def validator(self) -> Optional[str]:
         """What If-Range takes: a strong ETag, else the time of the last change."""
         strong = self.etag is not None and not self.etag.startswith("W/")
-        return self.etag if strong else self.modified
+        found = self.etag if strong else self.modified
+        return found if found and found.isascii() else None
 
     def is_same_file(self, other: _Origin) -> bool:
         return (self.validator, self.total) == (other.validator, other.total)

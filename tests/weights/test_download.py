@@ -345,6 +345,49 @@ def test_file_without_end(site: Any, target: Path, monkeypatch: pytest.MonkeyPat
         fetch(site, target)
 
 
+HEADERS = [
+    *(
+        "Content-Length: 5",
+        "Content-Length: -1",
+        "Content-Length: abc",
+        f"Content-Length: {'9' * 20}",
+    ),
+    *("Content-Range: bytes 0-4/5", "Content-Range: bytes 3-4/5", "Content-Range: x"),
+    *('ETag: "a"', "ETag: \xff", "ETag:", "Last-Modified: \xe9", "Retry-After: x"),
+    *(
+        "Location: http://[::1",
+        "Location: //",
+        "Location:",
+        "Location: http://a..b/",
+        "Location: /x",
+    ),
+    *("Transfer-Encoding: chunked", "Content-Encoding: br", "Content-Type: text/html"),
+]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    start=st.sampled_from([b"HTTP/1.0 ", b"HTTP/1.1 ", b"", b"\xff"]),
+    status=st.sampled_from([200, 206, 302, 308, 416, 503, 404, 100, 999]),
+    headers=st.lists(st.sampled_from(HEADERS), max_size=5),
+    body=st.sampled_from([b"", b"hello", b"he", b"5\r\nhello\r\n0\r\n\r\n", b"zz\r\n"]),
+)
+def test_any_answer_is_a_file_or_an_error_in_words(
+    site: Any, target: Path, start: bytes, status: int, headers: List[str], body: bytes
+) -> None:
+    head = "\r\n".join([f"{status} Words", *headers, "", ""]).encode("latin-1")
+
+    def raw(site: Any, handler: Any) -> None:
+        handler.wfile.write(start + head + body)
+
+    site.plan = [raw] * 3
+    try:
+        download(site.address, target, patience=Patience(timeout=0.3, attempts=3, pause=0))
+    except DownloadError as error:
+        assert str(error)
+    assert not target.exists() or target.read_bytes()
+
+
 # --- content -----------------------------------------------------------------------------------
 
 

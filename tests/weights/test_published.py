@@ -378,3 +378,20 @@ def test_killed_pull_is_gone_on_from(site: Any, cache: Path) -> None:
     assert target.read_bytes() == site.content
     assert [request.get("Range") for request in site.requests] == [None, "bytes=150000-"]
     assert json.loads((cache / "weights/pins.json").read_text())["SqueezeNet1_1"]
+
+
+@pytest.mark.slow
+def test_processes_that_want_the_same_file_fetch_it_once(site: Any, cache: Path) -> None:
+    host = "https://paddle-imagenet-models-name.bj.bcebos.com/"
+    environment = {**os.environ, "PPCLS_MIRRORS": f"{host}={site.root}"}
+    command = [sys.executable, "-m", "ppcls", "weights", "pull", "AlexNet"]
+    site.plan = [site.is_slow(0.5)]
+    pipe = subprocess.PIPE
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, text=True)
+        for _ in range(3)
+    ]
+    told = {process.communicate()[0] for process in processes}
+    assert told == {f"{cache}/weights/AlexNet.pdparams\n"}
+    assert len(site.requests) == 1
+    assert read_pins()["AlexNet"].sha256 == site.sha256
