@@ -623,7 +623,7 @@ def test_a_file_truncated_anywhere_is_an_error(content: bytes, tmp_path: Path) -
 
 @pytest.mark.parametrize("content", CONTENTS)
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_damaged_bytes_give_arrays_or_a_clear_error(
