@@ -40,9 +40,9 @@ def chain(
     return layers
 
 
-def average3x3() -> nn.AvgPool2D:
-    """Return 3x3 average pooling that keeps the size; zeros around the maps count."""
-    return nn.AvgPool2D(3, 1, padding=1, exclusive=False)
+def average3x3(padded: bool) -> nn.AvgPool2D:
+    """Return 3x3 average pooling that keeps the size; `padded` counts the zeros around the maps."""
+    return nn.AvgPool2D(3, 1, padding=1, exclusive=not padded)
 
 
 def fork(conv: Convolution, in_channels: int, width: int) -> Branches:

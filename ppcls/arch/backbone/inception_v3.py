@@ -26,7 +26,7 @@ from ppcls.registry import register
 
 
 class InceptionA(Branches):
-    """Figure 5: 1x1 | 1x1, 5x5 | 1x1, 3x3, 3x3 | average pool, 1x1."""
+    """As figure 5, with 5x5 where it has one 3x3: 1x1 | 1x1, 5x5 | 1x1, 3x3, 3x3 | average pool, 1x1."""
 
     def __init__(self, conv: Convolution, in_channels: int, projection: int) -> None:
         branch = partial(chain, conv, in_channels)
@@ -34,12 +34,12 @@ class InceptionA(Branches):
             ("one", branch((64, 1))),
             ("five", branch((48, 1), (64, 5))),
             ("double", branch((64, 1), (96, 3), (96, 3))),
-            ("pool", branch((projection, 1), pool=average3x3())),
+            ("pool", branch((projection, 1), pool=average3x3(padded=True))),
         )
 
 
 class ReductionA(Branches):
-    """Figure 10: 3x3/2 | 1x1, 3x3, 3x3/2 | max pool/2."""
+    """As figure 10, with one 1x1 less: 3x3/2 | 1x1, 3x3, 3x3/2 | max pool/2."""
 
     def __init__(self, conv: Convolution, in_channels: int) -> None:
         super().__init__(
@@ -61,7 +61,7 @@ class InceptionB(Branches):
                 "double",
                 branch((width, 1), (width, column), (width, row), (width, column), (192, row)),
             ),
-            ("pool", branch((192, 1), pool=average3x3())),
+            ("pool", branch((192, 1), pool=average3x3(padded=True))),
         )
 
 
@@ -86,7 +86,7 @@ class InceptionC(Branches):
             ("one", branch((320, 1))),
             ("three", nn.Sequential(branch((384, 1)), fork(conv, 384, 384))),
             ("double", nn.Sequential(branch((448, 1), (384, 3)), fork(conv, 384, 384))),
-            ("pool", branch((192, 1), pool=average3x3())),
+            ("pool", branch((192, 1), pool=average3x3(padded=True))),
         )
 
 
@@ -106,7 +106,8 @@ class AuxiliaryHead(nn.Sequential):
 class InceptionV3(Network):
     """Stem, three A, reduction, four B, reduction, two C, average, drop, classes.
 
-    Modules are called as in the authors' own code. Every convolution is batch-normalised, the
+    Modules are called as in the authors' own code, which differs from the paper's figures in a few
+    kernels, and which all published weights follow. Every convolution is batch-normalised, the
     auxiliary head's too. Weights start from He's normal distribution (arXiv:1502.01852), since the
     paper is silent about it, the last layers' from N(0, 0.01).
 
