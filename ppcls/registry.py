@@ -47,6 +47,7 @@ T = TypeVar("T")
 
 _HOMES = {
     "arch": "ppcls.arch.backbone",
+    "neck": "ppcls.arch.neck",
     "transform": "ppcls.data.transforms",
     "batch_transform": "ppcls.data.batch_transforms",
     "dataset": "ppcls.data.dataset",
