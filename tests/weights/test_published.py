@@ -159,7 +159,7 @@ def test_file_that_changes_in_the_cache_is_noticed(shop: Any) -> None:
     assert get() == path
     assert read_pins()["Net"].address
     path.write_bytes(shop.content[:-1])
-    with pytest.raises(WrongContentError, match=r"as pinned on .*`ppcls weights verify Net --rep"):
+    with pytest.raises(WrongContentError, match=r"as pinned on 20.*`ppcls weights verify Net --r"):
         get()
 
 
@@ -342,6 +342,9 @@ def test_package_that_is_missing(package: Path) -> None:
     weights_folder().mkdir(parents=True)
     (weights_folder() / "Net.pth").write_bytes(content)
     assert get() == weights_folder() / "Net.pth"
+    (weights_folder() / "Net.pth").write_bytes(b"\x80\x02 other")
+    with pytest.raises(WrongContentError, match="as published: delete it"):
+        get()
 
 
 def test_package_of_the_real_table(cache: Path) -> None:
