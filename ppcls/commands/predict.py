@@ -1,19 +1,89 @@
-"""``ppcls predict``: predict images with an exported bundle."""
+"""``ppcls predict``: say what is in images, by an exported bundle or by published weights."""
 
 from __future__ import annotations
 
 import argparse
+import logging
+import os
+from typing import TYPE_CHECKING, Any
 
+from ppcls import runtime
+from ppcls.commands.ranking import TOPK
+from ppcls.errors import UsageError
 from ppcls.inference import cli
 
-HELP = "predict images with an exported bundle"
+if TYPE_CHECKING:
+    from ppcls.inference.predictor import Classifier
+    from ppcls.weights.records import Record
+
+HELP = "say what is in images"
+_log = logging.getLogger("ppcls")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    cli.add_arguments(parser)
+    networks = cli.add_arguments(parser)
+    networks.add_argument(
+        "--model", metavar="NAME", help="a network with published weights (ppcls weights list)"
+    )
+    parser.add_argument(
+        "--pretrained",
+        action="store_true",
+        help="with --model: use its published weights; fetched on first use unless installed",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict and print, or write a file; see `ppcls.inference.cli`."""
-    return cli.run(arguments)
+    if arguments.model is None:
+        if arguments.pretrained:
+            raise UsageError("--pretrained belongs to --model; a bundle has weights of its own")
+        return cli.run(arguments)
+    if not arguments.pretrained:
+        raise UsageError(
+            f"--model {arguments.model} alone is untrained and knows nothing: add --pretrained for "
+            "its published weights. Weights of your own: ppcls infer -c CONFIG, or --model_dir "
+            "with an exported bundle"
+        )
+    return cli.run(arguments, lambda: _published(arguments))
+
+
+def _published(arguments: argparse.Namespace) -> Classifier:
+    """Return a network with its published weights, preprocessing, and ImageNet's classes."""
+    from ppcls.data.imagenet_classes import imagenet_classes
+    from ppcls.data.transforms import Pipeline
+    from ppcls.inference.engines.network import NetworkEngine
+    from ppcls.inference.postprocess import Topk
+    from ppcls.inference.predictor import Classifier, refuse_below_one
+    from ppcls.registry import parse
+    from ppcls.weights.records import find_record
+
+    numbers = {name: getattr(arguments, name) for name in ("batch_size", "threads", "topk")}
+    refuse_below_one(**numbers)
+    record = find_record(arguments.model)
+    if arguments.threads:
+        os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
+    runtime.prepare()
+    runtime.use_device(arguments.device)
+    names = imagenet_classes().names
+    return Classifier(
+        Pipeline([parse("transform", op) for op in record.transform_ops()]),
+        (3, record.crop, record.crop),
+        NetworkEngine(_network(record)),
+        Topk(min(arguments.topk or TOPK, len(names)), label_list=names),
+        arguments.batch_size,
+    )
+
+
+def _network(record: Record) -> Any:
+    from ppcls.arch import create_model
+    from ppcls.engine.builder import load_weights
+    from ppcls.weights.files import read_weights
+    from ppcls.weights.published import published_weights
+
+    path = published_weights(record.name)
+    network = create_model(record.network)
+    load_weights(network, read_weights(path)[0], path, partial=False)
+    network.eval()  # type: ignore[union-attr]
+    _log.info("weights: %s", path)
+    return network

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import argparse
 from contextlib import nullcontext
-from typing import Any, ContextManager, Optional
+from typing import TYPE_CHECKING, Any, Callable, ContextManager, List, Optional
+
+if TYPE_CHECKING:
+    from ppcls.inference.predictor import Classifier
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``ppcls predict``."""
-    parser.add_argument("--model_dir", required=True, metavar="DIR", help="the exported bundle")
+def add_arguments(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """Declare the options of ``ppcls predict``; return those of which one names the network."""
+    networks = parser.add_mutually_exclusive_group(required=True)
+    networks.add_argument("--model_dir", metavar="DIR", help="an exported bundle")
     parser.add_argument(
-        "--input",
-        required=True,
-        nargs="+",
-        metavar="FILE_OR_FOLDER",
-        help="image files, or folders of them",
+        "images", nargs="*", metavar="FILE_OR_FOLDER", help="image files, or folders of them"
+    )
+    parser.add_argument(
+        "--input", nargs="+", default=[], metavar="FILE_OR_FOLDER", help="the same as an option"
     )
     parser.add_argument(
         "--output",
@@ -27,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the predictions to FILE.jsonl or FILE.csv instead of printing",
     )
     parser.add_argument(
-        "--topk", type=int, metavar="N", help="classes per image (default: the bundle's)"
+        "--topk", type=int, metavar="N", help="classes per image (default: the bundle's, else 5)"
     )
     parser.add_argument(
         "--batch_size", type=int, default=8, metavar="N", help="images per step (default: 8)"
@@ -36,29 +39,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=int, metavar="N", help="CPU threads (default: one per core)"
     )
+    return networks
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, opener: Optional[Callable[[], Classifier]] = None) -> int:
     """Predict and print, or write to `--output`; return the exit status.
 
+    Args:
+        arguments: what `add_arguments` declares.
+        opener: makes what predicts; by default the bundle `--model_dir` is opened.
+
     Raises:
-        PpclsError: the bundle, the input, the output or the device cannot be used.
+        PpclsError: the network, the input, the output or the device cannot be used.
     """
     from ppcls.inference.output import as_text
-    from ppcls.inference.predictor import Predictor
-    from ppcls.inference.sources import find_images
 
-    paths = find_images(arguments.input)
-    predictor = Predictor(
-        arguments.model_dir,
-        device=arguments.device,
-        threads=arguments.threads,
-        batch_size=arguments.batch_size,
-        topk=arguments.topk,
-    )
+    paths = _images(arguments)
+    classifier = opener() if opener else _open_bundle(arguments)
     failed = 0
-    with _open_output(arguments.output, predictor.postprocess.topk) as output:
-        for prediction in predictor(paths):
+    with _open_output(arguments.output, classifier.postprocess.topk) as output:
+        for prediction in classifier(paths):
             failed += prediction.error is not None
             if output is None or prediction.error is not None:
                 print(as_text(prediction), flush=True)
@@ -66,6 +66,28 @@ def run(arguments: argparse.Namespace) -> int:
                 output.write(prediction)
     print(_closing_line(len(paths), failed, arguments.output))
     return int(failed == len(paths))
+
+
+def _images(arguments: argparse.Namespace) -> List[str]:
+    from ppcls.errors import UsageError
+    from ppcls.inference.sources import find_images
+
+    given = [*arguments.images, *arguments.input]
+    if not given:
+        raise UsageError("which images? Name files or folders: ppcls predict ... PHOTO.jpg")
+    return find_images(given)
+
+
+def _open_bundle(arguments: argparse.Namespace) -> Classifier:
+    from ppcls.inference.predictor import Predictor
+
+    return Predictor(
+        arguments.model_dir,
+        device=arguments.device,
+        threads=arguments.threads,
+        batch_size=arguments.batch_size,
+        topk=arguments.topk,
+    )
 
 
 def _open_output(path: Optional[str], topk: int) -> ContextManager[Any]:

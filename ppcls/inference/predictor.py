@@ -9,9 +9,10 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 
+from ppcls.data.transforms import Pipeline
 from ppcls.errors import BadImageError, BundleError, PpclsError, UsageError
 from ppcls.inference.bundle import CONFIG_NAME, label_mismatch, read_bundle
-from ppcls.inference.engines import EngineOptions, open_engine
+from ppcls.inference.engines import Engine, EngineOptions, open_engine
 from ppcls.inference.postprocess import Ranking, Topk
 
 Image = Union[str, Path, bytes, np.ndarray]
@@ -37,41 +38,34 @@ class Prediction:
         return dict(vars(self))
 
 
-class Predictor:
-    """An exported bundle, ready to predict.
+class Classifier:
+    """A network in an engine between preprocessing and the names of its classes.
 
     Args:
-        model_dir: the bundle's folder.
-        engine: which engine runs the network; see `ppcls.inference.engines.ENGINES`.
-        device: "auto" (a GPU where there is one), "cpu", "gpu" or "gpu:N".
-        threads: CPU threads of the engine; None means one per core.
+        transform: turns an image into float32 of `input_shape`.
+        input_shape: (channels, height, width) of what the network takes.
+        engine: turns float32 [n, channels, height, width] into probabilities [n, classes].
+        postprocess: ranks and names the classes.
         batch_size: how many images go through the network at once.
-        topk: how many classes each prediction holds; None means what the bundle says.
 
     Raises:
-        BundleError: the folder is not a complete bundle, or the engine cannot load it.
-        UsageError: the engine or the device is not there, or a number is below 1.
+        UsageError: `batch_size` is below 1.
     """
 
     def __init__(
         self,
-        model_dir: Union[str, Path],
-        engine: str = "paddle",
-        device: str = "auto",
-        threads: Optional[int] = None,
+        transform: Pipeline,
+        input_shape: Tuple[int, int, int],
+        engine: Engine,
+        postprocess: Topk,
         batch_size: int = 8,
-        topk: Optional[int] = None,
     ) -> None:
-        for name, value in {"batch_size": batch_size, "threads": threads, "topk": topk}.items():
-            if value is not None and value < 1:
-                raise UsageError(f"{name} is at least 1, got {value}")
-        self.bundle = read_bundle(model_dir)
+        refuse_below_one(batch_size=batch_size)
+        self.transform = transform
+        self.input_shape = input_shape
+        self.engine = engine
+        self.postprocess = postprocess
         self.batch_size = batch_size
-        self.transform = self.bundle.pipeline()
-        self.postprocess = Topk(
-            min(topk or self.bundle.topk, len(self.bundle.labels)), label_list=self.bundle.labels
-        )
-        self.engine = open_engine(engine, self.bundle, EngineOptions(device, threads))
 
     def __call__(self, images: Union[Image, Iterable[Image]]) -> Iterator[Prediction]:
         """Yield one prediction per image, in their order; an unusable image gives an error row.
@@ -80,8 +74,7 @@ class Predictor:
         than memory.
 
         Raises:
-            BundleError: the network does not fit its own bundle (the input's fault is never
-                raised).
+            BundleError: the network does not fit its own bundle (an image's fault is never raised).
         """
         remaining = iter(enumerate(_several(images)))
         while batch := list(islice(remaining, self.batch_size)):
@@ -108,25 +101,73 @@ class Predictor:
             Exception
         ) as error:  # one odd image, whatever is odd about it, never stops the others
             return f"preprocessing failed: {type(error).__name__}: {error}"
-        if result.shape != self.bundle.input_shape:
-            shapes = [
-                "x".join(map(str, shape)) for shape in (result.shape, self.bundle.input_shape)
-            ]
+        if result.shape != self.input_shape:
+            shapes = ["x".join(map(str, shape)) for shape in (result.shape, self.input_shape)]
             return f"preprocessing gives {shapes[0]}, the network takes {shapes[1]}"
         return result
 
     def _probabilities(self, images: np.ndarray) -> np.ndarray:
-        result = self.engine.run(images)
-        if result.ndim != 2 or result.shape[1] != len(self.bundle.labels):
-            where = self.bundle.folder / CONFIG_NAME
-            raise BundleError(label_mismatch(where, len(self.bundle.labels), result.shape[-1]))
-        return result
+        return self.engine.run(images)
 
     def _ranked(self, source: str, row: np.ndarray) -> Prediction:
         if not np.isfinite(row).all():
             return Prediction(source, error="the network's output is not finite (NaN or Inf)")
         best: Ranking = self.postprocess(row[None])[0]
         return Prediction(source, best.class_ids, best.names, best.scores)
+
+
+class Predictor(Classifier):
+    """An exported bundle, ready to predict.
+
+    Args:
+        model_dir: the bundle's folder.
+        engine: which engine runs the network; see `ppcls.inference.engines.ENGINES`.
+        device: "auto" (a GPU where there is one), "cpu", "gpu" or "gpu:N".
+        threads: CPU threads of the engine; None means one per core.
+        batch_size: how many images go through the network at once.
+        topk: how many classes each prediction holds; None means what the bundle says.
+
+    Raises:
+        BundleError: the folder is not a complete bundle, or the engine cannot load it.
+        UsageError: the engine or the device is not there, or a number is below 1.
+    """
+
+    def __init__(
+        self,
+        model_dir: Union[str, Path],
+        engine: str = "paddle",
+        device: str = "auto",
+        threads: Optional[int] = None,
+        batch_size: int = 8,
+        topk: Optional[int] = None,
+    ) -> None:
+        refuse_below_one(batch_size=batch_size, threads=threads, topk=topk)
+        self.bundle = bundle = read_bundle(model_dir)
+        super().__init__(
+            bundle.pipeline(),
+            bundle.input_shape,
+            open_engine(engine, bundle, EngineOptions(device, threads)),
+            Topk(min(topk or bundle.topk, len(bundle.labels)), label_list=bundle.labels),
+            batch_size,
+        )
+
+    def _probabilities(self, images: np.ndarray) -> np.ndarray:
+        result = super()._probabilities(images)
+        if result.ndim != 2 or result.shape[1] != len(self.bundle.labels):
+            where = self.bundle.folder / CONFIG_NAME
+            raise BundleError(label_mismatch(where, len(self.bundle.labels), result.shape[-1]))
+        return result
+
+
+def refuse_below_one(**numbers: Optional[int]) -> None:
+    """Check numbers that a command line gave; None is a default.
+
+    Raises:
+        UsageError: one is below 1.
+    """
+    for name, value in numbers.items():
+        if value is not None and value < 1:
+            raise UsageError(f"{name} is at least 1, got {value}")
 
 
 def _several(images: Any) -> Iterable[Image]:
