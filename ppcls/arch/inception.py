@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Callable, Optional, Tuple
+from typing import Annotated, Any, Callable, Dict, Optional, Tuple
 
 import paddle
 from paddle import Tensor, nn
 from pydantic import Field
+
+from ppcls.arch.network import Network
 
 Convolution = Callable[..., nn.Layer]
 """Makes a convolution of (in_channels, out_channels, kernel, stride, padding)."""
@@ -51,6 +53,26 @@ def fork(conv: Convolution, in_channels: int, width: int) -> Branches:
         ("row", conv(in_channels, width, (1, 3))),
         ("column", conv(in_channels, width, (3, 1))),
     )
+
+
+def stem(conv: Convolution, in_channels: int) -> Dict[str, nn.Layer]:
+    """Return what stands in front of the modules of Inception v3 and Inception-ResNet v2."""
+    return {
+        "conv_1a": conv(in_channels, 32, 3, 2, 0),
+        "conv_2a": conv(32, 32, 3, 1, 0),
+        "conv_2b": conv(32, 64, 3),
+        "pool_3a": nn.MaxPool2D(3, 2),
+        "conv_3b": conv(64, 80, 1),
+        "conv_4a": conv(80, 192, 3, 1, 0),
+        "pool_5a": nn.MaxPool2D(3, 2),
+    }
+
+
+def add_stages(network: Network, stages: Dict[str, nn.Layer]) -> None:
+    """Make the layers the network's stages, in their order."""
+    for name, layer in stages.items():
+        network.add_sublayer(name, layer)
+    network.stages = tuple(stages)
 
 
 class AuxiliaryPool(nn.Layer):

@@ -11,7 +11,7 @@ from typing import Callable, Dict, Literal, NamedTuple, Optional, Tuple
 from paddle import nn
 from paddle.nn.initializer import KaimingNormal, Normal
 
-from ppcls.arch.inception import AuxiliaryPool, Branches, Convolution, chain
+from ppcls.arch.inception import AuxiliaryPool, Branches, Convolution, add_stages, chain
 from ppcls.arch.layers import (
     ConvAct,
     ConvBNAct,
@@ -157,10 +157,7 @@ class GoogLeNet(Network):
         super().__init__(class_num, in_channels)
         chosen = _FORMS[form]
         self.min_input_size = chosen.min_input_size
-        stages = _stages(in_channels, chosen)
-        for name, layer in stages.items():
-            self.add_sublayer(name, layer)
-        self.stages = tuple(stages)
+        add_stages(self, _stages(in_channels, chosen))
         self.head = average_head(1024, class_num, dropout, dropout_mode)
         if aux:
             self.aux_heads = {"inception4a": "aux1", "inception4d": "aux2"}

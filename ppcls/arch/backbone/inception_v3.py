@@ -16,9 +16,11 @@ from ppcls.arch.inception import (
     Branches,
     Convolution,
     Epsilon,
+    add_stages,
     average3x3,
     chain,
     fork,
+    stem,
 )
 from ppcls.arch.layers import ConvBNAct, DropoutMode, average_head, initialise
 from ppcls.arch.network import Count, Level, Network, Rate
@@ -26,15 +28,22 @@ from ppcls.registry import register
 
 
 class InceptionA(Branches):
-    """As figure 5, with 5x5 where it has one 3x3: 1x1 | 1x1, 5x5 | 1x1, 3x3, 3x3 | average pool, 1x1."""
+    """As figure 5, with a 5x5: 1x1 | 1x1, 5x5 | 1x1, 3x3, 3x3 | average pool, 1x1."""
 
-    def __init__(self, conv: Convolution, in_channels: int, projection: int) -> None:
+    def __init__(
+        self,
+        conv: Convolution,
+        in_channels: int,
+        projection: int,
+        one: int = 64,
+        padded: bool = True,
+    ) -> None:
         branch = partial(chain, conv, in_channels)
         super().__init__(
-            ("one", branch((64, 1))),
+            ("one", branch((one, 1))),
             ("five", branch((48, 1), (64, 5))),
             ("double", branch((64, 1), (96, 3), (96, 3))),
-            ("pool", branch((projection, 1), pool=average3x3(padded=True))),
+            ("pool", branch((projection, 1), pool=average3x3(padded))),
         )
 
 
@@ -106,7 +115,7 @@ class AuxiliaryHead(nn.Sequential):
 class InceptionV3(Network):
     """Stem, three A, reduction, four B, reduction, two C, average, drop, classes.
 
-    Modules are called as in the authors' own code, which differs from the paper's figures in a few
+    Layers are called as in the authors' own code, which differs from the paper's figures in a few
     kernels, and which all published weights follow. Every convolution is batch-normalised, the
     auxiliary head's too. Weights start from He's normal distribution (arXiv:1502.01852), since the
     paper is silent about it, the last layers' from N(0, 0.01).
@@ -122,12 +131,6 @@ class InceptionV3(Network):
 
     input_size = 299
     min_input_size = 75
-    stages = (
-        *("conv_1a", "conv_2a", "conv_2b", "pool_3a", "conv_3b", "conv_4a", "pool_5a"),
-        *("mixed_5b", "mixed_5c", "mixed_5d"),
-        *("mixed_6a", "mixed_6b", "mixed_6c", "mixed_6d", "mixed_6e"),
-        *("mixed_7a", "mixed_7b", "mixed_7c"),
-    )
     levels = (
         Level("conv_2b", 64, 2),
         Level("conv_4a", 192, 4),
@@ -147,24 +150,21 @@ class InceptionV3(Network):
     ) -> None:
         super().__init__(class_num, in_channels)
         conv = partial(ConvBNAct, eps=eps)
-        self.conv_1a = conv(in_channels, 32, 3, 2, 0)
-        self.conv_2a = conv(32, 32, 3, padding=0)
-        self.conv_2b = conv(32, 64, 3)
-        self.pool_3a = nn.MaxPool2D(3, 2)
-        self.conv_3b = conv(64, 80, 1)
-        self.conv_4a = conv(80, 192, 3, padding=0)
-        self.pool_5a = nn.MaxPool2D(3, 2)
-        self.mixed_5b = InceptionA(conv, 192, 32)
-        self.mixed_5c = InceptionA(conv, 256, 64)
-        self.mixed_5d = InceptionA(conv, 288, 64)
-        self.mixed_6a = ReductionA(conv, 288)
-        self.mixed_6b = InceptionB(conv, 128)
-        self.mixed_6c = InceptionB(conv, 160)
-        self.mixed_6d = InceptionB(conv, 160)
-        self.mixed_6e = InceptionB(conv, 192)
-        self.mixed_7a = ReductionB(conv)
-        self.mixed_7b = InceptionC(conv, 1280)
-        self.mixed_7c = InceptionC(conv, 2048)
+        stages = {
+            **stem(conv, in_channels),
+            "mixed_5b": InceptionA(conv, 192, 32),
+            "mixed_5c": InceptionA(conv, 256, 64),
+            "mixed_5d": InceptionA(conv, 288, 64),
+            "mixed_6a": ReductionA(conv, 288),
+            "mixed_6b": InceptionB(conv, 128),
+            "mixed_6c": InceptionB(conv, 160),
+            "mixed_6d": InceptionB(conv, 160),
+            "mixed_6e": InceptionB(conv, 192),
+            "mixed_7a": ReductionB(conv),
+            "mixed_7b": InceptionC(conv, 1280),
+            "mixed_7c": InceptionC(conv, 2048),
+        }
+        add_stages(self, stages)
         self.head = average_head(2048, class_num, dropout, dropout_mode)
         if aux:
             self.aux_heads = {"mixed_6e": "aux"}

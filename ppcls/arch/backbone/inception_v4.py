@@ -12,7 +12,7 @@ from typing import Any, Dict, Literal, NamedTuple, Tuple
 from paddle import nn
 from paddle.nn.initializer import KaimingNormal, Normal
 
-from ppcls.arch.inception import Branches, Convolution, Epsilon, average3x3, chain, fork
+from ppcls.arch.inception import Branches, Convolution, Epsilon, add_stages, average3x3, chain, fork
 from ppcls.arch.layers import ConvBNAct, DropoutMode, average_head, initialise
 from ppcls.arch.network import Count, Level, Network, Rate
 from ppcls.registry import register
@@ -172,9 +172,7 @@ class InceptionV4(Network):
             "reduction_b": ReductionB(form),
             **{f"c{number}": InceptionC(form) for number in range(1, 4)},
         }
-        for name, layer in stages.items():
-            self.add_sublayer(name, layer)
-        self.stages = tuple(stages)
+        add_stages(self, stages)
         self.head = average_head(1536, class_num, dropout, dropout_mode)
         initialise(self, conv=KaimingNormal(), linear=Normal(0.0, 0.01))
 
