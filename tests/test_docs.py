@@ -397,8 +397,9 @@ def check_program(given: List[str]) -> None:
     parsed = cli._parser(given).parse_args(given)
     if "config" in parsed:
         load_config(parsed.config, parsed.override)
-    for path in getattr(parsed, "input", []):
-        assert Path(path).exists(), given
+    if parsed.verb == "predict":
+        for path in parsed.input:
+            assert Path(path).exists(), given
     if getattr(parsed, "base", None):
         find_recipe(parsed.base)
 
