@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any, Dict
 
-from ppcls.weights.naming import TORCH_STATISTICS, Naming, block_number, minus_one, row, same_names
+from ppcls.weights.naming import (
+    TORCH_STATISTICS,
+    Naming,
+    Rules,
+    block_number,
+    minus_one,
+    row,
+    same_names,
+)
 
 FAMILY = "EfficientNet"
 
@@ -20,6 +28,46 @@ def _layer(match: re.Match[str], network: Any) -> str:
     layers = [name for name, layer in block.named_children() if list(layer.parameters())]
     return f"features.{match[1]}.{match[2]}.block.{layers.index(match[3])}"
 
+
+def _head(match: re.Match[str], network: Any) -> str:
+    """The convolution of the head comes after all stages."""
+    return f"features.{len(network.stages)}."
+
+
+TORCHVISION: Rules = [
+    (r"^stem\.", "features.0."),
+    (r"^stage(\d)\.(\d+)\.(expand|depthwise|se|project|fused)", _layer),
+    (r"\.reduce\.conv", ".fc1"),
+    (r"\.expand\.conv", ".fc2"),
+    (r"^(head)\.conv\.", _head),
+    (r"\.conv\.", ".0."),
+    (r"\.bn\.", ".1."),
+    (r"^head\.fc", "classifier.1"),
+    *TORCH_STATISTICS,
+]
+"""Torchvision's names, of EfficientNetV2 too."""
+
+TIMM: Rules = [
+    (r"^stem\.conv", "conv_stem"),
+    (r"^stem\.bn", "bn1"),
+    (r"^stage1\.(\d+)\.depthwise\.bn", r"stage1.\1.bn1"),
+    (r"^stage1\.(\d+)\.project\.conv", r"stage1.\1.conv_pw"),
+    (r"^stage1\.(\d+)\.project\.bn", r"stage1.\1.bn2"),
+    (r"\.se\.(reduce|expand)\.conv", r".se.conv_\1"),
+    (r"\.expand\.conv", ".conv_pw"),
+    (r"\.expand\.bn", ".bn1"),
+    (r"\.depthwise\.conv", ".conv_dw"),
+    (r"\.depthwise\.bn", ".bn2"),
+    (r"\.project\.conv", ".conv_pwl"),
+    (r"\.project\.bn", ".bn3"),
+    (r"^(stage)(\d)(\.)", minus_one),
+    (r"^stage", "blocks."),
+    (r"^head\.conv\.conv", "conv_head"),
+    (r"^head\.conv\.bn", "bn2"),
+    (r"^head\.fc", "classifier"),
+    *TORCH_STATISTICS,
+]
+"""Timm's names, of EfficientNetV2 too."""
 
 NAMINGS: Dict[str, Naming] = {
     "paddleclas": Naming(
@@ -42,40 +90,11 @@ NAMINGS: Dict[str, Naming] = {
         models=same_names([f"EfficientNetB{i}" for i in range(8)] + ["EfficientNetB0_small"]),
     ),
     "torchvision": Naming(
-        rules=[
-            (r"^stem\.", "features.0."),
-            (r"^stage(\d)\.(\d+)\.(expand|depthwise|se|project)", _layer),
-            (r"\.reduce\.conv", ".fc1"),
-            (r"\.expand\.conv", ".fc2"),
-            (r"^head\.conv\.", "features.8."),
-            (r"\.conv\.", ".0."),
-            (r"\.bn\.", ".1."),
-            (r"^head\.fc", "classifier.1"),
-            *TORCH_STATISTICS,
-        ],
+        rules=TORCHVISION,
         models={f"efficientnet_b{i}": row(f"EfficientNetB{i}_tv") for i in range(8)},
     ),
     "timm": Naming(
-        rules=[
-            (r"^stem\.conv", "conv_stem"),
-            (r"^stem\.bn", "bn1"),
-            (r"^stage1\.(\d+)\.depthwise\.bn", r"stage1.\1.bn1"),
-            (r"^stage1\.(\d+)\.project\.conv", r"stage1.\1.conv_pw"),
-            (r"^stage1\.(\d+)\.project\.bn", r"stage1.\1.bn2"),
-            (r"\.se\.(reduce|expand)\.conv", r".se.conv_\1"),
-            (r"\.expand\.conv", ".conv_pw"),
-            (r"\.expand\.bn", ".bn1"),
-            (r"\.depthwise\.conv", ".conv_dw"),
-            (r"\.depthwise\.bn", ".bn2"),
-            (r"\.project\.conv", ".conv_pwl"),
-            (r"\.project\.bn", ".bn3"),
-            (r"^(stage)(\d)(\.)", minus_one),
-            (r"^stage", "blocks."),
-            (r"^head\.conv\.conv", "conv_head"),
-            (r"^head\.conv\.bn", "bn2"),
-            (r"^head\.fc", "classifier"),
-            *TORCH_STATISTICS,
-        ],
+        rules=TIMM,
         models={
             **{f"tf_efficientnet_b{i}": row(f"EfficientNetB{i}") for i in range(8)},
             **{f"efficientnet_b{i}": row(f"EfficientNetB{i}_tv", **_PYTORCH) for i in range(8)},

@@ -1,0 +1,165 @@
+"""EfficientNetV2.
+
+Tan, Le 2021, "EfficientNetV2: Smaller Models and Faster Training", arXiv:2104.00298.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Callable, Dict, Literal, Tuple
+
+from paddle import Tensor, nn
+from paddle.nn.initializer import Uniform
+
+from ppcls.arch.backbone.efficientnet import (
+    Conv,
+    MBConv,
+    Scale,
+    mb_head,
+    mb_levels,
+    mb_stage,
+    split_rates,
+)
+from ppcls.arch.layers import ConvBNAct, DropPath, Padding, he_fan_out, initialise
+from ppcls.arch.network import Count, Network, Rate
+from ppcls.registry import register
+
+
+class FusedMBConv(nn.Layer):
+    """3x3 to `expand` times the width, BN, act, 1x1, BN + x where the shape stays.
+
+    One dense convolution does the work of MBConv's first two (figure 2). Without expansion it gives
+    the output's channels itself, and there is no second one.
+    """
+
+    def __init__(
+        self,
+        conv: Conv,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        expand: int,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        width = expand * in_channels if expand > 1 else out_channels
+        self.fused = conv(in_channels, width, 3, stride)
+        self.project = conv(width, out_channels, 1, act=None) if expand > 1 else nn.Identity()
+        self.drop = DropPath(drop_path)
+        self.residual = stride == 1 and in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn [n, in_channels, h, w] into [n, out_channels, h / stride, w / stride]."""
+        y = self.project(self.fused(x))
+        return x + self.drop(y) if self.residual else y
+
+
+# The paper's table 4, for all sizes; S and the base have no seventh stage.
+_STAGES: Tuple[Tuple[Callable[..., nn.Layer], int, int], ...] = (
+    # block, expand, stride
+    (FusedMBConv, 1, 1),
+    (FusedMBConv, 4, 2),
+    (FusedMBConv, 4, 2),
+    (partial(MBConv, kernel=3), 4, 2),
+    (partial(MBConv, kernel=3), 6, 1),
+    (partial(MBConv, kernel=3), 6, 2),
+    (partial(MBConv, kernel=3), 6, 1),
+)
+
+# B0, which B1 to B3 scale as EfficientNet does, and the sizes that were searched for or scaled by
+# hand, from the authors' repository.
+_SIZES: Dict[str, Tuple[int, Tuple[int, ...], Tuple[int, ...]]] = {
+    # stem, channels of the stages, blocks of the stages
+    "B": (32, (16, 32, 48, 96, 112, 192), (1, 2, 2, 3, 5, 8)),
+    "S": (24, (24, 48, 64, 128, 160, 256), (2, 4, 4, 6, 9, 15)),
+    "M": (24, (24, 48, 80, 160, 176, 304, 512), (3, 5, 5, 7, 14, 18, 5)),
+    "L": (32, (32, 64, 96, 192, 224, 384, 640), (4, 7, 7, 10, 19, 25, 7)),
+}
+
+
+def _rounded(channels: float) -> int:
+    """Round to the nearest multiple of 8, however far down: otherwise than in EfficientNet."""
+    return int(channels + 4) // 8 * 8
+
+
+class EfficientNetV2(Network):
+    """3x3/2, BN, act, three stages of FusedMBConv, three or four of MBConv, then as EfficientNet.
+
+    Weights start as EfficientNet's do.
+
+    Args:
+        class_num: the number of classes.
+        in_channels: the channels of an image.
+        size: the channels and blocks: "S", "M", "L", or "B" for B0.
+        width: a factor of the channels.
+        depth: a factor of the blocks, rounded up.
+        resolution: the side in pixels of the images that it was evaluated on; it was trained on
+            smaller ones that grew.
+        dropout: the probability of dropping a feature before the last layer.
+        drop_path: the probability of dropping the last block's residual branch, see `EfficientNet`.
+        padding: "same" is TensorFlow's, the authors'; "symmetric" is PyTorch's.
+        eps: what normalisation adds to the variance.
+        momentum: what running statistics keep of themselves at each step.
+        stem: "imagenet" as above; "cifar" has stride 1 in the first convolution, for 32 pixels.
+    """
+
+    def __init__(  # noqa: PLR0913, one argument for each thing that published variants differ in
+        self,
+        class_num: Count = 1000,
+        in_channels: Count = 3,
+        size: Literal["B", "S", "M", "L"] = "S",
+        width: Scale = 1.0,
+        depth: Scale = 1.0,
+        resolution: Count = 384,
+        dropout: Rate = 0.2,
+        drop_path: Rate = 0.2,
+        padding: Literal["same", "symmetric"] = "same",
+        eps: float = 1e-3,
+        momentum: Rate = 0.9,
+        stem: Literal["imagenet", "cifar"] = "imagenet",
+    ) -> None:
+        super().__init__(class_num, in_channels)
+        small = stem == "cifar"
+        self.input_size = 32 if small else resolution
+        pad: Padding = "same" if padding == "same" else None
+        conv = partial(ConvBNAct, padding=pad, act="swish", eps=eps, momentum=momentum)
+        first, bases, blocks = _SIZES[size]
+        channels, widths = _rounded(first * width), [_rounded(base * width) for base in bases]
+        depths = [math.ceil(count * depth) for count in blocks]
+        self.stem = conv(in_channels, channels, 3, stride=1 if small else 2)
+        for index, rates in enumerate(split_rates(drop_path, depths)):
+            kind, expand, stride = _STAGES[index]
+            block = partial(kind, conv, expand=expand)
+            stage = mb_stage(block, channels, widths[index], stride, rates)
+            self.add_sublayer(f"stage{index + 1}", stage)
+            channels = widths[index]
+        self.stages = ("stem", *(f"stage{index + 1}" for index in range(len(widths))))
+        self.levels = mb_levels(
+            1 if small else 2, [row[2] for row in _STAGES[: len(widths)]], widths
+        )
+        self.head = mb_head(conv, channels, _rounded(1280 * width), dropout, class_num)
+        bound = class_num**-0.5
+        initialise(self, conv=he_fan_out, linear=Uniform(-bound, bound))
+
+
+for _name, _size, _width, _depth, _resolution, _dropout in (
+    # name              size width depth side dropout
+    ("EfficientNetV2_S", "S", 1.0, 1.0, 384, 0.2),
+    ("EfficientNetV2_M", "M", 1.0, 1.0, 480, 0.3),
+    ("EfficientNetV2_L", "L", 1.0, 1.0, 480, 0.4),
+    ("EfficientNetV2_B0", "B", 1.0, 1.0, 224, 0.2),
+    ("EfficientNetV2_B1", "B", 1.0, 1.1, 240, 0.2),
+    ("EfficientNetV2_B2", "B", 1.1, 1.2, 260, 0.3),
+    ("EfficientNetV2_B3", "B", 1.2, 1.4, 300, 0.3),
+):
+    _arguments = {
+        "size": _size,
+        "width": _width,
+        "depth": _depth,
+        "resolution": _resolution,
+        "dropout": _dropout,
+    }
+    register("arch", _name, **_arguments)(EfficientNetV2)
+    if _size != "B":
+        register("arch", f"{_name}_tv", **_arguments, padding="symmetric")(EfficientNetV2)
