@@ -48,6 +48,20 @@ def test_bundle_holds_program_description_and_parity(
     assert os.listdir(tmp_path) == ["b"], "nothing else stays behind"
 
 
+@pytest.mark.slow
+def test_a_folded_network_passes_the_parity_check_against_the_original(
+    tmp_path: Path, transform: Pipeline, class_map: ClassMap
+) -> None:
+    arguments = {"block": "basic", "depths": [1, 1, 1, 1], "stem": "cifar"}
+    network = create_model("ResNet50_ACNet", class_num=10, **arguments)
+    for _ in range(2):  # two steps of statistics
+        network(paddle.randn([4, 3, 32, 32]))
+    report = export_bundle(network, tmp_path / "b", transform, class_map)
+    assert report.parity.passed and report.parity.worst < TOLERANCE
+    floats = sum(value.size for value in network.state_dict().values())
+    assert report.files["inference.pdiparams"] < 0.7 * 4 * floats
+
+
 def test_description_is_in_the_layout_of_paddlex(
     tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
 ) -> None:

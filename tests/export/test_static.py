@@ -7,8 +7,10 @@ import numpy as np
 import paddle
 import pytest
 
+from ppcls.arch.backbone.acnet import AsymmetricConvBNAct
+from ppcls.arch.layers import ConvBNAct, average_head
 from ppcls.errors import ExportError
-from ppcls.export.static import device_of, evaluation_mode, run_dynamic, write_program
+from ppcls.export.static import Exported, device_of, evaluation_mode, run_dynamic, write_program
 
 
 def test_program_takes_any_batch_and_holds_no_pickle(
@@ -35,6 +37,34 @@ def test_program_without_softmax_gives_the_logits(tmp_path: Path, network: paddl
     loaded.eval()
     logits = loaded(paddle.to_tensor(images)).numpy()
     np.testing.assert_allclose(logits, run_dynamic(network, images), rtol=1e-4, atol=1e-5)
+
+
+def _program(folder: Path) -> Path:
+    """The program of a folder, whichever format this Paddle writes."""
+    return next(path for path in sorted(folder.iterdir()) if path.suffix in (".json", ".pdmodel"))
+
+
+def test_program_holds_the_folded_network(tmp_path: Path) -> None:
+    network = paddle.nn.Sequential(
+        AsymmetricConvBNAct(3, 8, 3), ConvBNAct(8, 8, 1), average_head(8, 5)
+    )
+    network.train()
+    write_program(network, tmp_path / "folded", (3, 32, 32), softmax=False)
+    assert all(part.training for part in network.sublayers(include_self=True))
+    images = np.random.default_rng(0).standard_normal((2, 3, 32, 32), dtype=np.float32)
+    loaded = paddle.jit.load(str(tmp_path / "folded"))
+    loaded.eval()
+    got = loaded(paddle.to_tensor(images)).numpy()
+    np.testing.assert_allclose(got, run_dynamic(network, images), rtol=1e-4, atol=1e-6)
+    network.eval()
+    batch = paddle.static.InputSpec([None, 3, 32, 32], "float32", "x")
+    paddle.jit.save(Exported(network, False), str(tmp_path / "plain"), input_spec=[batch])
+    program = _program(tmp_path).suffix
+    assert b"batch_norm" in (tmp_path / f"plain{program}").read_bytes()
+    assert b"batch_norm" not in (tmp_path / f"folded{program}").read_bytes()
+    for suffix in (".pdiparams", program):
+        sizes = [(tmp_path / f"{name}{suffix}").stat().st_size for name in ("folded", "plain")]
+        assert sizes[0] < sizes[1]
 
 
 def test_modes_come_back_after_an_error(network: paddle.nn.Layer) -> None:
