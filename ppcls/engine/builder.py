@@ -86,7 +86,7 @@ def build_job(config: Config, device: str) -> Job:
     eval_metrics = build_eval_metrics(config, len(class_map))
     metrics = config.Metric.Train or eval_metric_parts(config)
     with config.naming("Loss"):
-        loss = CombinedLoss(config.Loss.Train or [])
+        loss = CombinedLoss(config.Loss.Train or [], network.aux_weight)
         eval_loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
     return Job(
         device=device,

@@ -16,6 +16,7 @@ from ppcls.data.loader import Batch
 from ppcls.engine.amp import Precision
 from ppcls.engine.builder import Job, Split
 from ppcls.errors import DataError
+from ppcls.loss.outputs import main_logits
 
 MOST_ROWS = 30
 """How long a table people still read."""
@@ -95,12 +96,12 @@ def _learn(config: Config, job: Job, batch: Batch) -> Tuple[float, List[int]]:
     job.network.train()
     job.optimizer.set_step(0)
     with precision.forward():
-        logits = job.network(paddle.to_tensor(batch.images))
-        loss = job.loss(logits, paddle.to_tensor(batch.labels))["loss"]
+        outputs = job.network(paddle.to_tensor(batch.images))
+        loss = job.loss(outputs, paddle.to_tensor(batch.labels))["loss"]
     precision.backward(loss)
     precision.update(job.optimizer)
     job.optimizer.clear_grad()
-    return float(loss.item()), list(logits.shape)
+    return float(loss.item()), list(main_logits(outputs).shape)
 
 
 def _cost(job: Job, layers: List[Row]) -> List[Tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterator, Tuple, TypeVar
 
 import paddle
 
+from ppcls.loss.outputs import Outputs, main_logits
 from ppcls.metric import CombinedMetric
 
 T = TypeVar("T")
@@ -47,13 +48,13 @@ class Meter:
                 yield batch
 
     @paddle.no_grad()
-    def add(self, loss: paddle.Tensor, logits: paddle.Tensor, labels: paddle.Tensor) -> None:
+    def add(self, loss: paddle.Tensor, outputs: Outputs, labels: paddle.Tensor) -> None:
         """Take in one batch; nothing is copied to the host."""
         count = len(labels)
         weighted = loss.detach().astype("float64") * count
         self._window.add(weighted, count)
         self._epoch.add(weighted, count)
-        self.metrics.update(logits.detach(), labels)
+        self.metrics.update(main_logits(outputs).detach(), labels)
 
     @property
     def is_empty(self) -> bool:

@@ -128,10 +128,10 @@ class Trainer:
             return
         labels = paddle.to_tensor(batch.labels)
         with self.precision.forward():
-            logits = self.job.network(paddle.to_tensor(batch.images))
-            loss = self.job.loss(logits, labels)["loss"]
+            outputs = self.job.network(paddle.to_tensor(batch.images))
+            loss = self.job.loss(outputs, labels)["loss"]
         self.precision.backward(loss / self._group_size())
-        self.meter.add(loss, logits, labels)
+        self.meter.add(loss, outputs, labels)
         self._pending += len(batch.labels)
 
     def _count_bad(self, batch: Batch) -> None:

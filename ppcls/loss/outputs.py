@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Sequence, Union
+from typing import Dict, List, Sequence, Union
 
 import paddle
 
@@ -17,6 +17,11 @@ def main_logits(outputs: Outputs) -> paddle.Tensor:
     else:
         logits = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
     return logits if logits.dtype == paddle.float64 else logits.astype("float32")
+
+
+def auxiliary_logits(outputs: Outputs) -> List[paddle.Tensor]:
+    """Return the logits [n, classes] of the heads beside the main one; empty where there is one."""
+    return list(outputs[1:]) if isinstance(outputs, (list, tuple)) else []
 
 
 def is_soft(labels: paddle.Tensor, classes: int) -> bool:
