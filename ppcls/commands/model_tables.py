@@ -76,12 +76,13 @@ class Facts:
     """What `docs/models.yaml` says: figures that neither networks nor checkpoints' records tell.
 
     Attributes:
-        accuracy: {source: {network: [top-1, top-5]}}, shares of 1, for networks without a record.
+        accuracy: {source: {network: [resize, crop, top-1, top-5]}}, in pixels and in shares of 1,
+            for networks without a record.
         comparison: {network: {column: figure}} of a published table to compare with.
         latency: {column: {network: milliseconds for one image}}, measured here.
     """
 
-    accuracy: Dict[str, Dict[str, List[Optional[float]]]] = field(default_factory=dict)
+    accuracy: Dict[str, Dict[str, List[float]]] = field(default_factory=dict)
     comparison: Dict[str, Dict[str, float]] = field(default_factory=dict)
     latency: Dict[str, Dict[str, float]] = field(default_factory=dict)
 
@@ -106,11 +107,11 @@ def find_families(pattern: str = "*", networks: str = "*") -> List[Family]:
 def _family(module: str, networks: List[str]) -> Family:
     classes = (registry.lookup("arch", name).constructor.__name__ for name in networks)
     paragraphs = (sys.modules[module].__doc__ or "").split("\n\n")
-    papers = (" ".join(paragraph.split()) for paragraph in paragraphs if _cites(paragraph))
+    cited = (" ".join(paragraph.split()) for paragraph in paragraphs if _cites(paragraph))
     return Family(
         name=module.rpartition(".")[2],
         title=", ".join(dict.fromkeys(classes)),
-        papers=tuple(papers),
+        papers=tuple(paper for paragraph in cited for paper in paragraph.split("; ")),
         networks=tuple(networks),
     )
 
@@ -120,8 +121,8 @@ def _cites(paragraph: str) -> bool:
 
 
 def _natural(name: str) -> List[Any]:
-    """Sort ResNet18 before ResNet101, and x0_25 before x0_5."""
-    parts = re.split(r"(\d+(?:_\d+)?)", name.lower())
+    """Sort ResNet18 before ResNet101, and x0_25 before x0_5; 50_32x4d begins with 50."""
+    parts = re.split(r"(\d+(?:_\d+(?!\d*x))?)", name.lower())
     return [float(part.replace("_", ".")) if part[:1].isdigit() else part for part in parts]
 
 
@@ -150,7 +151,7 @@ def _label(address: str) -> str:
         return parts.path.split("/")[2]
     if parts.netloc == "arxiv.org":
         return f"arXiv:{parts.path.rpartition('/')[2]}"
-    return parts.netloc
+    return {"docs.pytorch.org": "torchvision"}.get(parts.netloc, parts.netloc)
 
 
 def family_table(family: Family, facts: Facts, words: Words, sources: Sources) -> str:
@@ -188,7 +189,8 @@ def _published(name: str, facts: Facts, sources: Sources) -> List[str]:
         return _of_record(find_record(name), sources)
     for source, figures in facts.accuracy.items():
         if name in figures:
-            return [NOTHING, *map(_percent, figures[name]), f"*{sources.cite(source)}*"]
+            resize, crop, *shares = figures[name]
+            return [f"*{resize}/{crop}*", *map(_percent, shares), f"*{sources.cite(source)}*"]
     return [NOTHING] * 4
 
 

@@ -83,7 +83,7 @@ def _pages(folder: Path, families: List[Family], complete: bool) -> Dict[Path, s
     facts = read_facts(folder / "models.yaml")
     pages = {}
     for family in families:
-        _log.info("%s: %d networks", family.title, len(family.networks))
+        _log.info("%s: %s", family.title, ", ".join(family.networks))
         for language in _LANGUAGES:
             pages[_place(folder, language, family.name)] = _page(family, facts, language)
     for language in _LANGUAGES if complete else ():
@@ -138,10 +138,10 @@ def _index(file: Path, families: List[Family], facts: Facts, language: str) -> s
 
 def _with_table(text: str, marker: str, table: str, file: Path) -> str:
     """Replace the table below the comment ``<!-- marker -->``."""
-    place = re.compile(rf"(<!-- {marker} -->\n)\n*(?:\|.*\n)*")
+    place = re.compile(rf"(<!-- {marker} -->\n)\n*(?:\|.*\n)*\n*")
     if not place.search(text):
         raise UsageError(f"{file} has no line '<!-- {marker} -->', below which a table belongs")
-    return place.sub(lambda found: f"{found[1]}\n{table}\n", text)
+    return place.sub(lambda found: f"{found[1]}\n{table}\n\n", text)
 
 
 def _write(folder: Path, pages: Dict[Path, str]) -> int:
