@@ -12,8 +12,10 @@ from paddle.nn import functional as F
 Size = Union[int, Tuple[int, int]]
 """A kernel or padding: one number for both directions, or (vertical, horizontal)."""
 
-Padding = Union[Size, Literal["same"], None]
-"""None is half the kernel, which keeps the size at stride 1; "same" is TensorFlow's.
+Padding = Union[Size, Tuple[int, int, int, int], Literal["same"], None]
+"""Four numbers are top, bottom, left, right.
+
+None is half the kernel, which keeps the size at stride 1; "same" is TensorFlow's.
 
 With "same" the output has ceil(size / stride) pixels, and what an odd sum of padding has too much
 goes to the right and the bottom.
@@ -183,12 +185,23 @@ class ConvBNAct(nn.Layer):
         return conv_with(conv, weight, bias, self.act)
 
 
-def local_response_norm() -> nn.LocalResponseNorm:
-    """Return x / (2 + 1e-4 * sum of x^2 over five neighbouring channels)^0.75.
+class LocalResponseNorm(nn.Layer):
+    """x / (2 + 1e-4 * sum of x^2 over five neighbouring channels)^0.75.
 
-    Krizhevsky, Sutskever, Hinton 2012, section 3.3. Paddle takes the mean where the paper sums.
+    Krizhevsky, Sutskever, Hinton 2012, section 3.3. Paddle's own layer of this name cannot be
+    exported to ONNX.
     """
-    return nn.LocalResponseNorm(5, alpha=5 * 1e-4, beta=0.75, k=2.0)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = nn.AvgPool2D((5, 1), stride=1, padding=(2, 0), exclusive=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape [n, c, h, w]."""
+        _, channels, height, width = x.shape
+        squares = (x * x).reshape([-1, 1, channels, height * width])
+        means = self.mean(squares).reshape([-1, channels, height, width])
+        return x / (2 + 5e-4 * means) ** 0.75
 
 
 class SqueezeExcitation(nn.Layer):

@@ -13,7 +13,7 @@ from paddle import nn
 from paddle.nn.initializer import Constant, Normal
 from pydantic import Field
 
-from ppcls.arch.layers import ConvAct, DropoutMode, initialise, local_response_norm
+from ppcls.arch.layers import ConvAct, DropoutMode, LocalResponseNorm, initialise
 from ppcls.arch.network import Count, Level, Network, Rate
 from ppcls.registry import register
 
@@ -60,12 +60,12 @@ class AlexNet(Network):
         self.input_size = 224 if padding else 227
         self.stage1 = nn.Sequential(
             ("conv1", ConvAct(in_channels, c1, 11, stride=4, padding=padding)),
-            ("norm", local_response_norm() if lrn else nn.Identity()),
+            ("norm", LocalResponseNorm() if lrn else nn.Identity()),
             ("pool", nn.MaxPool2D(3, 2)),
         )
         self.stage2 = nn.Sequential(
             ("conv2", ConvAct(c1, c2, 5, groups=columns)),
-            ("norm", local_response_norm() if lrn else nn.Identity()),
+            ("norm", LocalResponseNorm() if lrn else nn.Identity()),
             ("pool", nn.MaxPool2D(3, 2)),
         )
         self.stage3 = nn.Sequential(

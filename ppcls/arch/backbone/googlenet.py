@@ -16,10 +16,10 @@ from ppcls.arch.layers import (
     ConvAct,
     ConvBNAct,
     DropoutMode,
+    LocalResponseNorm,
     activation,
     average_head,
     initialise,
-    local_response_norm,
 )
 from ppcls.arch.network import Count, Level, Network, Rate
 from ppcls.registry import register
@@ -169,7 +169,7 @@ class GoogLeNet(Network):
 
 def _stages(in_channels: int, form: Form) -> Dict[str, nn.Layer]:
     """Table 1, row after row."""
-    norm = local_response_norm if form.lrn else nn.Identity
+    norm = LocalResponseNorm if form.lrn else nn.Identity
     pool = partial(nn.MaxPool2D, stride=2, ceil_mode=form.ceil_mode)
     stages = {
         "conv1": form.conv(in_channels, 64, 7, 2),

@@ -13,7 +13,7 @@ from paddle import nn
 from paddle.nn.initializer import XavierUniform
 from pydantic import Field
 
-from ppcls.arch.layers import ConvAct, ConvBNAct, DropoutMode, initialise, local_response_norm
+from ppcls.arch.layers import ConvAct, ConvBNAct, DropoutMode, LocalResponseNorm, initialise
 from ppcls.arch.network import Count, Level, Network, Rate
 from ppcls.registry import register
 
@@ -77,7 +77,7 @@ class VGG(Network):
             self.add_sublayer(stage, VGGStage(in_channels, width, kernels, conv))
             in_channels = width
         if lrn:
-            self.stage1.pool = nn.Sequential(local_response_norm(), self.stage1.pool)
+            self.stage1.pool = nn.Sequential(LocalResponseNorm(), self.stage1.pool)
         self.head = nn.Sequential(
             ("pool", nn.AdaptiveAvgPool2D(7)),
             ("flatten", nn.Flatten()),
