@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Annotated, Callable, List, Literal, Sequence, Tuple
+from typing import Annotated, Any, Callable, Dict, List, Literal, Sequence, Tuple
 
 from paddle import nn
 from paddle.nn.initializer import Uniform
@@ -33,6 +33,35 @@ Scale = Annotated[float, Field(gt=0.0)]
 
 Conv = Callable[..., ConvBNAct]
 """Makes a `ConvBNAct` with a network's padding, activation and normalisation."""
+
+PaddingMode = Literal["fixed", "same", "symmetric"]
+"""How layers that halve the maps pad.
+
+"same" is TensorFlow's, the authors': an odd sum gives one more on the right and at the bottom, so
+that it depends on the side of the image. "fixed" is PaddleClas': whatever the image, what "same"
+does at the resolution that the network was designed for. "symmetric" is PyTorch's: half the kernel
+on all sides.
+"""
+
+
+def conv_for(side: int, padding: PaddingMode, **options: Any) -> Conv:
+    """Return what makes a `ConvBNAct` that reads maps of `side` pixels, where it is "fixed"."""
+
+    def make(
+        in_channels: int, out_channels: int, kernel: int, stride: int = 1, **more: Any
+    ) -> ConvBNAct:
+        pad: Padding = None
+        if stride > 1 and padding != "symmetric":
+            pad = "same" if padding == "same" else _fixed(kernel, side)
+        return ConvBNAct(in_channels, out_channels, kernel, stride, pad, **{**options, **more})
+
+    return make
+
+
+def _fixed(kernel: int, side: int) -> Tuple[int, int, int, int]:
+    """Begin where "same" does at stride 2; the end is wide enough for images of any side."""
+    before = (kernel - 2 + side % 2) // 2
+    return (before, kernel - 1 - before, before, kernel - 1 - before)
 
 
 class MBConv(InvertedResidual):
@@ -134,7 +163,7 @@ class EfficientNet(Network):
         act: the activation; Lite has "relu6".
         fixed_ends: keep B0's channels of the first and last convolution, and B0's blocks of the
             first and last stage, whatever the factors (Lite).
-        padding: "same" is TensorFlow's, the authors'; "symmetric" is PyTorch's.
+        padding: how layers that halve the maps pad, see `PaddingMode`.
         eps: what normalisation adds to the variance.
         momentum: what running statistics keep of themselves at each step.
         stem: "imagenet" as above; "cifar" has stride 1 in the first convolution, for 32 pixels.
@@ -154,7 +183,7 @@ class EfficientNet(Network):
         se: bool = True,
         act: Literal["swish", "relu6"] = "swish",
         fixed_ends: bool = False,
-        padding: Literal["same", "symmetric"] = "same",
+        padding: PaddingMode = "fixed",
         eps: float = 1e-3,
         momentum: Rate = 0.99,
         stem: Literal["imagenet", "cifar"] = "imagenet",
@@ -162,8 +191,7 @@ class EfficientNet(Network):
         super().__init__(class_num, in_channels)
         small = stem == "cifar"
         self.input_size = 32 if small else resolution
-        pad: Padding = "same" if padding == "same" else None
-        conv = partial(ConvBNAct, padding=pad, act=act, eps=eps, momentum=momentum)
+        options: Dict[str, Any] = {"act": act, "eps": eps, "momentum": momentum}
         ends = 1.0 if fixed_ends else width
         channels = make_divisible(32 * ends)
         expands, kernels, strides, bases, blocks = zip(*_STAGES)
@@ -171,14 +199,17 @@ class EfficientNet(Network):
         depths = [math.ceil(count * depth) for count in blocks]
         if fixed_ends:
             depths[0], depths[-1] = blocks[0], blocks[-1]
-        self.stem = conv(in_channels, channels, 3, stride=1 if small else 2)
+        side, first = self.input_size, 1 if small else 2
+        self.stem = conv_for(side, padding, **options)(in_channels, channels, 3, first)
+        side = math.ceil(side / first)
         for index, rates in enumerate(split_rates(drop_path, depths)):
+            conv = conv_for(side, padding, **options)
             block = partial(MBConv, conv, kernel=kernels[index], expand=expands[index], se=se)
             stage = mb_stage(block, channels, widths[index], strides[index], rates)
             self.add_sublayer(f"stage{index + 1}", stage)
-            channels = widths[index]
+            channels, side = widths[index], math.ceil(side / strides[index])
         self.head = mb_head(conv, channels, make_divisible(1280 * ends), dropout, class_num)
-        self.levels = mb_levels(1 if small else 2, strides, widths)
+        self.levels = mb_levels(first, strides, widths)
         bound = class_num**-0.5
         initialise(self, conv=he_fan_out, linear=Uniform(-bound, bound))
 
@@ -204,7 +235,7 @@ for _name, _width, _depth, _resolution, _dropout, _eps, _momentum in (
     register("arch", f"{_name}_tv", **_scales, padding="symmetric", eps=_eps, momentum=_momentum)(
         EfficientNet
     )
-register("arch", "EfficientNetB0_small", se=False)(EfficientNet)
+register("arch", "EfficientNetB0_small", se=False, padding="symmetric")(EfficientNet)
 
 for _name, _width, _depth, _resolution, _dropout in (
     # name             width depth side dropout
@@ -224,4 +255,5 @@ for _name, _width, _depth, _resolution, _dropout in (
         se=False,
         act="relu6",
         fixed_ends=True,
+        padding="same",
     )(EfficientNet)

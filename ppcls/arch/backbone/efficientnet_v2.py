@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Callable, Dict, Literal, Tuple
+from typing import Any, Callable, Dict, Literal, Tuple
 
 from paddle import Tensor, nn
 from paddle.nn.initializer import Uniform
@@ -15,13 +15,15 @@ from paddle.nn.initializer import Uniform
 from ppcls.arch.backbone.efficientnet import (
     Conv,
     MBConv,
+    PaddingMode,
     Scale,
+    conv_for,
     mb_head,
     mb_levels,
     mb_stage,
     split_rates,
 )
-from ppcls.arch.layers import ConvBNAct, DropPath, Padding, he_fan_out, initialise
+from ppcls.arch.layers import DropPath, he_fan_out, initialise
 from ppcls.arch.network import Count, Network, Rate
 from ppcls.registry import register
 
@@ -98,7 +100,7 @@ class EfficientNetV2(Network):
             smaller ones that grew.
         dropout: the probability of dropping a feature before the last layer.
         drop_path: the probability of dropping the last block's residual branch, see `EfficientNet`.
-        padding: "same" is TensorFlow's, the authors'; "symmetric" is PyTorch's.
+        padding: how layers that halve the maps pad, see `PaddingMode`.
         eps: what normalisation adds to the variance.
         momentum: what running statistics keep of themselves at each step.
         stem: "imagenet" as above; "cifar" has stride 1 in the first convolution, for 32 pixels.
@@ -114,7 +116,7 @@ class EfficientNetV2(Network):
         resolution: Count = 384,
         dropout: Rate = 0.2,
         drop_path: Rate = 0.2,
-        padding: Literal["same", "symmetric"] = "same",
+        padding: PaddingMode = "fixed",
         eps: float = 1e-3,
         momentum: Rate = 0.9,
         stem: Literal["imagenet", "cifar"] = "imagenet",
@@ -122,22 +124,23 @@ class EfficientNetV2(Network):
         super().__init__(class_num, in_channels)
         small = stem == "cifar"
         self.input_size = 32 if small else resolution
-        pad: Padding = "same" if padding == "same" else None
-        conv = partial(ConvBNAct, padding=pad, act="swish", eps=eps, momentum=momentum)
+        options: Dict[str, Any] = {"act": "swish", "eps": eps, "momentum": momentum}
         first, bases, blocks = _SIZES[size]
         channels, widths = _rounded(first * width), [_rounded(base * width) for base in bases]
         depths = [math.ceil(count * depth) for count in blocks]
-        self.stem = conv(in_channels, channels, 3, stride=1 if small else 2)
+        side, halving = self.input_size, 1 if small else 2
+        self.stem = conv_for(side, padding, **options)(in_channels, channels, 3, halving)
+        side = math.ceil(side / halving)
         for index, rates in enumerate(split_rates(drop_path, depths)):
             kind, expand, stride = _STAGES[index]
+            conv = conv_for(side, padding, **options)
             block = partial(kind, conv, expand=expand)
             stage = mb_stage(block, channels, widths[index], stride, rates)
             self.add_sublayer(f"stage{index + 1}", stage)
-            channels = widths[index]
+            channels, side = widths[index], math.ceil(side / stride)
         self.stages = ("stem", *(f"stage{index + 1}" for index in range(len(widths))))
-        self.levels = mb_levels(
-            1 if small else 2, [row[2] for row in _STAGES[: len(widths)]], widths
-        )
+        strides = [row[2] for row in _STAGES[: len(widths)]]
+        self.levels = mb_levels(halving, strides, widths)
         self.head = mb_head(conv, channels, _rounded(1280 * width), dropout, class_num)
         bound = class_num**-0.5
         initialise(self, conv=he_fan_out, linear=Uniform(-bound, bound))
@@ -160,6 +163,8 @@ for _name, _size, _width, _depth, _resolution, _dropout in (
         "resolution": _resolution,
         "dropout": _dropout,
     }
-    register("arch", _name, **_arguments)(EfficientNetV2)
-    if _size != "B":
+    if _size == "B":
+        register("arch", _name, **_arguments, padding="same")(EfficientNetV2)
+    else:
+        register("arch", _name, **_arguments)(EfficientNetV2)
         register("arch", f"{_name}_tv", **_arguments, padding="symmetric")(EfficientNetV2)

@@ -96,7 +96,7 @@ NAMINGS: Dict[str, Naming] = {
     "timm": Naming(
         rules=TIMM,
         models={
-            **{f"tf_efficientnet_b{i}": row(f"EfficientNetB{i}") for i in range(8)},
+            **{f"tf_efficientnet_b{i}": row(f"EfficientNetB{i}", padding="same") for i in range(8)},
             **{f"efficientnet_b{i}": row(f"EfficientNetB{i}_tv", **_PYTORCH) for i in range(8)},
             **{f"tf_efficientnet_lite{i}": row(f"EfficientNetLite{i}") for i in range(5)},
             **{
@@ -123,7 +123,7 @@ NAMINGS: Dict[str, Naming] = {
             *TORCH_STATISTICS,
         ],
         models={
-            **{f"efficientnet-b{i}": row(f"EfficientNetB{i}") for i in range(8)},
+            **{f"efficientnet-b{i}": row(f"EfficientNetB{i}", padding="same") for i in range(8)},
             **{f"efficientnet-lite{i}": row(f"EfficientNetLite{i}") for i in range(5)},
         },
     ),

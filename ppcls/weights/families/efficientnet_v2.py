@@ -49,7 +49,7 @@ NAMINGS: Dict[str, Naming] = {
         ],
         models={
             **{
-                f"tf_efficientnetv2_{size}": row(f"EfficientNetV2_{size.upper()}")
+                f"tf_efficientnetv2_{size}": row(f"EfficientNetV2_{size.upper()}", padding="same")
                 for size in (*_SIZES, "b0", "b1", "b2", "b3")
             },
             **{
