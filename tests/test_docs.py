@@ -35,7 +35,7 @@ from ppcls.registry import Section
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 LANGUAGES = ["en", "zh_CN"]
-PAGES = sorted(path.name for path in (DOCS / "en").glob("*.md"))
+PAGES = sorted(str(path.relative_to(DOCS / "en")) for path in (DOCS / "en").rglob("*.md"))
 READMES = {"en": ROOT / "README.md", "zh_CN": ROOT / "README_zh.md"}
 WORDS = {
     "en": {"required": "required", "mapping": "mapping", "or": "or"},
@@ -49,7 +49,7 @@ Row = List[str]
 
 def files(language: str) -> List[Path]:
     """All documents of a language, the README first."""
-    return [READMES[language], *sorted((DOCS / language).glob("*.md"))]
+    return [READMES[language], *sorted((DOCS / language).rglob("*.md"))]
 
 
 def pairs() -> List[Tuple[Path, Path]]:
@@ -92,7 +92,8 @@ def without_comments(block: str) -> List[str]:
 
 
 def test_both_languages_have_the_same_pages() -> None:
-    assert sorted(path.name for path in (DOCS / "zh_CN").glob("*.md")) == PAGES
+    chinese = DOCS / "zh_CN"
+    assert sorted(str(path.relative_to(chinese)) for path in chinese.rglob("*.md")) == PAGES
     expected = {"README.md", "architecture.md", "checkpoints.md", "configuration.md"}
     assert {*expected, "deployment.md", "training.md"} <= set(PAGES)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import Dict, List
+from typing import List
 
 import pytest
 import yaml
@@ -176,31 +176,24 @@ def test_every_network_has_its_row(language: str) -> None:
     assert sorted(rows) == registry.names("arch")
 
 
-def test_pages_of_both_languages_are_alike() -> None:
-    names = {file.name for file in (DOCS / "en/models").glob("*.md")}
-    assert names == {file.name for file in (DOCS / "zh_CN/models").glob("*.md")}
-    for name in names:
-        english, chinese = ((DOCS / at / "models" / name).read_text("utf-8") for at in LANGUAGES)
-        assert structure(english) == structure(chinese), name
+def test_pages_of_both_languages_have_the_same_figures() -> None:
+    for file in (DOCS / "en/models").glob("*.md"):
+        pages = (file, DOCS / "zh_CN/models" / file.name)
+        english, chinese = (figures(page.read_text("utf-8")) for page in pages)
+        assert english == chinese, file.name
 
 
-def structure(page: str) -> Dict[str, List[str]]:
-    """What is the same in every language: levels of headings, links, figures, commands."""
-    return {
-        "headings": re.findall(r"^#+", page, re.MULTILINE),
-        "links": [link.replace("zh_CN", "en") for link in re.findall(r"\]\((\S+)\)", page)],
-        "figures": re.findall(r"(?<= )[*+-]*\d[\d,./]*(?=\*? [%|])", page),
-        "commands": re.findall(r"^python [^#\n]*", page, re.MULTILINE),
-    }
+def figures(page: str) -> List[str]:
+    """The numbers that fill a cell, or stand at its end."""
+    return re.findall(r"(?<= )[*+-]*\d[\d,./]*(?=\*? [%|])", page)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_links_of_the_pages_lead_somewhere(language: str) -> None:
+def test_every_mark_of_a_source_is_explained(language: str) -> None:
     for file in (DOCS / language / "models").glob("*.md"):
-        for target in re.findall(r"\]\(([^)\s]+)\)", file.read_text("utf-8")):
-            assert "://" in target or (file.parent / target).is_file(), (file, target)
-        marks = set(re.findall(r"\*(\[[^\]]+\])\*", file.read_text("utf-8")))
-        assert marks == set(re.findall(r"^(\[[^\]]+\]):", file.read_text("utf-8"), re.MULTILINE))
+        text = file.read_text("utf-8")
+        marks = set(re.findall(r"\*(\[[^\]]+\])\*", text))
+        assert marks == set(re.findall(r"^(\[[^\]]+\]): https://", text, re.MULTILINE))
 
 
 @pytest.mark.slow
