@@ -33,6 +33,7 @@ DOORS = {
     "tools/infer.py": "infer",
     "tools/export_model.py": "export",
     "tools/convert_weights.py": "convert",
+    "tools/model_zoo.py": "zoo",
     "deploy/predict.py": "predict",
 }
 
