@@ -15,6 +15,7 @@ from pydantic import Field
 
 from ppcls.arch.layers import ConvAct, DropoutMode, LocalResponseNorm, initialise
 from ppcls.arch.network import Count, Level, Network, Rate
+from ppcls.errors import ConfigError
 from ppcls.registry import register
 
 Widths = Annotated[List[Count], Field(min_length=5, max_length=5)]
@@ -38,6 +39,9 @@ class AlexNet(Network):
         dropout_mode: when dropout rescales: PaddleClas trained its weights with
             "downscale_in_infer" (activations times 1 - p in evaluation), everybody else uses
             "upscale_in_train".
+
+    Raises:
+        ConfigError: the channels of a convolution in columns cannot be divided among them.
     """
 
     stages = ("stage1", "stage2", "stage3")
@@ -55,6 +59,10 @@ class AlexNet(Network):
     ) -> None:
         super().__init__(class_num, in_channels)
         c1, c2, c3, c4, c5 = widths
+        if any(width % columns for width in widths):
+            raise ConfigError(
+                f"AlexNet.widths must be multiples of columns ({columns}), got {widths}"
+            )
         # The three poolings need 15 pixels of the first convolution to leave one.
         self.min_input_size = 4 * 14 + 11 - 2 * padding
         self.input_size = 224 if padding else 227

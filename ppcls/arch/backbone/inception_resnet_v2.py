@@ -41,7 +41,7 @@ def block_a(conv: Convolution) -> Residual:
     branches = Branches(
         ("one", branch((32, 1))),
         ("three", branch((32, 1), (32, 3))),
-        ("double", branch((32, 1), (48, 3), (64, 3))),
+        ("long", branch((32, 1), (48, 3), (64, 3))),
     )
     return Residual(320, 128, 0.17, branches)
 

@@ -42,7 +42,7 @@ class Inception(Branches):
         super().__init__(
             ("one", branch((one, 1))),
             ("three", branch((reduce3, 1), (three, 3))),
-            ("double", branch((reduce_double, 1), (double, 3), (double, 3))),
+            ("long", branch((reduce_double, 1), (double, 3), (double, 3))),
             ("pool", branch((projection, 1), pool=pool)),
         )
         self.channels = one + three + double + projection
@@ -56,7 +56,7 @@ class Reduction(Branches):
         branch = partial(chain, conv, in_channels)
         super().__init__(
             ("three", branch((reduce3, 1), (three, 3, 2))),
-            ("double", branch((reduce_double, 1), (double, 3), (double, 3, 2))),
+            ("long", branch((reduce_double, 1), (double, 3), (double, 3, 2))),
             ("pool", nn.MaxPool2D(3, 2, padding=1)),
         )
         self.channels = three + double + in_channels

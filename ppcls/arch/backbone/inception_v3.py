@@ -42,7 +42,7 @@ class InceptionA(Branches):
         super().__init__(
             ("one", branch((one, 1))),
             ("five", branch((48, 1), (64, 5))),
-            ("double", branch((64, 1), (96, 3), (96, 3))),
+            ("long", branch((64, 1), (96, 3), (96, 3))),
             ("pool", branch((projection, 1), pool=average3x3(padded))),
         )
 
@@ -53,7 +53,7 @@ class ReductionA(Branches):
     def __init__(self, conv: Convolution, in_channels: int) -> None:
         super().__init__(
             ("three", chain(conv, in_channels, (384, 3, 2, 0))),
-            ("double", chain(conv, in_channels, (64, 1), (96, 3), (96, 3, 2, 0))),
+            ("long", chain(conv, in_channels, (64, 1), (96, 3), (96, 3, 2, 0))),
             ("pool", nn.MaxPool2D(3, 2)),
         )
 
@@ -67,7 +67,7 @@ class InceptionB(Branches):
             ("one", branch((192, 1))),
             ("seven", branch((width, 1), (width, row), (192, column))),
             (
-                "double",
+                "long",
                 branch((width, 1), (width, column), (width, row), (width, column), (192, row)),
             ),
             ("pool", branch((192, 1), pool=average3x3(padded=True))),
@@ -94,7 +94,7 @@ class InceptionC(Branches):
         super().__init__(
             ("one", branch((320, 1))),
             ("three", nn.Sequential(branch((384, 1)), fork(conv, 384, 384))),
-            ("double", nn.Sequential(branch((448, 1), (384, 3)), fork(conv, 384, 384))),
+            ("long", nn.Sequential(branch((448, 1), (384, 3)), fork(conv, 384, 384))),
             ("pool", branch((192, 1), pool=average3x3(padded=True))),
         )
 

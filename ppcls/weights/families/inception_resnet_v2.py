@@ -25,7 +25,7 @@ NAMINGS: Dict[str, Naming] = {
             (r"^(mixed_7a)\.second\.", r"\1.branch1."),
             (r"^(mixed_7a)\.long\.", r"\1.branch2."),
             (r"\.(?:five|three|seven)\.", ".branch1."),
-            (r"\.double\.", ".branch2."),
+            (r"\.long\.", ".branch2."),
             (r"\.pool\.conv1\.", ".branch3.1."),
             (r"(branch\d\.)conv(\d)(\.)", minus_one),
             (r"^head\.fc", "classif"),
