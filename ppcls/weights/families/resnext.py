@@ -34,6 +34,23 @@ _TIMM = {
     "resnext50d_32x4d": row("ResNeXt50_vd_32x4d"),
 }
 
+_WSL = [
+    (r"^_conv_stem\.", "conv."),
+    (r"^_conv1_", "bb_0_"),
+    (r"^_conv2_", "bb_1_"),
+    (r"^_conv3_", "bb_2_"),
+    (r"^_conv4_", "bb_3_"),
+    (r"\._short\._conv\.", ".short."),
+    (r"\._conv(\d)\.", r".conv\1."),
+    (r"\._bn\.", "._batch_norm."),
+    (r"^_out\.", "out."),
+]
+"""PaddleClas calls the layers of the ResNeXts that were trained on Instagram's images otherwise."""
+_WSL_MODELS = {
+    f"ResNeXt101_32x{width}d_wsl": row("ResNeXt101_32x8d", bottleneck_width=32 * width)
+    for width in (8, 16, 32, 48)
+}
+
 NAMINGS: Dict[str, Naming] = {
     "paddleclas": Naming(
         rules=[
@@ -46,7 +63,11 @@ NAMINGS: Dict[str, Naming] = {
             (r"\.bn\.", "._batch_norm."),
             (r"^head\.fc", "out"),
         ],
-        models=same_names([f"ResNeXt{size}" for size in (*_SIZES, *_VD_SIZES)]),
+        models={
+            **same_names([f"ResNeXt{size}" for size in (*_SIZES, *_VD_SIZES)]),
+            **_WSL_MODELS,
+        },
+        older=_WSL,
     ),
     "torchvision": Naming(rules=TORCH, models=_TORCHVISION),
     "timm": Naming(rules=TORCH, models=_TIMM),
