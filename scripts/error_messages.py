@@ -190,6 +190,10 @@ EVAL = "python tools/eval.py -c recipe.yaml"
 INFER = "python tools/infer.py -c recipe.yaml"
 EXPORT = "python tools/export_model.py -c recipe.yaml"
 PREDICT = "python deploy/predict.py --model_dir output/inference"
+CONVERT = (
+    "python tools/convert_weights.py --source torchvision --name resnet18 "
+    "--input output/best_model.safetensors --output"
+)
 
 NEXT_START = {"trained": ("plain", Step(TRAIN)), "exported": ("trained", Step(EXPORT))}
 """Each start is another one plus a command."""
@@ -883,6 +887,47 @@ CHECKPOINTS = [
                 1,
                 ["holds weights only", "-o Global.pretrained_model="],
             ),
+        ],
+        start="trained",
+    ),
+    Case(
+        "published_weights",
+        ("Published weights that there are not", "不存在的已发布权重"),
+        (
+            "A network without published weights is to start from them; then prediction by a "
+            "misspelt network, and by one without weights.",
+            "要求从已发布的权重开始，但该网络没有；然后用拼错名称的网络、没有权重的网络预测。",
+        ),
+        [
+            Step(
+                f"{TRAIN} -o Arch.pretrained=True",
+                2,
+                ["Arch.pretrained: no published weights are known for 'LeNet'", "weights list"],
+            ),
+            Step(
+                "python deploy/predict.py --model EfficientNetLite --pretrained to_predict",
+                2,
+                ["Did you mean 'EfficientNetLite0'?"],
+            ),
+            Step(
+                "python deploy/predict.py --model EfficientNetLite0 to_predict",
+                2,
+                ["add --pretrained"],
+            ),
+        ],
+    ),
+    Case(
+        "conversion",
+        ("A checkpoint that is not what it was said to be", "检查点与所说的不符"),
+        (
+            "The source is misspelt; then the file is this toolkit's own; then the output is there "
+            "already.",
+            "来源拼错；然后文件本来就是本工具写的；然后输出文件已经存在。",
+        ),
+        [
+            Step(f"{CONVERT.replace('vision', 'vison')} new.safetensors", 2, ["'torchvision'?"]),
+            Step(f"{CONVERT} new.safetensors", 2, ["needs no conversion", "weights of LeNet"]),
+            Step(f"{CONVERT} output/best_model.safetensors", 2, ["--overwrite replaces it"]),
         ],
         start="trained",
     ),

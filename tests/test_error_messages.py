@@ -38,6 +38,7 @@ VERBS = {
     "tools/eval.py": "eval",
     "tools/infer.py": "infer",
     "tools/export_model.py": "export",
+    "tools/convert_weights.py": "convert",
     "deploy/predict.py": "predict",
 }
 

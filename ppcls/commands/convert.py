@@ -9,9 +9,12 @@ import argparse
 import fnmatch
 import logging
 from pathlib import Path
-from typing import Any, Dict
+from typing import TYPE_CHECKING, Any, Dict
 
 from ppcls import runtime
+
+if TYPE_CHECKING:
+    import numpy as np
 
 HELP = "convert a checkpoint of another toolkit"
 _NEEDED = ("name", "input", "output")
@@ -88,11 +91,10 @@ def _convert(arguments: argparse.Namespace) -> None:
     from ppcls.arch.summary import count_parameters
     from ppcls.engine.checkpoint import weights_metadata
     from ppcls.weights import from_reference
-    from ppcls.weights.files import read_weights
     from ppcls.weights.loading import save_weights
 
     source, name = arguments.source, arguments.name
-    state = read_weights(arguments.input)[0]
+    state = _read(arguments.input)
     network = from_reference(source, name, state)
     facts = {**_facts(network, source, name, state), "from": f"{name} of {source}"}
     save_weights(network, arguments.output, weights_metadata(facts))
@@ -101,6 +103,19 @@ def _convert(arguments: argparse.Namespace) -> None:
         name, source, network.model_name, f"{count_parameters(network):,}", network.class_num,
         len(network.state_dict()), arguments.output,
     )  # fmt: skip
+
+
+def _read(path: str) -> Dict[str, np.ndarray]:
+    from ppcls.engine.checkpoint import read_network
+    from ppcls.errors import UsageError
+
+    state, facts = read_network(Path(path))
+    if facts:
+        raise UsageError(
+            f"{path} was written by ppcls and needs no conversion: it holds weights of "
+            f"{facts.get('arch', 'a network')}. Use it with -o Global.pretrained_model={path}"
+        )
+    return state
 
 
 def _facts(network: Any, source: str, name: str, state: Dict[str, Any]) -> Dict[str, Any]:

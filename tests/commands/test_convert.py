@@ -113,6 +113,16 @@ def test_mistakes_are_told_and_write_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_files_of_ones_own_need_no_conversion(
+    theirs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert convert(theirs, tmp_path / "mine.safetensors") == 0
+    assert convert(tmp_path / "mine.safetensors", tmp_path / "again.safetensors") == 2
+    error = capsys.readouterr().err
+    assert "needs no conversion: it holds weights of ResNet18_tv" in error
+    assert not (tmp_path / "again.safetensors").exists()
+
+
 @pytest.mark.parametrize("left_out", ["--name", "--input", "--output"])
 def test_all_three_are_needed(left_out: str, capsys: pytest.CaptureFixture[str]) -> None:
     given = {"--name": "resnet18", "--input": "a.pth", "--output": "b.safetensors"}

@@ -16,6 +16,7 @@ import pytest
 from ppcls.arch import create_model
 from ppcls.data.imagenet_classes import imagenet_classes
 from ppcls.engine.checkpoint import read_network, weights_metadata
+from ppcls.inference import read_bundle
 from ppcls.weights.loading import save_weights
 from ppcls.weights.reference import reference_names
 
@@ -143,6 +144,16 @@ def test_prediction_names_the_classes_of_imagenet(
     for line in lines:
         name, _, number = line.split("%  ")[1].rpartition(" (class ")
         assert imagenet_classes().names[int(number.rstrip(")"))] == name
+
+
+def test_a_bundle_of_published_weights_names_the_classes_of_imagenet(
+    ppcls: Run, squeezed: Recipe, tmp_path: Path
+) -> None:
+    target = tmp_path / "bundle"
+    assert ppcls("export", in_colour(squeezed), "--output_dir", str(target)) == 0
+    bundle = read_bundle(target)
+    assert bundle.labels == imagenet_classes().names
+    assert bundle.provenance["weights"] == f"{NAME}.pdparams"
 
 
 def test_the_weights_of_a_run_go_first(
