@@ -34,7 +34,8 @@ def _count(name: str) -> int:
 def _marked(name: str) -> Any:
     """Keep the tests of one network on one worker, and mark it by its size."""
     marks = [pytest.mark.xdist_group(f"model {name}")]
-    return pytest.param(name, marks=[*marks, pytest.mark.slow] if _count(name) > 1.3e7 else marks)
+    heavy = _PARAMETERS.get(name, 0) > 1.3e7
+    return pytest.param(name, marks=[*marks, pytest.mark.slow] if heavy else marks)
 
 
 @pytest.fixture(scope="module", params=[_marked(name) for name in list_models()])
