@@ -320,7 +320,8 @@ def test_shared_arguments_are_shared(kind: str) -> None:
 
 
 def test_no_kind_of_part_is_forgotten() -> None:
-    assert {*PARTS, "arch", "batch_transform"} == set(registry._HOMES)
+    # A neck is no section of a file: it is put onto a network in Python.
+    assert {*PARTS, "arch", "neck", "batch_transform"} == set(registry._HOMES)
     assert registry.names("batch_transform") == []
 
 
@@ -333,6 +334,13 @@ def test_networks_that_are_named_exist(language: str) -> None:
                 key = text.partition(":")[0]
                 assert known[key] == text or ":" not in text, (name, text)
             assert set(known) == {"class_num", "in_channels", *(k.split(":")[0] for k in code(own))}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_all_networks_are_named_but_those_of_other_toolkits(language: str) -> None:
+    rows = table(DOCS / language / "configuration.md", "arch")
+    own = [name for name in registry.names("arch") if not re.search("_(tv|timm|tf)$", name)]
+    assert sorted(name for row in rows for name in code(row[0])) == own
 
 
 # --- commands, files and snippets --------------------------------------------------------------
