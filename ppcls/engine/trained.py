@@ -204,15 +204,28 @@ def _class_map(config: Config, facts: Dict[str, Any], path: Path, published: boo
         _refuse_other_names(config, found, path)
         return found
     named = class_map_of_files(config)
+    if published:
+        return _of_published(named, wanted, path)
     if named is not None:
         return named
-    if published and wanted in (None, len(imagenet_classes())):
-        return imagenet_classes()
     if wanted is None:
         raise ConfigError(
             f"Arch.class_num: how many classes {path} has is not noted in it; set Arch.class_num"
         )
     return ClassMap.numbered(wanted)
+
+
+def _of_published(named: Optional[ClassMap], wanted: Optional[int], path: Path) -> ClassMap:
+    """Return ImageNet's classes as the configuration names them, else as they are called here."""
+    classes = imagenet_classes()
+    count = len(named) if named else wanted
+    if count not in (None, len(classes)):
+        raise CheckpointError(
+            f"{path}: published weights know the {len(classes)} classes of ImageNet, but the "
+            f"configuration has {count}. Train first: `ppcls train` starts from them and adapts "
+            "them. To use the weights of a run, give no -o Arch.pretrained"
+        )
+    return named or classes
 
 
 def _origin(facts: Dict[str, Any]) -> str:
