@@ -5,12 +5,12 @@ Importing this package is cheap; Paddle is imported when a network is looked up 
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Union
 
-from ppcls import registry
+from ppcls import registry, runtime
 from ppcls.errors import PADDLE_MISSING, ConfigError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def create_model(
         CheckpointError: the weights cannot be had, cannot be read, or are of another network.
         ImportError: Paddle is not installed; the message says which command installs it.
     """
-    _require_paddle()
+    require_paddle()
     if out_indices is not None and not features_only:
         raise ConfigError("out_indices says which feature maps to return: it needs features_only")
     heads = {"class_num": class_num, "in_channels": in_channels}
@@ -64,7 +64,7 @@ def create_model(
 
 def build(part: registry.Part) -> Network:
     """Build the network that a configuration's `Arch` section chose; like `create_model`."""
-    _require_paddle()
+    require_paddle()
     return _named(part.build(), part.name)
 
 
@@ -74,7 +74,7 @@ def list_models(pattern: str = "*") -> List[str]:
     Raises:
         ImportError: Paddle is not installed; the message says which command installs it.
     """
-    _require_paddle()
+    require_paddle()
     return registry.names("arch", pattern)
 
 
@@ -100,10 +100,12 @@ def _features(network: Network, out_indices: Optional[Sequence[int]]) -> Feature
     return FeatureExtractor(network, out_indices)
 
 
-def _require_paddle() -> None:
-    try:
-        importlib.import_module("paddle")
-    except ModuleNotFoundError as error:
-        if error.name != "paddle":
-            raise
-        raise ImportError(PADDLE_MISSING) from None
+def require_paddle() -> None:
+    """Load Paddle, with the threads and the math library that suit this machine, see `runtime`.
+
+    Raises:
+        ImportError: it is not installed; the message says which command installs it.
+    """
+    if importlib.util.find_spec("paddle") is None:
+        raise ImportError(PADDLE_MISSING)
+    runtime.prepare()

@@ -43,6 +43,8 @@ _ACTIVATIONS: Dict[str, Callable[[], nn.Layer]] = {
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
     "swish": nn.Swish,
+    # The same function by another kernel of Paddle, with other last digits: see EfficientNetV2.
+    "silu": nn.Silu,
     "hardswish": nn.Hardswish,
     "hardsigmoid": HardSigmoid,
     "hardsigmoid_0.2": partial(HardSigmoid, 0.2),
@@ -214,13 +216,12 @@ class SqueezeExcitation(nn.Layer):
         self, channels: int, squeezed: int, act: str = "relu", gate: str = "sigmoid"
     ) -> None:
         super().__init__()
-        self.pool = nn.AdaptiveAvgPool2D(1)
         self.reduce = ConvAct(channels, squeezed, 1, act=act)
         self.expand = ConvAct(squeezed, channels, 1, act=gate)
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape [n, channels, h, w]."""
-        return x * self.expand(self.reduce(self.pool(x)))
+        return x * self.expand(self.reduce(x.mean([2, 3], keepdim=True)))
 
 
 class DropPath(nn.Layer):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping
 
 import numpy as np
 
-from ppcls.arch import create_model
+from ppcls.arch import create_model, require_paddle
 from ppcls.errors import CheckpointError
 from ppcls.weights.adapting import sizes_of
 from ppcls.weights.loading import load_into
@@ -32,7 +32,9 @@ def from_reference(source: str, name: str, state: Mapping[str, np.ndarray]) -> N
     Raises:
         ConfigError: the toolkit or the model is unknown; the message gives the nearest name.
         CheckpointError: the arrays are of another network; the message is the report in words.
+        ImportError: Paddle is not installed; the message says which command installs it.
     """
+    require_paddle()
     (ours, fixed), naming = find_reference(source, name)
     arguments: Dict[str, Any] = {**fixed, **naming.arguments(state)}
     network = create_model(ours, **arguments)

@@ -70,7 +70,7 @@ class MBConv(InvertedResidual):
     It squeezes to a quarter of the channels that come in, not of those that it weighs.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, one argument for each thing that published variants differ in
         self,
         conv: Conv,
         in_channels: int,
@@ -80,6 +80,7 @@ class MBConv(InvertedResidual):
         expand: int,
         se: bool = True,
         drop_path: float = 0.0,
+        se_act: str = "swish",
     ) -> None:
         width = expand * in_channels
         super().__init__(
@@ -89,7 +90,7 @@ class MBConv(InvertedResidual):
             kernel,
             stride,
             conv,
-            SqueezeExcitation(width, in_channels // 4, "swish") if se else None,
+            SqueezeExcitation(width, in_channels // 4, se_act) if se else None,
             drop_path=drop_path,
         )
 

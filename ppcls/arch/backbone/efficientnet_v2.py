@@ -23,9 +23,48 @@ from ppcls.arch.backbone.efficientnet import (
     mb_stage,
     split_rates,
 )
-from ppcls.arch.layers import DropPath, he_fan_out, initialise
+from ppcls.arch.layers import ConvAct, ConvBNAct, DropPath, he_fan_out, initialise
 from ppcls.arch.network import Count, Network, Rate
 from ppcls.registry import register
+
+
+class CroppedConvBNAct(ConvBNAct):
+    """3x3/2 padded by 2 on all sides, whose first row and column are cut off; BN, act.
+
+    The same as padding at the right and the bottom only. PaddleClas computes it in this way, and so
+    with these last digits, which forty blocks of random weights make a hundredth of the logits.
+    Folding removes the detour.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, groups: int = 1, **options: Any
+    ) -> None:
+        super().__init__(in_channels, out_channels, 3, 2, 2, groups, **options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn [n, in_channels, h, w] into [n, out_channels, h / 2, w / 2]."""
+        return self.act(self.bn(self.conv(x)[:, :, 1:, 1:]))
+
+    def folded(self) -> ConvAct:
+        """Return the convolution that pads where it has to, with the normalisation inside."""
+        conv = self.conv
+        direct = ConvBNAct(conv._in_channels, conv._out_channels, 3, 2, (0, 2, 0, 2), conv._groups)
+        direct.conv.weight, direct.bn, direct.act = conv.weight, self.bn, self.act
+        return direct.folded()
+
+
+def _conv_for(side: int, padding: PaddingMode, **options: Any) -> Conv:
+    """Return what makes the convolutions of a stage, see `conv_for`."""
+    usual = conv_for(side, padding, **options)
+
+    def make(
+        in_channels: int, out_channels: int, kernel: int, stride: int = 1, **more: Any
+    ) -> ConvBNAct:
+        if padding == "fixed" and (kernel, stride, side % 2) == (3, 2, 0):
+            return CroppedConvBNAct(in_channels, out_channels, **{**options, **more})
+        return usual(in_channels, out_channels, kernel, stride, **more)
+
+    return make
 
 
 class FusedMBConv(nn.Layer):
@@ -63,10 +102,10 @@ _STAGES: Tuple[Tuple[Callable[..., nn.Layer], int, int], ...] = (
     (FusedMBConv, 1, 1),
     (FusedMBConv, 4, 2),
     (FusedMBConv, 4, 2),
-    (partial(MBConv, kernel=3), 4, 2),
-    (partial(MBConv, kernel=3), 6, 1),
-    (partial(MBConv, kernel=3), 6, 2),
-    (partial(MBConv, kernel=3), 6, 1),
+    (partial(MBConv, kernel=3, se_act="silu"), 4, 2),
+    (partial(MBConv, kernel=3, se_act="silu"), 6, 1),
+    (partial(MBConv, kernel=3, se_act="silu"), 6, 2),
+    (partial(MBConv, kernel=3, se_act="silu"), 6, 1),
 )
 
 # B0, which B1 to B3 scale as EfficientNet does, and the sizes that were searched for or scaled by
@@ -124,16 +163,17 @@ class EfficientNetV2(Network):
         super().__init__(class_num, in_channels)
         small = stem == "cifar"
         self.input_size = 32 if small else resolution
-        options: Dict[str, Any] = {"act": "swish", "eps": eps, "momentum": momentum}
+        options: Dict[str, Any] = {"eps": eps, "momentum": momentum}
         first, bases, blocks = _SIZES[size]
         channels, widths = _rounded(first * width), [_rounded(base * width) for base in bases]
         depths = [math.ceil(count * depth) for count in blocks]
         side, halving = self.input_size, 1 if small else 2
-        self.stem = conv_for(side, padding, **options)(in_channels, channels, 3, halving)
+        ends = _conv_for(side, padding, act="swish", **options)
+        self.stem = ends(in_channels, channels, 3, halving)
         side = math.ceil(side / halving)
         for index, rates in enumerate(split_rates(drop_path, depths)):
             kind, expand, stride = _STAGES[index]
-            conv = conv_for(side, padding, **options)
+            conv = _conv_for(side, padding, act="silu", **options)
             block = partial(kind, conv, expand=expand)
             stage = mb_stage(block, channels, widths[index], stride, rates)
             self.add_sublayer(f"stage{index + 1}", stage)
@@ -141,7 +181,7 @@ class EfficientNetV2(Network):
         self.stages = ("stem", *(f"stage{index + 1}" for index in range(len(widths))))
         strides = [row[2] for row in _STAGES[: len(widths)]]
         self.levels = mb_levels(halving, strides, widths)
-        self.head = mb_head(conv, channels, _rounded(1280 * width), dropout, class_num)
+        self.head = mb_head(ends, channels, _rounded(1280 * width), dropout, class_num)
         bound = class_num**-0.5
         initialise(self, conv=he_fan_out, linear=Uniform(-bound, bound))
 
