@@ -54,6 +54,10 @@ _CHINESE = {
 WORDS: Dict[str, Words] = {"en": str, "zh_CN": _CHINESE.__getitem__}
 
 
+_PAPER = re.compile(r'[A-Z](?:[^".:;]|et al\.)* (?:19|20)\d\d, "[^"]+"(?:, arXiv:\d{4}\.\d{4,5})?')
+"""Authors, year, title in quotes, and number of a paper."""
+
+
 @dataclass(frozen=True)
 class Family:
     """The networks of one file of `ppcls/arch/backbone`.
@@ -61,7 +65,7 @@ class Family:
     Attributes:
         name: of the file, without its ending.
         title: of the classes that are its networks.
-        papers: what the file's docstring cites, a line for each paper.
+        papers: those that the file's docstring cites.
         networks: their names, in natural order.
     """
 
@@ -106,18 +110,13 @@ def find_families(pattern: str = "*", networks: str = "*") -> List[Family]:
 
 def _family(module: str, networks: List[str]) -> Family:
     classes = (registry.lookup("arch", name).constructor.__name__ for name in networks)
-    paragraphs = (sys.modules[module].__doc__ or "").split("\n\n")
-    cited = (" ".join(paragraph.split()) for paragraph in paragraphs if _cites(paragraph))
+    docstring = " ".join((sys.modules[module].__doc__ or "").split())
     return Family(
         name=module.rpartition(".")[2],
         title=", ".join(dict.fromkeys(classes)),
-        papers=tuple(paper for paragraph in cited for paper in paragraph.split("; ")),
+        papers=tuple(_PAPER.findall(docstring)),
         networks=tuple(networks),
     )
-
-
-def _cites(paragraph: str) -> bool:
-    return bool(re.match(r'[^".]+ (19|20)\d\d,\s+"', paragraph))
 
 
 def _natural(name: str) -> List[Any]:

@@ -119,7 +119,7 @@ def _page(family: Family, facts: Facts, language: str) -> str:
 
 def _linked(paper: str) -> str:
     """Link the arXiv numbers of a reference."""
-    return re.sub(r"arXiv:(\d{4}\.\d{5}|\d{4}\.\d{4})", r"[\g<0>](https://arxiv.org/abs/\1)", paper)
+    return re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[\g<0>](https://arxiv.org/abs/\1)", paper)
 
 
 def _index(file: Path, families: List[Family], facts: Facts, language: str) -> str:

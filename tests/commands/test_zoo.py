@@ -159,6 +159,12 @@ def test_sources_have_short_names_of_their_own() -> None:
     )
 
 
+def test_every_family_has_its_paper() -> None:
+    assert [family.name for family in find_families() if not family.papers] == []
+    papers = find_families("googlenet")[0].papers
+    assert papers == ('Szegedy et al. 2014, "Going Deeper with Convolutions", arXiv:1409.4842',)
+
+
 def test_networks_are_in_natural_order() -> None:
     names = [name for family in find_families("resnet") for name in family.networks]
     order = ["ResNet18", "ResNet50", "ResNet101", "ResNeXt50_32x4d", "ResNeXt101_32x4d"]
