@@ -21,11 +21,12 @@ _FURTHER = Path(__file__).parents[1] / "fixtures" / "references.json.gz"
 """The same of further variants, as PaddleClas 2.6, torchvision 0.29 and timm 1.0.31 gave them:
 names and shapes of all arrays, and the first logits of both images.
 """
-_ROUGH = {("paddleclas", "EfficientNetV2_S"): 0.05}
-"""What rounding alone makes of a reference whose random weights amplify it 100,000 times:
-PaddleClas itself gives other logits with one thread than with two. With the threads and the math library that
-`runtime.prepare` chooses here, ours are equal to the last bit; with less random weights, see the
-further variants, they agree to 1e-6 in any case.
+_ROUGH = {("paddleclas", "EfficientNetV2_S"): 0.2}
+"""What rounding alone makes of a reference whose random weights amplify it 100,000 times.
+
+PaddleClas itself gives other logits with another number of threads or another code path of MKL.
+With those that `runtime.prepare` chooses on the machine where the reference was made, ours are
+equal to the last bit; with less random weights, in the further variants, they agree to 1e-6.
 """
 
 
