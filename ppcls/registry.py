@@ -61,6 +61,9 @@ _HOMES = {
 }
 """Which package or module registers the parts of a kind when it is imported."""
 
+_LISTED_BY = {"arch": "ppcls models"}
+"""The command that lists the names of a kind with too many for a message."""
+
 
 class _ProvidedMarker:
     """Marks a constructor parameter that the program supplies and YAML may not."""
@@ -173,16 +176,17 @@ def lookup(kind: str, name: str) -> Entry:
     """Return the entry of a registered part.
 
     Raises:
-        ConfigError: no part of that kind has this name; the message gives the nearest one and all
-            accepted ones.
+        ConfigError: no part of that kind has this name; the message gives the nearest one, and all
+            accepted ones or the command that lists them.
     """
     _load(kind)
     if (kind, name) not in _entries:
         accepted = names(kind)
-        label = kind.replace("_", " ")
+        label, listed_by = kind.replace("_", " "), _LISTED_BY.get(kind)
+        listed = f"Accepted: {', '.join(accepted) or 'none yet'}"
         raise ConfigError(
-            f"unknown {label} '{name}'.{did_you_mean(name, accepted)} Accepted: "
-            f"{', '.join(accepted) or 'none yet'}"
+            f"unknown {label} '{name}'.{did_you_mean(name, accepted)} "
+            + (f"'{listed_by}' lists the accepted names" if listed_by else listed)
         )
     return _entries[kind, name]
 

@@ -56,9 +56,10 @@ def find_reference(source: str, name: str) -> Tuple[Model, Naming]:
     """
     models = _models(source)
     if name not in models:
-        known = ", ".join(sorted(models))
-        near = did_you_mean(name, list(models))
-        raise ConfigError(f"unknown model '{name}' of {source}.{near} Accepted: {known}")
+        raise ConfigError(
+            f"unknown model '{name}' of {source}.{did_you_mean(name, list(models))} "
+            f"'ppcls convert --source {source} --list' lists the accepted names"
+        )
     model = models[name]
     family = registry.lookup("arch", model[0]).constructor.__name__
     return model, _namings(source)[family]
