@@ -40,6 +40,9 @@ def _cgroup_quota(default: int) -> int:
 def prepare() -> Dict[str, str]:
     """Set the environment that Paddle reads when it is loaded, and load it; return what was set.
 
+    Where Paddle is loaded already, its threads are set all the same, and MKL's path as long as
+    nothing has been computed; a number of threads that the process was started with is kept.
+
     - Threads: Paddle forces one OpenMP thread unless told otherwise.
     - MKL: the version inside Paddle's CPU wheel takes a slow path on AMD processors unless it is
       told to use the one for AVX2.
@@ -56,12 +59,37 @@ def prepare() -> Dict[str, str]:
     changed = {key: value for key, value in wanted.items() if key not in os.environ}
     warnings.filterwarnings("ignore", module=r"paddle\..*")
     if "paddle" in sys.modules:
-        return {}
+        return _catch_up(changed)
     os.environ.update(changed)
     # Paddle prints two lines about any number of threads but one, which says nothing to users.
     with contextlib.redirect_stderr(io.StringIO()):
         importlib.import_module("paddle")
     return changed
+
+
+def _catch_up(changed: Dict[str, str]) -> Dict[str, str]:
+    """Set what still can be set once Paddle is loaded; return it.
+
+    Paddle writes "1" into OMP_NUM_THREADS where nobody has set it, so that only the environment
+    that the process was started with tells whose number it is. Where that cannot be read, as
+    outside Linux, the number stays.
+    """
+    late = {key: changed[key] for key in changed if key == "MKL_DEBUG_CPU_TYPE"}
+    if os.environ.get("OMP_NUM_THREADS") == "1" and not _started_with("OMP_NUM_THREADS"):
+        late["OMP_NUM_THREADS"] = str(available_cores())
+        core = importlib.import_module("paddle.base.core")
+        core.set_num_threads(available_cores())
+    os.environ.update(late)
+    return late
+
+
+def _started_with(variable: str) -> bool:
+    """Whether the process was started with this variable, or that is unknown."""
+    try:
+        entries = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:
+        return True
+    return any(entry.startswith(f"{variable}=".encode()) for entry in entries)
 
 
 def _is_amd() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from typing import Callable
 
 import pytest
@@ -25,6 +26,23 @@ def test_threads_follow_the_cores_and_nothing_else_is_printed(run_python: Run) -
     found = run_python("-c", f"import os; os.environ.pop('OMP_NUM_THREADS', None); {PRINT_THREADS}")
     assert found.stdout.strip() == str(runtime.available_cores())
     assert found.stderr == ""
+
+
+def test_paddle_that_was_loaded_before_gets_the_same_threads(run_python: Run) -> None:
+    hide = "import os, sys; os.environ.pop('OMP_NUM_THREADS', None); import paddle"
+    start = f"{hide}; from ppcls import runtime; runtime._started_with = lambda name: "
+    found = run_python("-c", f"{start}False; {PRINT_THREADS}")
+    assert found.stdout.strip() == str(runtime.available_cores())
+    assert run_python("-c", f"{start}True; {PRINT_THREADS}").stdout.strip() == "1"
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="there is no /proc here")
+def test_only_what_the_process_was_started_with_counts_as_the_users(run_python: Run) -> None:
+    ask = (
+        "import os; os.environ['LATER'] = '1'; from ppcls import runtime;"
+        "print(runtime._started_with('EARLIER'), runtime._started_with('LATER'))"
+    )
+    assert run_python("-c", ask, env={"EARLIER": "1"}).stdout.split() == ["True", "False"]
 
 
 def test_cores_are_those_of_the_process() -> None:
