@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Callable, Dict, List, Literal, Optional, Tuple, Union
+from typing import Callable, Dict, List, Literal, Optional, Sequence, Tuple, Union
 
 import paddle
 from paddle import Tensor, nn
@@ -281,6 +281,12 @@ class InvertedResidual(nn.Layer):
 def drop_path_rates(last: float, blocks: int) -> List[float]:
     """Return a rate for each block of a network, from 0 linearly up towards `last`."""
     return [last * index / blocks for index in range(blocks)]
+
+
+def split_rates(last: float, depths: Sequence[int]) -> List[List[float]]:
+    """Return the drop-path rates of each stage's blocks, linear over all blocks of the network."""
+    rates = iter(drop_path_rates(last, sum(depths)))
+    return [[next(rates) for _ in range(depth)] for depth in depths]
 
 
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:

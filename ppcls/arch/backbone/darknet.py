@@ -11,7 +11,7 @@ from paddle import Tensor, nn
 from paddle.nn.initializer import KaimingNormal, Normal
 from pydantic import Field
 
-from ppcls.arch.layers import ConvBNAct, DropPath, average_head, drop_path_rates, initialise
+from ppcls.arch.layers import ConvBNAct, DropPath, average_head, initialise, split_rates
 from ppcls.arch.network import Count, Level, Network, Rate
 from ppcls.registry import register
 
@@ -77,13 +77,12 @@ class DarkNet(Network):
         small = stem == "cifar"
         self.input_size = 32 if small else 256
         strides = (1, 1, 2, 2, 2) if small else (2, 2, 2, 2, 2)
-        rates = drop_path_rates(drop_path, sum(depths))
+        rates = split_rates(drop_path, depths)
         self.stem = ConvBNAct(in_channels, 32, 3, act=act)
         levels = [Level("stem", 32, 1)]
-        for index, (stride, depth) in enumerate(zip(strides, depths)):
+        for index, stride in enumerate(strides):
             name, channels = f"stage{index + 1}", 32 * 2**index
-            here, rates = rates[:depth], rates[depth:]
-            self.add_sublayer(name, DarkStage(channels, stride, act, here))
+            self.add_sublayer(name, DarkStage(channels, stride, act, rates[index]))
             levels.append(Level(name, 2 * channels, levels[-1].stride * stride))
         self.head = average_head(1024, class_num, dropout)
         self.levels = tuple(levels[2:]) if small else tuple(levels)

@@ -12,8 +12,8 @@ from paddle import nn
 from paddle.nn.initializer import KaimingNormal, Normal
 from pydantic import Field
 
-from ppcls.arch.backbone.resnet import Bottleneck, Style, split, stage
-from ppcls.arch.layers import ConvBNAct, average_head, drop_path_rates, initialise
+from ppcls.arch.backbone.resnet import Bottleneck, Style, stage
+from ppcls.arch.layers import ConvBNAct, average_head, initialise, split_rates
 from ppcls.arch.network import Count, Level, Network, Rate
 from ppcls.registry import register
 
@@ -56,7 +56,7 @@ class DetNet(Network):
     ) -> None:
         super().__init__(class_num, in_channels)
         plain, dilated = Style(early_stride=True), Style(dilation=2)
-        rates = split(drop_path_rates(drop_path, sum(depths)), depths)
+        rates = split_rates(drop_path, depths)
         self.stem = ConvBNAct(in_channels, 64, 7, 2)
         self.pool = nn.MaxPool2D(3, 2, padding=1)
         self.stage1 = stage(Bottleneck, 64, 64, 1, True, plain, rates[0])

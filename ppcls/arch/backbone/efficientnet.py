@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Annotated, Any, Callable, Dict, List, Literal, Sequence, Tuple
+from typing import Annotated, Any, Callable, Dict, Literal, Sequence, Tuple
 
 from paddle import nn
 from paddle.nn.initializer import Uniform
@@ -20,10 +20,10 @@ from ppcls.arch.layers import (
     Padding,
     SqueezeExcitation,
     average_head,
-    drop_path_rates,
     he_fan_out,
     initialise,
     make_divisible,
+    split_rates,
 )
 from ppcls.arch.network import Count, Level, Network, Rate
 from ppcls.registry import register
@@ -106,12 +106,6 @@ def mb_stage(
     first = block(in_channels, out_channels, stride=stride, drop_path=rates[0])
     rest = (block(out_channels, out_channels, stride=1, drop_path=rate) for rate in rates[1:])
     return nn.Sequential(first, *rest)
-
-
-def split_rates(drop_path: float, depths: Sequence[int]) -> List[List[float]]:
-    """Return the drop-path rates of each stage's blocks, linear over all blocks of the network."""
-    rates = iter(drop_path_rates(drop_path, sum(depths)))
-    return [[next(rates) for _ in range(depth)] for depth in depths]
 
 
 def mb_levels(stem_stride: int, strides: Sequence[int], widths: Sequence[int]) -> Tuple[Level, ...]:

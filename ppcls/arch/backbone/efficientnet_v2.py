@@ -21,9 +21,8 @@ from ppcls.arch.backbone.efficientnet import (
     mb_head,
     mb_levels,
     mb_stage,
-    split_rates,
 )
-from ppcls.arch.layers import ConvAct, ConvBNAct, DropPath, he_fan_out, initialise
+from ppcls.arch.layers import ConvAct, ConvBNAct, DropPath, he_fan_out, initialise, split_rates
 from ppcls.arch.network import Count, Network, Rate
 from ppcls.registry import register
 

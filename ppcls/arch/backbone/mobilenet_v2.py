@@ -17,9 +17,9 @@ from ppcls.arch.layers import (
     ConvBNAct,
     InvertedResidual,
     average_head,
-    drop_path_rates,
     initialise,
     make_divisible,
+    split_rates,
 )
 from ppcls.arch.network import Count, Level, Network, Rate, finest_to_last
 from ppcls.registry import register
@@ -87,14 +87,13 @@ class MobileNetV2(Network):
         block = partial(
             InvertedResidual, conv=partial(ConvBNAct, act="relu6"), always_expand=always_expand
         )
-        rates = iter(drop_path_rates(drop_path, sum(depths)))
+        rates = split_rates(drop_path, depths)
         total = 1 if cifar else 2
         self.stem = ConvBNAct(in_channels, width, 3, stride=total, act="relu6")
         levels = []
-        for number, ((expansion, base, stride), depth) in enumerate(zip(_STAGES, depths), 1):
+        for number, ((expansion, base, stride), drops) in enumerate(zip(_STAGES, rates), 1):
             stride = 1 if cifar and number == 2 else stride
             channels = make_divisible(base * scale, divisor)
-            drops = [next(rates) for _ in range(depth)]
             stage = _stage(block, width, expansion, channels, stride, drops)
             self.add_sublayer(f"stage{number}", stage)
             width = channels

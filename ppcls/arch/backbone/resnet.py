@@ -27,8 +27,8 @@ from ppcls.arch.layers import (
     ConvBNAct,
     DropPath,
     average_head,
-    drop_path_rates,
     initialise,
+    split_rates,
 )
 from ppcls.arch.network import Count, Level, Network, Rate
 from ppcls.registry import register
@@ -197,7 +197,7 @@ class ResNet(Network):
         super().__init__(class_num, in_channels)
         style = Style(conv, groups, bottleneck_width, pooled_shortcut=pooled_shortcut)
         make, small = _BLOCKS[block], stem == "cifar"
-        rates = split(drop_path_rates(drop_path, sum(depths)), depths)
+        rates = split_rates(drop_path, depths)
         wide = make.expansion
         self.input_size = 32 if small else 224
         self.stem = _stem(stem, in_channels, style)
@@ -248,12 +248,6 @@ def stage(
     return nn.Sequential(
         first, *(block(out, width, 1, False, style, rate) for rate in drop_paths[1:])
     )
-
-
-def split(values: Sequence[float], counts: Sequence[int]) -> List[Sequence[float]]:
-    """Cut a list of values for all blocks into one list for each stage."""
-    ends = [sum(counts[: index + 1]) for index in range(len(counts))]
-    return [values[end - count : end] for end, count in zip(ends, counts)]
 
 
 def _silence_branches(network: nn.Layer) -> None:

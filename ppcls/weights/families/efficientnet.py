@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any, Dict
 
+from ppcls.weights.families.mobilenet_v2 import TIMM_BLOCKS
 from ppcls.weights.naming import (
     TORCH_STATISTICS,
     Naming,
     Rules,
     block_number,
-    minus_one,
     row,
     same_names,
 )
@@ -50,18 +50,8 @@ TORCHVISION: Rules = [
 TIMM: Rules = [
     (r"^stem\.conv", "conv_stem"),
     (r"^stem\.bn", "bn1"),
-    (r"^stage1\.(\d+)\.depthwise\.bn", r"stage1.\1.bn1"),
-    (r"^stage1\.(\d+)\.project\.conv", r"stage1.\1.conv_pw"),
-    (r"^stage1\.(\d+)\.project\.bn", r"stage1.\1.bn2"),
     (r"\.se\.(reduce|expand)\.conv", r".se.conv_\1"),
-    (r"\.expand\.conv", ".conv_pw"),
-    (r"\.expand\.bn", ".bn1"),
-    (r"\.depthwise\.conv", ".conv_dw"),
-    (r"\.depthwise\.bn", ".bn2"),
-    (r"\.project\.conv", ".conv_pwl"),
-    (r"\.project\.bn", ".bn3"),
-    (r"^(stage)(\d)(\.)", minus_one),
-    (r"^stage", "blocks."),
+    *TIMM_BLOCKS,
     (r"^head\.conv\.conv", "conv_head"),
     (r"^head\.conv\.bn", "bn2"),
     (r"^head\.fc", "classifier"),

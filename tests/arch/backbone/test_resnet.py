@@ -10,7 +10,7 @@ import pytest
 from paddle import nn
 
 from ppcls.arch import create_model
-from ppcls.arch.backbone.resnet import BasicBlock, Bottleneck, ResNet, Style, split
+from ppcls.arch.backbone.resnet import BasicBlock, Bottleneck, ResNet, Style
 from ppcls.arch.layers import ConvBNAct, DropPath
 from ppcls.arch.network import Network
 from ppcls.errors import ConfigError
@@ -122,10 +122,6 @@ def test_small_images_start_with_3x3_and_no_pooling() -> None:
     assert _shapes(network.stem) == [[64, 3, 3, 3]]
     assert network.input_size == 32
     assert [level.stride for level in network.levels] == [1, 1, 2, 4, 8]
-
-
-def test_lists_are_cut_by_stage() -> None:
-    assert split([1, 2, 3, 4, 5, 6], [1, 3, 2]) == [[1], [2, 3, 4], [5, 6]]
 
 
 @pytest.mark.parametrize(
