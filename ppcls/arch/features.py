@@ -55,6 +55,8 @@ def _chosen(network: Network, out_indices: Optional[Sequence[int]]) -> Tuple[Lev
     count = len(network.levels)
     if out_indices is None:
         return network.levels
+    if isinstance(out_indices, int) or not all(isinstance(index, int) for index in out_indices):
+        raise ConfigError(f"out_indices must be a list of whole numbers, got {out_indices!r}")
     positions = [index + count if index < 0 else index for index in out_indices]
     listed = ", ".join(f"{i}: {level.stage}" for i, level in enumerate(network.levels))
     if not positions or any(not 0 <= position < count for position in positions):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import TYPE_CHECKING, Any, Dict, Mapping
 
 import numpy as np
@@ -10,6 +11,7 @@ from ppcls.arch import create_model, require_paddle
 from ppcls.errors import CheckpointError
 from ppcls.weights.adapting import sizes_of
 from ppcls.weights.loading import load_into
+from ppcls.weights.pth import without_prefix
 from ppcls.weights.reference import find_reference
 
 if TYPE_CHECKING:
@@ -24,18 +26,21 @@ def from_reference(source: str, name: str, state: Mapping[str, np.ndarray]) -> N
     Args:
         source: "paddleclas", "torchvision" or "timm".
         name: what the model is called there, such as "resnet34".
-        state: its arrays under its own names and in its own layout, as its checkpoint holds them.
+        state: its arrays under its own names and in its own layout, as its checkpoint holds them;
+            the prefix `module.` of data-parallel training is removed.
 
     Returns:
         The network in evaluation mode.
 
     Raises:
         ConfigError: the toolkit or the model is unknown; the message gives the nearest name.
-        CheckpointError: the arrays are of another network; the message is the report in words.
+        CheckpointError: something in `state` is no array of numbers, or the arrays are of another
+            network; the message is the report in words.
         ImportError: Paddle is not installed; the message says which command installs it.
     """
     require_paddle()
     (ours, fixed), naming = find_reference(source, name)
+    state = without_prefix(_arrays(state))
     arguments: Dict[str, Any] = {**fixed, **naming.arguments(state)}
     network = create_model(ours, **arguments)
     sizes: Dict[str, Any] = sizes_of(network, state, source)
@@ -47,3 +52,20 @@ def from_reference(source: str, name: str, state: Mapping[str, np.ndarray]) -> N
         raise CheckpointError(f"{source}'s {name}: {error}") from None
     network.eval()
     return network
+
+
+def _arrays(state: Mapping[str, Any]) -> Dict[str, np.ndarray]:
+    """Refuse what is no array of numbers: NumPy would turn texts and lists into some, silently."""
+    if not isinstance(state, Mapping):
+        raise CheckpointError(
+            f"state must be a dictionary {{name: NumPy array}}, got {type(state).__name__}; "
+            "ppcls.weights.files.read_weights(FILE)[0] gives one"
+        )
+    for name, array in state.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+            kind = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else type(array)
+            raise CheckpointError(
+                f"state must hold NumPy arrays of numbers, but {reprlib.repr(name)} is {kind}; "
+                "tensors become arrays by {name: tensor.numpy() for name, tensor in state.items()}"
+            )
+    return dict(state)

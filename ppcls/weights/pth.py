@@ -87,7 +87,7 @@ def read_pth(path: Path) -> Dict[str, np.ndarray]:
         if read is None:
             raise CheckpointError(f"{path} is not a PyTorch checkpoint: {looks_like(start)}")
         with explained(path, size):
-            return _without_prefix(read(file, size))
+            return without_prefix(read(file, size))
 
 
 def _reader_for(start: bytes) -> Optional[Callable[[_File, int], Dict[str, np.ndarray]]]:
@@ -343,7 +343,7 @@ def _state_dict(content: Any) -> Dict[Any, Any]:
     return next((found for found in inner if found and isinstance(found, dict)), content)
 
 
-def _without_prefix(arrays: Dict[str, np.ndarray], prefix: str = "module.") -> Dict[str, Any]:
+def without_prefix(arrays: Dict[str, np.ndarray], prefix: str = "module.") -> Dict[str, Any]:
     """Remove what data-parallel and averaged models put before all names, and their counter."""
     names = [name for name in arrays if name != "n_averaged"]
     if not names or not all(name.startswith(prefix) for name in names):

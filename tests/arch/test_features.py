@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import Any, List
 
 import paddle
 import pytest
@@ -62,6 +62,12 @@ def test_wrong_indices_are_explained(indices: List[int], words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         create_model("ResNet18", features_only=True, out_indices=indices)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("indices", [1, "1", [1.5], ["stage1"]])
+def test_indices_that_are_no_whole_numbers_are_explained(indices: Any) -> None:
+    with pytest.raises(ConfigError, match="a list of whole numbers, got"):
+        create_model("ResNet18", features_only=True, out_indices=indices)
 
 
 def test_indices_need_features_only() -> None:
