@@ -31,13 +31,26 @@ def write_onnx(
     Raises:
         ExportError: `paddle2onnx` is not installed, or it cannot express the network.
     """
-    converter = _converter()
     with tempfile.TemporaryDirectory() as folder:
         prefix = Path(folder) / "network"
+        _converter()
         write_program(network, prefix, shape, softmax)
-        draft = prefix.with_suffix(".onnx")
+        convert_program(prefix, path)
+
+
+def convert_program(prefix: Path, path: Path) -> None:
+    """Turn the static program PREFIX.json or .pdmodel, with PREFIX.pdiparams, into an ONNX file.
+
+    Args:
+        prefix: what `write_program` was given.
+        path: the file, written whole or not at all.
+
+    Raises:
+        ExportError: `paddle2onnx` is not installed, or it cannot express the program.
+    """
+    converter = _converter()
+    with replacing(path) as draft:
         try:
-            # Its optimiser would install packages by itself.
             converter.export(
                 str(_program(prefix)),
                 str(prefix.with_suffix(".pdiparams")),
@@ -47,10 +60,8 @@ def write_onnx(
             )
         except Exception as error:  # it raises whatever it likes
             raise ExportError(f"paddle2onnx cannot convert the network: {error}") from error
-        if not draft.is_file():
+        if not draft.is_file() or draft.stat().st_size == 0:
             raise ExportError("paddle2onnx cannot convert the network; its output says why")
-        with replacing(path) as whole:
-            whole.write_bytes(draft.read_bytes())
 
 
 def _converter() -> Any:
@@ -63,7 +74,7 @@ def _converter() -> Any:
 
 
 def _without_optimiser(converter: Any) -> dict[str, str]:
-    """Return the argument that version 2 has and version 1 has not."""
+    """Return the argument that keeps version 2 from optimising, for which it installs packages."""
     return {"optimize_tool": "None"} if converter.__version__.split(".")[0] != "1" else {}
 
 
