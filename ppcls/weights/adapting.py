@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
 from ppcls.errors import CheckpointError
 from ppcls.weights.loading import LoadReport, Mismatch, compare, difference, give
-from ppcls.weights.reference import from_names, to_own_names
+from ppcls.weights.reference import from_names, is_auxiliary, to_own_names
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -27,7 +28,9 @@ def load_adapted(network: Any, arrays: Arrays, source: Optional[str] = None) -> 
     """Give `network` pretrained weights; its first and last layers may have other sizes.
 
     For other classes the last layers keep the fresh weights that they have; for other channels of
-    the image the first layer's kernels are adapted, see `with_channels`.
+    the image the first layer's kernels are adapted, see `with_channels`. Auxiliary heads, which
+    only serve training, are left out where the network has none, and start fresh where the file has
+    none.
 
     Returns:
         What was adapted, a sentence each; empty when everything fitted.
@@ -37,11 +40,11 @@ def load_adapted(network: Any, arrays: Arrays, source: Optional[str] = None) -> 
             as it was then.
     """
     own, report = _compared(network, arrays, source)
+    report, words = _without_auxiliary(network, report)
     kinds = {item.name: _size_of(item, network) for item in report.mismatched}
     if report.missing or report.unexpected or not report.matched or None in kinds.values():
         raise CheckpointError(f"the weights do not fit the network: {report.words()}")
     loaded = {name: own[name] for name in report.matched}
-    words: List[str] = []
     for item in report.mismatched:
         if kinds[item.name] == "in_channels":
             loaded[item.name] = with_channels(own[item.name], item.in_network[1])
@@ -50,6 +53,18 @@ def load_adapted(network: Any, arrays: Arrays, source: Optional[str] = None) -> 
             words.append(f"{item.name} starts fresh, for {network.class_num} classes")
     give(network, loaded)
     return tuple(words)
+
+
+def _without_auxiliary(network: Any, report: LoadReport) -> Tuple[LoadReport, List[str]]:
+    """Forgive that only the file or only the network has auxiliary heads, and say so."""
+    heads = set(getattr(network, "aux_heads", {}).values())
+    fresh = {name for name in report.missing if name.partition(".")[0] in heads}
+    extra = {name for name in report.unexpected if is_auxiliary(report.source, network, name)}
+    words = ["auxiliary heads start fresh, the file has none"] if fresh else []
+    words += ["auxiliary heads of the file are left out, the network has none"] if extra else []
+    missing = [name for name in report.missing if name not in fresh]
+    unexpected = [name for name in report.unexpected if name not in extra]
+    return replace(report, missing=missing, unexpected=unexpected), words
 
 
 def with_channels(kernels: np.ndarray, channels: int) -> np.ndarray:

@@ -10,18 +10,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple, Union
-
-import numpy as np
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Sequence, Tuple, Union
 
 Replacement = Union[str, Callable[["re.Match[str]", Any], str]]
 Rules = Sequence[Tuple[str, Replacement]]
 Model = Tuple[str, Mapping[str, Any]]
 """The name of one of our networks, and the arguments that make it the other toolkit's."""
-
-
-def _no_arguments(arrays: Mapping[str, np.ndarray]) -> Dict[str, Any]:
-    return {}
 
 
 @dataclass(frozen=True)
@@ -31,15 +25,21 @@ class Naming:
     Attributes:
         rules: turn our parameter names into theirs.
         models: {their name of a variant: our name and arguments}; empty where they use our names.
-        arguments: architecture arguments that only the file itself can tell, such as whether it
-            holds auxiliary heads; called with {their name: array}.
+        auxiliary: the pattern that names of auxiliary heads start with; files come with and without
+            them. Empty where the family has none.
         older: rules that turn names in files of earlier versions of theirs into today's.
     """
 
     rules: Rules
     models: Mapping[str, Model] = field(default_factory=dict)
-    arguments: Callable[[Mapping[str, np.ndarray]], Dict[str, Any]] = _no_arguments
+    auxiliary: str = ""
     older: Sequence[Tuple[str, str]] = ()
+
+    def arguments(self, names: Iterable[str]) -> Dict[str, Any]:
+        """Return what of our arguments only the file can tell, by the names that it holds."""
+        if not self.auxiliary:
+            return {}
+        return {"aux": any(re.match(self.auxiliary, name) for name in names)}
 
 
 def translate(name: str, rules: Rules, network: Any = None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from functools import cache
 from typing import Any, Dict, List, Mapping, Tuple
 
@@ -63,6 +64,19 @@ def find_reference(source: str, name: str) -> Tuple[Model, Naming]:
     model = models[name]
     family = registry.lookup("arch", model[0]).constructor.__name__
     return model, _namings(source)[family]
+
+
+def is_auxiliary(source: str, network: Any, name: str) -> bool:
+    """Say whether an array that the network has no place for is an auxiliary head's.
+
+    Args:
+        source: whose name it is: "ppcls" or a key of `SOURCES`.
+        network: a network of the family.
+        name: the array's name.
+    """
+    naming = None if source == "ppcls" else _namings(source).get(type(network).__name__)
+    pattern = naming.auxiliary if naming else r"aux\d?\."
+    return bool(pattern and re.match(pattern, name))
 
 
 def to_own_names(network: Any, arrays: Mapping[str, np.ndarray]) -> Tuple[Arrays, str]:

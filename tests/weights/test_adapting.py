@@ -14,6 +14,7 @@ from ppcls.arch import create_model
 from ppcls.errors import CheckpointError
 from ppcls.weights.adapting import load_adapted, sizes_of, with_channels
 from ppcls.weights.loading import save_weights
+from ppcls.weights.reference import reference_names
 
 
 def _arrays(**arguments: Any) -> Dict[str, np.ndarray]:
@@ -91,3 +92,21 @@ def test_create_model_takes_a_file_and_says_what_it_adapted(
         network = create_model("LeNet", class_num=4, pretrained=tmp_path / "digits.safetensors")
     assert network.class_num == 4
     assert "head.fc.weight starts fresh, for 4 classes" in caplog.text
+
+
+@pytest.mark.parametrize("source", ["ppcls", "paddleclas"])
+def test_auxiliary_heads_may_be_in_the_file_only_or_in_the_network_only(source: str) -> None:
+    plain, full = (create_model("GoogLeNet", class_num=3, aux=aux) for aux in (False, True))
+    names = {} if source == "ppcls" else reference_names(source, full)
+    arrays = {names.get(name, name): value.numpy() for name, value in full.state_dict().items()}
+    words = "auxiliary heads of the file are left out, the network has none"
+    assert load_adapted(plain, arrays) == (words,)
+    own = plain.state_dict()
+    assert all((value == full.state_dict()[name]).all().item() for name, value in own.items())
+    bare = {names.get(name, name): value.numpy() for name, value in own.items()}
+    assert load_adapted(full, bare) == ("auxiliary heads start fresh, the file has none",)
+
+
+def test_names_like_those_of_auxiliary_heads_are_not_forgiven_elsewhere() -> None:
+    with pytest.raises(CheckpointError, match="1 not in the network"):
+        load_adapted(_network(), {**_arrays(), "auxiliary": np.zeros(1)})

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping
-
-import numpy as np
+from typing import Dict
 
 from ppcls.weights.naming import TORCH_STATISTICS, Naming, minus_one, row, same_names
 
 FAMILY = "GoogLeNet"
-
-
-def _has_auxiliary_heads(arrays: Mapping[str, np.ndarray]) -> Dict[str, Any]:
-    return {"aux": any(name.startswith("aux1.") for name in arrays)}
 
 
 NAMINGS: Dict[str, Naming] = {
@@ -35,6 +29,7 @@ NAMINGS: Dict[str, Naming] = {
             (r"^head\.fc", "_fc_out"),
         ],
         models=same_names(["GoogLeNet"]),
+        auxiliary=r"_(conv_o|fc_o|out)\d\.",
     ),
     "torchvision": Naming(
         rules=[
@@ -47,6 +42,6 @@ NAMINGS: Dict[str, Naming] = {
             *TORCH_STATISTICS,
         ],
         models={"googlenet": row("GoogLeNet_tv")},
-        arguments=_has_auxiliary_heads,
+        auxiliary=r"aux\d\.",
     ),
 }

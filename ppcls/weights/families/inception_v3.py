@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Mapping
-
-import numpy as np
+from typing import Any, Dict
 
 from ppcls.weights.naming import TORCH_STATISTICS, Naming, Rules, row, same_names
 
@@ -44,10 +42,6 @@ def _block(match: re.Match[str], network: Any) -> str:
     return f"inception_block_list.{mixed.index(match[0])}"
 
 
-def _has_auxiliary_head(arrays: Mapping[str, np.ndarray]) -> Dict[str, Any]:
-    return {"aux": any(name.startswith("AuxLogits.") for name in arrays)}
-
-
 NAMINGS: Dict[str, Naming] = {
     "paddleclas": Naming(
         rules=[
@@ -63,11 +57,11 @@ NAMINGS: Dict[str, Naming] = {
     "torchvision": Naming(
         rules=_TORCH,
         models={"inception_v3": row("InceptionV3_tv")},
-        arguments=_has_auxiliary_head,
+        auxiliary=r"AuxLogits\.",
     ),
     "timm": Naming(
         rules=_TORCH,
         models={"inception_v3": row("InceptionV3_tv", dropout=0.0)},
-        arguments=_has_auxiliary_head,
+        auxiliary=r"AuxLogits\.",
     ),
 }
