@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import logging
 import os
 import random
 import sys
@@ -62,9 +63,19 @@ def prepare() -> Dict[str, str]:
         return _catch_up(changed)
     os.environ.update(changed)
     # Paddle prints two lines about any number of threads but one, which says nothing to users.
-    with contextlib.redirect_stderr(io.StringIO()):
+    with contextlib.redirect_stderr(io.StringIO()) as aside:
         importlib.import_module("paddle")
+    _return_stderr(aside)
     return changed
+
+
+def _return_stderr(aside: io.StringIO) -> None:
+    """Let log handlers that Paddle made while it was imported write where they mean to."""
+    others = [log for log in logging.root.manager.loggerDict.values() if hasattr(log, "handlers")]
+    for log in (logging.root, *others):
+        for handler in log.handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is aside:
+                handler.setStream(sys.stderr)
 
 
 def _catch_up(changed: Dict[str, str]) -> Dict[str, str]:

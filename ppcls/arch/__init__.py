@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Union
 
 from ppcls import registry, runtime
-from ppcls.errors import PADDLE_MISSING, ConfigError
+from ppcls.errors import PADDLE_MISSING, CheckpointError, ConfigError
 
 if TYPE_CHECKING:
     from ppcls.arch.features import FeatureExtractor
@@ -90,7 +90,12 @@ def _load(network: Network, path: Optional[Path]) -> None:
     from ppcls.weights.published import published_weights
 
     path = published_weights(network.model_name) if path is None else path
-    for words in load_adapted(network, read_weights(path)[0]):
+    arrays, _ = read_weights(path)
+    try:
+        adapted = load_adapted(network, arrays)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    for words in adapted:
         _log.warning("%s: %s", path, words)
 
 

@@ -37,6 +37,18 @@ class HardSigmoid(nn.Layer):
         return F.hardsigmoid(x, self.slope, 0.5)
 
 
+class LeakyReLU(nn.Layer):
+    """x, and slope * x below 0. Paddle's own layer loses its slope on the way to ONNX."""
+
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape."""
+        return paddle.maximum(x, self.slope * x)
+
+
 _ACTIVATIONS: Dict[str, Callable[[], nn.Layer]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
@@ -48,8 +60,8 @@ _ACTIVATIONS: Dict[str, Callable[[], nn.Layer]] = {
     "hardswish": nn.Hardswish,
     "hardsigmoid": HardSigmoid,
     "hardsigmoid_0.2": partial(HardSigmoid, 0.2),
-    "leaky_relu": partial(nn.LeakyReLU, 0.1),
-    "leaky_relu_0.01": partial(nn.LeakyReLU, 0.01),
+    "leaky_relu": partial(LeakyReLU, 0.1),
+    "leaky_relu_0.01": partial(LeakyReLU, 0.01),
 }
 
 

@@ -7,8 +7,15 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from ppcls.errors import CheckpointError
-from ppcls.weights.loading import LoadReport, Mismatch, compare, difference, give
+from ppcls.weights.loading import (
+    LoadReport,
+    Mismatch,
+    compare,
+    difference,
+    does_not_fit,
+    give,
+    warn_of_form,
+)
 from ppcls.weights.reference import from_names, is_auxiliary, to_own_names
 
 Arrays = Mapping[str, np.ndarray]
@@ -43,7 +50,7 @@ def load_adapted(network: Any, arrays: Arrays, source: Optional[str] = None) -> 
     report, words = _without_auxiliary(network, report)
     kinds = {item.name: _size_of(item, network) for item in report.mismatched}
     if report.missing or report.unexpected or not report.matched or None in kinds.values():
-        raise CheckpointError(f"the weights do not fit the network: {report.words()}")
+        raise does_not_fit(report)
     loaded = {name: own[name] for name in report.matched}
     for item in report.mismatched:
         if kinds[item.name] == "in_channels":
@@ -52,6 +59,7 @@ def load_adapted(network: Any, arrays: Arrays, source: Optional[str] = None) -> 
         else:
             words.append(f"{item.name} starts fresh, for {network.class_num} classes")
     give(network, loaded)
+    warn_of_form(network, report)
     return tuple(words)
 
 

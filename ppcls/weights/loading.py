@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Tuple, Union
@@ -10,9 +11,11 @@ import numpy as np
 
 from ppcls.errors import CheckpointError
 from ppcls.weights.files import write_weights
-from ppcls.weights.reference import from_names, to_own_names
+from ppcls.weights.reference import from_names, other_form, to_own_names
 
 Shape = Tuple[int, ...]
+
+_log = logging.getLogger("ppcls")
 
 _PARTIAL = "partial: true (Global.partial), which loads all but"
 
@@ -41,6 +44,7 @@ class LoadReport:
         mismatched: what both have, in different shapes.
         hint: what probably happened, when that is clear.
         advice: what to do about it.
+        form: the network that these weights were trained in, when it computes something else.
     """
 
     source: str
@@ -50,6 +54,7 @@ class LoadReport:
     mismatched: List[Mismatch] = field(default_factory=list)
     hint: str = ""
     advice: str = ""
+    form: str = ""
 
     @property
     def complete(self) -> bool:
@@ -95,10 +100,30 @@ def load_into(
     if not report.matched:
         raise CheckpointError(f"the weights are of another network: {report.words()}")
     if not (report.complete or partial):
-        advice = f": {report.advice}" if report.advice else ""
-        raise CheckpointError(f"the weights do not fit the network: {report.words()}{advice}")
+        raise does_not_fit(report)
     give(network, {name: own[name] for name in report.matched})
+    warn_of_form(network, report)
     return report
+
+
+def does_not_fit(report: LoadReport) -> CheckpointError:
+    """Return the error that says what does not fit, and what to do about it."""
+    advice = f": {report.advice}" if report.advice else ""
+    if report.form:
+        advice += f". The file has {report.source}'s names: use Arch.name={report.form}"
+    return CheckpointError(f"the weights do not fit the network: {report.words()}{advice}")
+
+
+def warn_of_form(network: Any, report: LoadReport) -> None:
+    """Say so when weights fit that were trained in a network which computes something else."""
+    if report.form:
+        _log.warning(
+            "the weights have %s's names, and its network is %s: unless this %s was built with the "
+            "same arguments, it computes something else with them",
+            report.source,
+            report.form,
+            network.model_name,
+        )
 
 
 def give(network: Any, arrays: Mapping[str, np.ndarray]) -> None:
@@ -133,7 +158,8 @@ def compare(network: Any, own: Mapping[str, np.ndarray], source: str) -> LoadRep
             matched.append(name)
     unexpected = [name for name in own if name not in parameters]
     fact, advice = _hint(network, mismatched)
-    return LoadReport(source, matched, missing, unexpected, mismatched, fact, advice)
+    form = other_form(source, network)
+    return LoadReport(source, matched, missing, unexpected, mismatched, fact, advice, form)
 
 
 def _hint(network: Any, mismatched: List[Mismatch]) -> Tuple[str, str]:

@@ -56,6 +56,8 @@ def find_reference(source: str, name: str) -> Tuple[Model, Naming]:
         ConfigError: the toolkit or the model is unknown.
     """
     models = _models(source)
+    # timm writes the name of the weights behind a point: resnet50.a1_in1k.
+    name = name if name in models or source != "timm" else name.partition(".")[0]
     if name not in models:
         raise ConfigError(
             f"unknown model '{name}' of {source}.{did_you_mean(name, list(models))} "
@@ -64,6 +66,19 @@ def find_reference(source: str, name: str) -> Tuple[Model, Naming]:
     model = models[name]
     family = registry.lookup("arch", model[0]).constructor.__name__
     return model, _namings(source)[family]
+
+
+def other_form(source: str, network: Any) -> str:
+    """Return the name of the network that `source` builds where `network` is PaddleClas' form.
+
+    The result is empty when both are the same, or the toolkit has no such network.
+    """
+    naming = None if source == "ppcls" else _namings(source).get(type(network).__name__)
+    forms = {ours for ours, _ in naming.models.values()} if naming else set()
+    if not forms or network.model_name in forms:
+        return ""
+    found = [f"{network.model_name}_{suffix}" for suffix in ("tv", "timm", "tf")]
+    return next((name for name in found if name in forms), "")
 
 
 def is_auxiliary(source: str, network: Any, name: str) -> bool:

@@ -141,12 +141,18 @@ def _fits(layer: paddle.nn.Layer, sides: List[int]) -> bool:
         if layer._padding == "SAME":
             return True
         reach = [d * (k - 1) + 1 for k, d in zip(layer._kernel_size, _pair(layer._dilation))]
-        padding = _pair(layer._padding)
+        added = _added(layer._padding)
     else:
         overhang = _pair(layer.stride)[0] - 1 if layer.ceil_mode else 0
         reach = [side - overhang for side in _pair(layer.ksize)]
-        padding = _pair(layer.padding)
-    return all(side + 2 * pad >= window for side, pad, window in zip(sides, padding, reach))
+        added = _added(layer.padding)
+    return all(side + pad >= window for side, pad, window in zip(sides, added, reach))
+
+
+def _added(padding: Any) -> Tuple[int, ...]:
+    """Pixels of padding, vertically and horizontally: one number, two, or top to right."""
+    both = _pair(padding)
+    return (both[0] + both[1], both[2] + both[3]) if len(both) == 4 else (2 * both[0], 2 * both[1])
 
 
 def _pair(value: Any) -> Tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Dict
 
@@ -13,6 +14,7 @@ from ppcls.arch import create_model
 from ppcls.errors import CheckpointError
 from ppcls.weights.files import read_weights
 from ppcls.weights.loading import load_into, save_weights
+from ppcls.weights.reference import reference_names
 
 
 def _arrays(network: paddle.nn.Layer) -> Dict[str, np.ndarray]:
@@ -113,3 +115,28 @@ def test_other_floating_point_types_are_converted() -> None:
     loaded = _arrays(network)["c1.conv.weight"]
     assert loaded.dtype == np.float32
     np.testing.assert_allclose(loaded, source["c1.conv.weight"], atol=1e-3)
+
+
+def _torchvision_names(name: str) -> Dict[str, np.ndarray]:
+    network = create_model(name, class_num=3)
+    values = network.state_dict()
+    return {
+        theirs: values[own].numpy().T if values[own].ndim == 2 else values[own].numpy()
+        for own, theirs in reference_names("torchvision", network).items()
+    }
+
+
+def test_weights_of_a_network_that_computes_otherwise_get_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    arrays = _torchvision_names("SqueezeNet1_1_tv")
+    with caplog.at_level(logging.WARNING, logger="ppcls"):
+        load_into(create_model("SqueezeNet1_1_tv", class_num=3), arrays)
+        assert caplog.text == ""
+        load_into(create_model("SqueezeNet1_1", class_num=3), arrays)
+    assert "torchvision's names, and its network is SqueezeNet1_1_tv" in caplog.text
+
+
+def test_the_network_of_another_toolkit_is_named_where_its_weights_do_not_fit() -> None:
+    with pytest.raises(CheckpointError, match="use Arch.name=ResNet18_tv"):
+        load_into(create_model("ResNet18", class_num=3), _torchvision_names("ResNet18_tv"))

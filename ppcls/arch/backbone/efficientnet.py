@@ -11,7 +11,7 @@ from functools import partial
 from typing import Annotated, Any, Callable, Dict, Literal, Sequence, Tuple
 
 from paddle import nn
-from paddle.nn.initializer import Uniform
+from paddle.nn.initializer import Normal
 from pydantic import Field
 
 from ppcls.arch.layers import (
@@ -142,8 +142,9 @@ _STAGES = (
 class EfficientNet(Network):
     """3x3/2, BN, act, seven stages of MBConv, 1x1, BN, act, global average, drop, classes.
 
-    Weights start as in the authors' code: convolutions from N(0, 2 / fan out), the last layer
-    uniformly within 1 / sqrt(classes).
+    Convolutions start as in the authors' code, from N(0, 2 / fan out); the last layer from
+    N(0, 0.01), since the authors' uniform distribution within 1 / sqrt(classes) is made for a
+    thousand classes, and far too wide for a few.
 
     Args:
         class_num: the number of classes.
@@ -205,8 +206,7 @@ class EfficientNet(Network):
             channels, side = widths[index], math.ceil(side / strides[index])
         self.head = mb_head(conv, channels, make_divisible(1280 * ends), dropout, class_num)
         self.levels = mb_levels(first, strides, widths)
-        bound = class_num**-0.5
-        initialise(self, conv=he_fan_out, linear=Uniform(-bound, bound))
+        initialise(self, conv=he_fan_out, linear=Normal(0.0, 0.01))
 
 
 for _name, _width, _depth, _resolution, _dropout, _eps, _momentum in (

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Callable, Dict, Literal, Tuple
 
 from paddle import Tensor, nn
-from paddle.nn.initializer import Uniform
+from paddle.nn.initializer import Normal
 
 from ppcls.arch.backbone.efficientnet import (
     Conv,
@@ -181,8 +181,7 @@ class EfficientNetV2(Network):
         strides = [row[2] for row in _STAGES[: len(widths)]]
         self.levels = mb_levels(halving, strides, widths)
         self.head = mb_head(ends, channels, _rounded(1280 * width), dropout, class_num)
-        bound = class_num**-0.5
-        initialise(self, conv=he_fan_out, linear=Uniform(-bound, bound))
+        initialise(self, conv=he_fan_out, linear=Normal(0.0, 0.01))
 
 
 for _name, _size, _width, _depth, _resolution, _dropout in (
