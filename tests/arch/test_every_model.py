@@ -43,8 +43,8 @@ def _marked(name: str) -> Any:
 def network(request: pytest.FixtureRequest) -> Iterator[Network]:
     """Every registered network in turn, with five classes.
 
-    Fresh weights make deep networks amplify rounding as no trained one does, up to 1e6 times: damped
-    normalisations keep two ways of computing the same comparable.
+    Fresh weights make deep networks amplify rounding as no trained one does, up to 1e6 times:
+    damped normalisations keep two ways of computing the same comparable.
     """
     paddle.seed(0)
     network = create_model(request.param, class_num=_CLASSES)
