@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shlex
 from pathlib import Path
 from typing import (
@@ -478,7 +479,8 @@ def test_python_snippets_run(
     snippets = [piece for file in files("en") for piece in blocks(file, "python")]
     assert len(snippets) >= 3
     for snippet in snippets:
-        exec(compile(snippet, "snippet", "exec"), {"__name__": "snippet"})
+        (workplace / "snippet.py").write_text(snippet, "utf-8")
+        runpy.run_path(str(workplace / "snippet.py"), run_name="snippet")
     assert "dataset/digits/val/7/0043.png" in capsys.readouterr().out
     inverted = registry.create("transform", "Invert", {"channels": [0]})
     picture = np.zeros((2, 2, 3), np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -25,8 +26,7 @@ def read_setup(monkeypatch: pytest.MonkeyPatch) -> Dict[str, Any]:
     heard: Dict[str, Any] = {}
     monkeypatch.setattr(setuptools, "setup", heard.update)
     monkeypatch.chdir(ROOT)
-    code = compile((ROOT / "setup.py").read_text("utf-8"), "setup.py", "exec")
-    exec(code, {"__file__": str(ROOT / "setup.py"), "__name__": "setup"})
+    runpy.run_path(str(ROOT / "setup.py"), run_name="setup")
     return heard
 
 
