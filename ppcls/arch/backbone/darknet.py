@@ -57,8 +57,8 @@ class DarkNet(Network):
         act: "leaky_relu" with slope 0.1 is the authors' own, "leaky_relu_0.01" timm's, "relu"
             PaddleClas'.
         dropout: the probability of dropping a feature before the last layer.
-        drop_path: the probability of dropping the last block's branch for an image (stochastic
-            depth); it rises up to there from 0 in the first block.
+        drop_path: what the probability of dropping a block's branch for an image grows towards
+            (stochastic depth): block i of n drops it with drop_path * i / n, the first one never.
     """
 
     stages = ("stem", "stage1", "stage2", "stage3", "stage4", "stage5")

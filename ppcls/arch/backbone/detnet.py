@@ -33,7 +33,7 @@ class DetNet(Network):
         in_channels: the channels of an image.
         depths: the number of blocks of each of the five stages.
         dropout: the probability of dropping a feature before the last layer.
-        drop_path: the probability of dropping the last block's branch for an image, see `ResNet`.
+        drop_path: what the probability of dropping a block's branch grows towards, see `ResNet`.
     """
 
     stages = ("stem", "pool", "stage1", "stage2", "stage3", "stage4", "stage5")

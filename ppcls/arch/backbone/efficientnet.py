@@ -153,8 +153,9 @@ class EfficientNet(Network):
         depth: the factor of B0's blocks, rounded up.
         resolution: the side in pixels of the images it was designed for.
         dropout: the probability of dropping a feature before the last layer.
-        drop_path: the probability of dropping the last block's residual branch; it grows linearly
-            from 0 at the first block. The paper keeps a branch with probability 0.8.
+        drop_path: what the probability of dropping a block's residual branch for an image grows
+            towards: block i of n drops it with drop_path * i / n, the first one never. The paper's
+            survival probability of 0.8 is a drop_path of 0.2, computed so in the authors' code.
         se: whether blocks have squeeze-and-excitation.
         act: the activation; Lite has "relu6".
         fixed_ends: keep B0's channels of the first and last convolution, and B0's blocks of the

@@ -115,6 +115,7 @@ _SIZES: Dict[str, Tuple[int, Tuple[int, ...], Tuple[int, ...]]] = {
     "S": (24, (24, 48, 64, 128, 160, 256), (2, 4, 4, 6, 9, 15)),
     "M": (24, (24, 48, 80, 160, 176, 304, 512), (3, 5, 5, 7, 14, 18, 5)),
     "L": (32, (32, 64, 96, 192, 224, 384, 640), (4, 7, 7, 10, 19, 25, 7)),
+    "XL": (32, (32, 64, 96, 192, 256, 512, 640), (4, 8, 8, 16, 24, 32, 8)),
 }
 
 
@@ -131,13 +132,14 @@ class EfficientNetV2(Network):
     Args:
         class_num: the number of classes.
         in_channels: the channels of an image.
-        size: the channels and blocks: "S", "M", "L", or "B" for B0.
+        size: the channels and blocks: "S", "M", "L", "XL", or "B" for B0.
         width: a factor of the channels.
         depth: a factor of the blocks, rounded up.
         resolution: the side in pixels of the images that it was evaluated on; it was trained on
             smaller ones that grew.
         dropout: the probability of dropping a feature before the last layer.
-        drop_path: the probability of dropping the last block's residual branch, see `EfficientNet`.
+        drop_path: what the probability of dropping a residual branch grows towards, see
+            `EfficientNet`.
         padding: how layers that halve the maps pad, see `PaddingMode`.
         eps: what normalisation adds to the variance.
         momentum: what running statistics keep of themselves at each step.
@@ -148,7 +150,7 @@ class EfficientNetV2(Network):
         self,
         class_num: Count = 1000,
         in_channels: Count = 3,
-        size: Literal["B", "S", "M", "L"] = "S",
+        size: Literal["B", "S", "M", "L", "XL"] = "S",
         width: Scale = 1.0,
         depth: Scale = 1.0,
         resolution: Count = 384,

@@ -57,8 +57,8 @@ class MobileNetV2(Network):
         stem_width: the channels of the first convolution; None is 32 scaled.
         head_width: the channels of the last convolution; None is 1280 scaled.
         dropout: the probability of dropping a feature before the last layer.
-        drop_path: the probability of dropping the last block's residual branch; it grows linearly
-            from 0 at the first block.
+        drop_path: what the probability of dropping a block's residual branch for an image grows
+            towards: block i of n drops it with drop_path * i / n, the first one never.
         stem: "imagenet" as above; "cifar" keeps the resolution in the first convolution and in the
             second stage, for 32 pixels.
     """

@@ -121,8 +121,8 @@ class MobileNetV3(Network):
         dropout: the probability of dropping a feature before the last layer.
         dropout_mode: when dropout rescales: in evaluation ("downscale_in_infer", PaddleClas) or in
             training ("upscale_in_train", the others).
-        drop_path: the probability of dropping the last block's residual branch; it grows linearly
-            from 0 at the first block.
+        drop_path: what the probability of dropping a block's residual branch for an image grows
+            towards: block i of n drops it with drop_path * i / n, the first one never.
         stem: "imagenet" as above; "cifar" keeps the resolution in the first convolution and in the
             first stage that halves it, for 32 pixels.
 

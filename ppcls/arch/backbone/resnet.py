@@ -31,6 +31,7 @@ from ppcls.arch.layers import (
     split_rates,
 )
 from ppcls.arch.network import Count, Level, Network, Rate
+from ppcls.errors import ConfigError
 from ppcls.registry import register
 
 Conv = Literal["plain", "acb", "fused"]
@@ -170,10 +171,13 @@ class ResNet(Network):
         conv: what convolutions larger than 1x1 are: "plain", with batch normalisation; "acb",
             asymmetric convolution blocks; "fused", what those fold into when deployed.
         dropout: the probability of dropping a feature before the last layer.
-        drop_path: the probability of dropping the last block's branch for an image (stochastic
-            depth); it rises up to there from 0 in the first block.
+        drop_path: what the probability of dropping a block's branch for an image grows towards
+            (stochastic depth): block i of n drops it with drop_path * i / n, the first one never.
         zero_init: whether branches start as zero, by the weight of their last normalisation
             (arXiv:1706.02677).
+
+    Raises:
+        ConfigError: `groups` do not divide `bottleneck_width`, or either is given to basic blocks.
     """
 
     stages = ("stem", "pool", "stage1", "stage2", "stage3", "stage4")
@@ -195,6 +199,7 @@ class ResNet(Network):
         zero_init: bool = False,
     ) -> None:
         super().__init__(class_num, in_channels)
+        _refuse_groups_that_do_not_fit(block, groups, bottleneck_width)
         style = Style(conv, groups, bottleneck_width, pooled_shortcut=pooled_shortcut)
         make, small = _BLOCKS[block], stem == "cifar"
         rates = split_rates(drop_path, depths)
@@ -219,6 +224,18 @@ class ResNet(Network):
 
 class ResNeXt(ResNet):
     """A ResNet whose bottlenecks have grouped 3x3 convolutions; its arguments are ResNet's."""
+
+
+def _refuse_groups_that_do_not_fit(block: str, groups: int, bottleneck_width: int) -> None:
+    if block == "basic" and (groups, bottleneck_width) != (1, 64):
+        raise ConfigError(
+            "groups and bottleneck_width are of bottlenecks; basic blocks have neither: leave them "
+            "out, or use block: bottleneck"
+        )
+    if bottleneck_width % groups:
+        raise ConfigError(
+            f"bottleneck_width: {bottleneck_width} channels cannot be divided into groups: {groups}"
+        )
 
 
 def _stem(kind: str, in_channels: int, style: Style) -> nn.Layer:

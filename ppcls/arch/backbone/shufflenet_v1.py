@@ -6,7 +6,7 @@ Mobile Devices", arXiv:1707.01083.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Sequence
 
 import paddle
 from paddle import Tensor, nn
@@ -15,10 +15,12 @@ from pydantic import Field
 
 from ppcls.arch.layers import (
     ConvBNAct,
+    DropPath,
     average_head,
     channel_shuffle,
     initialise,
     make_divisible,
+    split_rates,
 )
 from ppcls.arch.network import Count, Level, Network, Rate, finest_to_last
 from ppcls.registry import register
@@ -33,7 +35,13 @@ class ShuffleUnit(nn.Layer):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, stride: int, groups: int, first_groups: int
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        groups: int,
+        first_groups: int,
+        drop_path: float = 0.0,
     ) -> None:
         super().__init__()
         width = out_channels // 4
@@ -42,13 +50,15 @@ class ShuffleUnit(nn.Layer):
         self.conv1 = ConvBNAct(in_channels, width, 1, groups=first_groups)
         self.conv2 = ConvBNAct(width, width, 3, stride, groups=width, act=None)
         self.conv3 = ConvBNAct(width, out, 1, groups=groups, act=None)
+        self.drop = DropPath(drop_path)
         self.pool = nn.AvgPool2D(3, 2, padding=1, exclusive=False) if stride > 1 else None
         self.act = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn [n, in_channels, h, w] into [n, out_channels, h / stride, w / stride]."""
         y = self.conv3(self.conv2(channel_shuffle(self.conv1(x), self.groups)))
-        return self.act(x + y if self.pool is None else paddle.concat([self.pool(x), y], axis=1))
+        joined = x + self.drop(y) if self.pool is None else paddle.concat([self.pool(x), y], axis=1)
+        return self.act(joined)
 
 
 # Table 1 of the paper: the channels of stage 2 by the number of groups; they double twice.
@@ -69,6 +79,8 @@ class ShuffleNetV1(Network):
         scale: the paper's s: the factor of all channels. They are rounded so that groups divide
             them.
         dropout: the probability of dropping a feature before the last layer.
+        drop_path: what the probability of dropping the branch of a unit with an addition grows
+            towards, see `MobileNetV2`.
         stem: "imagenet" as above; "cifar" is 3x3 with stride 1 and no pooling, for 32 pixels.
     """
 
@@ -81,6 +93,7 @@ class ShuffleNetV1(Network):
         groups: Literal[1, 2, 3, 4, 8] = 3,
         scale: Annotated[float, Field(gt=0.0)] = 1.0,
         dropout: Rate = 0.0,
+        drop_path: Rate = 0.0,
         stem: Literal["imagenet", "cifar"] = "imagenet",
     ) -> None:
         super().__init__(class_num, in_channels)
@@ -90,9 +103,10 @@ class ShuffleNetV1(Network):
         widths = [make_divisible(_WIDTHS[groups] * scale, 4 * groups) * 2**i for i in range(3)]
         self.stem = ConvBNAct(in_channels, width, 3, stride=1 if cifar else 2)
         self.pool = nn.Identity() if cifar else nn.MaxPool2D(3, 2, padding=1)
-        self.stage2 = _stage(width, widths[0], _DEPTHS[0], groups, first_groups=1)
-        self.stage3 = _stage(widths[0], widths[1], _DEPTHS[1], groups, groups)
-        self.stage4 = _stage(widths[1], widths[2], _DEPTHS[2], groups, groups)
+        rates = split_rates(drop_path, _DEPTHS)
+        self.stage2 = _stage(width, widths[0], rates[0], groups, first_groups=1)
+        self.stage3 = _stage(widths[0], widths[1], rates[1], groups, groups)
+        self.stage4 = _stage(widths[1], widths[2], rates[2], groups, groups)
         self.head = average_head(widths[2], class_num, dropout)
         strides = (1, 1, 2, 4, 8) if cifar else (2, 4, 8, 16, 32)
         self.levels = finest_to_last(map(Level, self.stages, (width, width, *widths), strides))
@@ -100,10 +114,10 @@ class ShuffleNetV1(Network):
 
 
 def _stage(
-    in_channels: int, channels: int, depth: int, groups: int, first_groups: int
+    in_channels: int, channels: int, drop_paths: Sequence[float], groups: int, first_groups: int
 ) -> nn.Sequential:
     first = ShuffleUnit(in_channels, channels, 2, groups, first_groups)
-    rest = (ShuffleUnit(channels, channels, 1, groups, groups) for _ in range(depth - 1))
+    rest = (ShuffleUnit(channels, channels, 1, groups, groups, rate) for rate in drop_paths[1:])
     return nn.Sequential(first, *rest)
 
 

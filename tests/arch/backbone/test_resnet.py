@@ -131,6 +131,9 @@ def test_small_images_start_with_3x3_and_no_pooling() -> None:
         ({"conv": "acnet"}, "'plain', 'acb' or 'fused'"),
         ({"drop_path": 1.0}, "drop_path"),
         ({"groups": 0}, "groups"),
+        ({"groups": 2}, "basic blocks have neither"),
+        ({"bottleneck_width": 128}, "basic blocks have neither"),
+        ({"block": "bottleneck", "groups": 3}, "bottleneck_width: 64 channels cannot be divided"),
     ],
 )
 def test_wrong_arguments_are_explained(arguments: Dict[str, Any], words: str) -> None:

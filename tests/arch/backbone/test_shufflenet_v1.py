@@ -52,6 +52,15 @@ def test_inner_channels_are_a_quarter_and_keep_no_activation_after_the_depthwise
     assert isinstance(unit.conv2.act, paddle.nn.Identity)
 
 
+def test_drop_path_grows_over_the_units_that_add() -> None:
+    network = create_model("ShuffleNetV1_g3", class_num=2, scale=0.25, drop_path=0.32)
+    rates = [unit.drop.rate for name in network.stages[2:] for unit in getattr(network, name)]
+    expected = [0.0 if index in (0, 4, 12) else 0.02 * index for index in range(16)]
+    assert rates == pytest.approx(expected)
+    network.train()
+    assert network(paddle.zeros([2, 3, 64, 64])).shape == [2, 2]
+
+
 def test_the_shuffle_deals_each_groups_channels_to_all_groups() -> None:
     """The first convolution passes channels 0 to 11 on; what arrives is read off the depthwise."""
     unit = ShuffleUnit(12, 48, 1, 3, 3)
