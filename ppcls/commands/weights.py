@@ -144,5 +144,6 @@ def _verify(arguments: argparse.Namespace) -> int:
         print(f"no published weights are in {weights_folder()}")
     verdicts = [verify(name, arguments.repin) for name in names]
     for verdict in verdicts:
-        print(f"{'' if verdict.good else 'WRONG: '}{verdict.name}: {verdict.words}")
+        mark = "" if verdict.good else "WRONG: " if verdict.here else "NOT HERE: "
+        print(f"{mark}{verdict.name}: {verdict.words}")
     return 0 if all(verdict.good for verdict in verdicts) else 1

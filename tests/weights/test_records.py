@@ -144,3 +144,9 @@ def test_unknown_name_gets_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"'resnet5'\. Did you mean 'ResNet50'\? `ppcls weights l"):
         find_record("resnet5")
     assert record_names("NoSuch*") == []
+
+
+def test_a_network_without_weights_is_not_taken_for_a_misspelling() -> None:
+    with pytest.raises(UsageError, match="for 'LeNet'. Arch.pretrained=FILE takes") as caught:
+        find_record("LeNet")
+    assert "Did you mean" not in str(caught.value)
