@@ -60,9 +60,8 @@ class ExportReport:
         parity, obstacles = self.parity, "; ".join(self.paddlex_obstacles)
         lines = [
             f"Exported to {self.folder}: {sizes}",
-            f"Parity on {parity.images} images ({parity.kind_of_images}): log-probabilities "
-            f"differ by {parity.log_probability_difference:.1e}, probabilities by "
-            f"{parity.probability_difference:.1e} (allowed {parity.tolerance:.0e}); "
+            f"Parity on {parity.images} images ({parity.kind_of_images}): {parity.words()} "
+            f"(allowed {parity.tolerance:.0e}); "
             f"same top-1 on {parity.top1_agreement:.0%}",
         ]
         if obstacles:
@@ -272,9 +271,9 @@ def _check_parity(
     if not parity.passed:
         raise ExportError(
             f"the exported program differs from the network by {parity.worst:.1e} on "
-            f"{parity.images} images, {parity.tolerance:.0e} is allowed (log-probabilities "
-            f"{parity.log_probability_difference:.1e}, probabilities "
-            f"{parity.probability_difference:.1e}); nothing was kept"
+            f"{parity.images} images, {parity.tolerance:.0e} is allowed ({parity.words()}); "
+            "nothing was kept. Weights that amplify rounding, as those of a deep untrained network "
+            "do, can be the reason: does `ppcls eval` find this network good?"
         )
     report = {
         **parity.to_dict(),

@@ -70,6 +70,15 @@ class Parity:
         """Whether every difference is within the tolerance."""
         return self.worst <= self.tolerance
 
+    def words(self) -> str:
+        """Say by how much each of what was compared differs."""
+        logits = self.logit_difference
+        return (
+            f"log-probabilities differ by {self.log_probability_difference:.1e}, probabilities by "
+            f"{self.probability_difference:.1e}"
+            + ("" if logits is None else f", logits by {logits:.1e}")
+        )
+
     def to_dict(self) -> Dict[str, Any]:
         """Return plain values, as parity.json holds them."""
         return {"passed": self.passed, **asdict(self), "definitions": _DEFINITIONS}

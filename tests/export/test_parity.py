@@ -92,3 +92,11 @@ def test_float32_softmax_of_the_same_logits_always_passes(
 ) -> None:
     logits = _logits(classes=classes, scale=scale) + np.float32(shift)
     assert measure(logits, _float32_softmax(logits), "random", logits).passed
+
+
+def test_the_words_name_every_figure_that_was_measured() -> None:
+    logits, static = np.array([[2.0, 1.0]], np.float32), np.array([[3.0, 1.0]], np.float32)
+    two = measure(logits, _float32_softmax(static), "random").words()
+    assert two == "log-probabilities differ by 8.1e-01, probabilities by 1.5e-01"
+    three = measure(logits, _float32_softmax(static), "random", static).words()
+    assert three == f"{two}, logits by 5.0e-01"
