@@ -62,6 +62,11 @@ def _arrays(state: Mapping[str, Any]) -> Dict[str, np.ndarray]:
             "ppcls.weights.files.read_weights(FILE)[0] gives one"
         )
     for name, array in state.items():
+        if isinstance(array, Mapping):
+            raise CheckpointError(
+                f"state holds a dictionary, {reprlib.repr(name)}: if that has the arrays, pass it "
+                "alone instead of the whole checkpoint"
+            )
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
             kind = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else type(array)
             raise CheckpointError(

@@ -17,8 +17,6 @@ Shape = Tuple[int, ...]
 
 _log = logging.getLogger("ppcls")
 
-_PARTIAL = "partial: true (Global.partial), which loads all but"
-
 
 @dataclass(frozen=True)
 class Mismatch:
@@ -90,7 +88,8 @@ def load_into(
 
     Raises:
         CheckpointError: something is missing, unexpected or of another shape and `partial` is
-            False, or nothing matches at all. The message is the report in words.
+            False, or nothing matches at all: the message is the report in words. Or an array holds
+            NaN, infinity, or whole numbers where the network has fractions.
     """
     if source is None:
         own, source = to_own_names(network, arrays)
@@ -127,10 +126,32 @@ def warn_of_form(network: Any, report: LoadReport) -> None:
 
 
 def give(network: Any, arrays: Mapping[str, np.ndarray]) -> None:
-    """Set arrays of `network` by name; they have its shapes and are converted to its types."""
+    """Set arrays of `network` by name; they have its shapes and are converted to its types.
+
+    Raises:
+        CheckpointError: one holds NaN, infinity, or whole numbers where the network has fractions.
+            Nothing is set then.
+    """
     parameters = network.state_dict()
+    fractions = [name for name in arrays if parameters[name].is_floating_point()]
+    _refuse_unusable({name: arrays[name] for name in fractions})
     for name, array in arrays.items():
         parameters[name].set_value(array.astype(parameters[name].numpy().dtype, copy=False))
+
+
+def _refuse_unusable(arrays: Mapping[str, np.ndarray]) -> None:
+    whole = [f"{name} ({array.dtype})" for name, array in arrays.items() if array.dtype.kind != "f"]
+    if whole:
+        raise CheckpointError(
+            f"the weights are {'; '.join(_listed('whole numbers', whole))}, where the network has "
+            "fractions: are they quantised? Those from before quantisation are needed"
+        )
+    broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+    if broken:
+        raise CheckpointError(
+            f"the weights hold NaN or infinity: {'; '.join(_listed('arrays', broken))}. Was the "
+            "training that made them stable? Use a checkpoint from before it broke"
+        )
 
 
 def save_weights(
@@ -173,11 +194,18 @@ def _hint(network: Any, mismatched: List[Mismatch]) -> Tuple[str, str]:
     ((in_file, in_network),) = pairs  # type: ignore[misc]
     if in_network == getattr(network, "class_num", None):
         fact = f"The file holds {in_file} classes, the network {in_network}"
-        return fact, f"build it with class_num: {in_file}, or use {_PARTIAL} the last layer"
+        return fact, _advice(f"class_num: {in_file}", "the last layer")
     if in_network == getattr(network, "in_channels", None):
         fact = f"The file is for images of {in_file} channels, the network for {in_network}"
-        return fact, f"build it with in_channels: {in_file}, or use {_PARTIAL} that layer"
+        return fact, _advice(f"in_channels: {in_file}", "that layer")
     return "", ""
+
+
+def _advice(size: str, layer: str) -> str:
+    return (
+        f"build it with {size}; to train it further with its own, partial: true (Global.partial) "
+        f"loads all but {layer}"
+    )
 
 
 def difference(item: Mismatch) -> Optional[Tuple[int, int]]:

@@ -76,3 +76,8 @@ def test_unknown_names_get_the_nearest(state: Arrays) -> None:
         from_reference("torchvison", "squeezenet1_1", state)
     with pytest.raises(ConfigError, match="Did you mean 'squeezenet1_1'"):
         from_reference("torchvision", "SqueezeNet1_1", state)
+
+
+def test_a_whole_checkpoint_instead_of_its_arrays_is_explained(state: Arrays) -> None:
+    with pytest.raises(CheckpointError, match="a dictionary, 'state_dict': if that has the arrays"):
+        _logits({"state_dict": state, "epoch": np.zeros(1)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Dict
+from typing import Callable, Dict
 
 import numpy as np
 import paddle
@@ -140,3 +140,22 @@ def test_weights_of_a_network_that_computes_otherwise_get_a_warning(
 def test_the_network_of_another_toolkit_is_named_where_its_weights_do_not_fit() -> None:
     with pytest.raises(CheckpointError, match="use Arch.name=ResNet18_tv"):
         load_into(create_model("ResNet18", class_num=3), _torchvision_names("ResNet18_tv"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda array: array.astype(np.int8), r"1 whole numbers \(c1\.conv\.weight \(int8\)\)"),
+        (lambda array: array * np.nan, r"NaN or infinity: 1 arrays \(c1\.conv\.weight\)"),
+        (lambda array: array + np.inf, r"NaN or infinity: 1 arrays \(c1\.conv\.weight\)"),
+    ],
+)
+def test_numbers_that_are_no_weights_are_refused_and_nothing_is_changed(
+    spoil: Callable[[np.ndarray], np.ndarray], words: str
+) -> None:
+    network, arrays = create_model("LeNet"), _arrays(create_model("LeNet"))
+    arrays["c1.conv.weight"] = spoil(arrays["c1.conv.weight"])
+    before = _arrays(network)
+    with pytest.raises(CheckpointError, match=words):
+        load_into(network, arrays)
+    assert _equal(_arrays(network), before)
