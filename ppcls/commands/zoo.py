@@ -35,12 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--write",
         type=Path,
+        nargs="?",
+        const=_DOCS,
         metavar="DOCS",
-        help="write the pages DOCS/en/models/*.md and DOCS/zh_CN/models/*.md",
+        help="write the pages DOCS/en/models/*.md and DOCS/zh_CN/models/*.md; without DOCS, of "
+        "this clone; a few minutes for all families",
     )
     action.add_argument(
         "--check",
         type=Path,
+        nargs="?",
+        const=_DOCS,
         metavar="DOCS",
         help="compare the pages with what would be written; status 1 if any differs",
     )
@@ -60,8 +65,20 @@ def run(arguments: argparse.Namespace) -> int:
         return _print(families)
     if arguments.model != "*":
         raise UsageError("a page shows a whole family: choose with --family instead of --model")
+    _refuse_other_folders(folder)
     pages = _pages(folder, families, complete=arguments.family == "*")
     return _check(folder, pages) if arguments.check else _write(folder, pages)
+
+
+def _refuse_other_folders(folder: Path) -> None:
+    """Say before the long calculation that its pages do not belong there."""
+    lists = [_place(folder, language, "README") for language in _LANGUAGES]
+    for file in lists:
+        if not file.is_file():
+            raise UsageError(
+                f"there is no {file}: the pages are written around those of a clone, so give its "
+                "folder `docs`"
+            )
 
 
 def _print(families: List[Family]) -> int:
@@ -82,8 +99,9 @@ def _pages(folder: Path, families: List[Family], complete: bool) -> Dict[Path, s
 
     facts = read_facts(folder / "models.yaml")
     pages = {}
-    for family in families:
-        _log.info("%s: %s", family.title, ", ".join(family.networks))
+    for number, family in enumerate(families, 1):
+        networks = ", ".join(family.networks)
+        _log.info("%d of %d: %s: %s", number, len(families), family.title, networks)
         for language in _LANGUAGES:
             pages[_place(folder, language, family.name)] = _page(family, facts, language)
     for language in _LANGUAGES if complete else ():
@@ -126,11 +144,6 @@ def _index(file: Path, families: List[Family], facts: Facts, language: str) -> s
     """Return the page of all families, which is written by hand, with its tables made anew."""
     from ppcls.commands.model_tables import WORDS, comparison_table, index_table
 
-    if not file.is_file():
-        raise UsageError(
-            f"there is no {file}: the pages are written around those of a clone, "
-            "so give its folder `docs`"
-        )
     text = file.read_text("utf-8")
     text = _with_table(text, "families", index_table(families, WORDS[language]), file)
     return _with_table(text, "comparison", comparison_table(facts, WORDS[language]), file)

@@ -92,6 +92,19 @@ def test_checking_finds_what_differs(docs: Path, capsys: pytest.CaptureFixture[s
     assert main(check) == 0
 
 
+def test_pages_are_those_of_this_clone_unless_a_folder_is_given() -> None:
+    assert main(["zoo", "--check", "--family", "lenet"]) == 0
+
+
+def test_another_folder_is_refused_before_anything_is_counted(
+    docs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_tables, "costs", None)
+    assert main(["zoo", "--check", str(docs / "en")]) == 2
+    error = capsys.readouterr().err
+    assert f"there is no {docs}/en/en/models/README.md" in error and "`docs`" in error
+
+
 @pytest.fixture
 def two_families(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pretend that these are all."""
