@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import paddle
 import pytest
 
 from ppcls.arch import create_model
-from ppcls.weights.reference import reference_names, to_own_names
+from ppcls.arch.summary import count_parameters
+from ppcls.weights.reference import find_reference, reference_names, to_own_names
 
 
 @pytest.mark.parametrize(
@@ -62,3 +64,19 @@ def test_a_family_that_was_never_published_keeps_its_names() -> None:
     arrays = {"c1.conv.weight": np.zeros(1), "other": np.ones(1)}
     renamed, source = to_own_names(network, arrays)
     assert (list(renamed), source) == (["c1.conv.weight", "other"], "ppcls")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    # As timm 1.0.31 counts them.
+    [
+        ("tf_efficientnet_b8", 87_413_142),
+        ("tf_efficientnet_l2", 480_309_308),
+        ("tf_efficientnetv2_xl", 208_119_808),
+    ],
+)
+def test_sizes_without_a_name_here_are_made_by_arguments(name: str, parameters: int) -> None:
+    ours, arguments = find_reference("timm", name)[0]
+    with paddle.LazyGuard():
+        assert count_parameters(create_model(ours, **arguments)) == parameters

@@ -87,6 +87,12 @@ NAMINGS: Dict[str, Naming] = {
         rules=TIMM,
         models={
             **{f"tf_efficientnet_b{i}": row(f"EfficientNetB{i}", padding="same") for i in range(8)},
+            "tf_efficientnet_b8": row(
+                "EfficientNetB7", width=2.2, depth=3.6, resolution=672, padding="same"
+            ),
+            "tf_efficientnet_l2": row(
+                "EfficientNetB7", width=4.3, depth=5.3, resolution=800, padding="same"
+            ),
             **{f"efficientnet_b{i}": row(f"EfficientNetB{i}_tv", **_PYTORCH) for i in range(8)},
             **{f"tf_efficientnet_lite{i}": row(f"EfficientNetLite{i}") for i in range(5)},
             **{

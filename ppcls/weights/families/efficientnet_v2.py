@@ -52,6 +52,9 @@ NAMINGS: Dict[str, Naming] = {
                 f"tf_efficientnetv2_{size}": row(f"EfficientNetV2_{size.upper()}", padding="same")
                 for size in (*_SIZES, "b0", "b1", "b2", "b3")
             },
+            "tf_efficientnetv2_xl": row(
+                "EfficientNetV2_L", size="XL", resolution=512, padding="same"
+            ),
             **{
                 f"efficientnetv2_{size}": row(f"EfficientNetV2_{size.upper()}_tv", eps=1e-5)
                 for size in _SIZES
