@@ -67,7 +67,7 @@ class GlobalSection(Section):
 
 
 class AmpSection(Section):
-    """`AMP`: mixed precision. float16 needs a GPU; bfloat16 also works on CPUs."""
+    """`AMP`: mixed precision. It needs a GPU."""
 
     level: Literal["O1"] = "O1"
     dtype: Literal["float16", "bfloat16"] = "float16"
