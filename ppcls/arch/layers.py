@@ -126,6 +126,14 @@ class ConvAct(nn.Layer):
         )
         self.act = activation(act)
 
+    @classmethod
+    def of(cls, conv: nn.Conv2D, act: nn.Layer) -> ConvAct:
+        """Return the block of a convolution and an activation that there are already."""
+        block = cls.__new__(cls)
+        nn.Layer.__init__(block)
+        block.conv, block.act = conv, act
+        return block
+
     def forward(self, x: Tensor) -> Tensor:
         """Turn [n, in_channels, h, w] into [n, out_channels, h', w']."""
         return self.act(self.conv(x))
@@ -136,21 +144,22 @@ def conv_with(like: nn.Conv2D, weight: Tensor, bias: Tensor, act: nn.Layer) -> C
 
     Its kernel [out, in / groups, kh, kw] and its bias are the ones given, in the other's precision.
     """
-    block = ConvAct(
+    conv = nn.Conv2D(
         like._in_channels,
         like._out_channels,
         tuple(weight.shape[2:]),
         like._stride,
         like._padding,
-        like._groups,
         like._dilation,
-        act=None,
+        like._groups,
+        # Drawing weights that are replaced at once takes seconds for a large network.
+        weight_attr=nn.initializer.Constant(0.0),
+        bias_attr=nn.initializer.Constant(0.0),
     )
-    block.to(dtype=like.weight.dtype)
-    block.conv.weight.set_value(weight.astype(like.weight.dtype))
-    block.conv.bias.set_value(bias.astype(like.weight.dtype))
-    block.act = act
-    return block
+    conv.to(dtype=like.weight.dtype)
+    conv.weight.set_value(weight.astype(like.weight.dtype))
+    conv.bias.set_value(bias.astype(like.weight.dtype))
+    return ConvAct.of(conv, act)
 
 
 class ConvBNAct(nn.Layer):

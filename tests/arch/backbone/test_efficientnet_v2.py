@@ -117,5 +117,5 @@ def test_models_elsewhere() -> None:
 
 
 def test_wrong_sizes_are_explained() -> None:
-    with pytest.raises(ConfigError, match="'B', 'S', 'M' or 'L'"):
+    with pytest.raises(ConfigError, match="'B', 'S', 'M', 'L' or 'XL'"):
         create_model("EfficientNetV2_S", size="XXL")
