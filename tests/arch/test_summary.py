@@ -29,6 +29,8 @@ from ppcls.errors import ConfigError
 from ppcls.weights.reference import find_reference, reference_models
 
 _PEERS = yaml.safe_load((Path(__file__).parents[1] / "fixtures/macs.yaml").read_text("utf-8"))
+_FREE = {"padding", "eps", "momentum", "dropout"}
+"""Arguments that leave the multiply-accumulates as they are: the network alone is counted."""
 _QUICK = ["AlexNet", "LeNet", "MobileNetV1_x0_25", "ResNet18", "SqueezeNet1_1", "VGG16"]
 
 
@@ -41,7 +43,12 @@ def _own(source: str, name: str) -> Tuple[str, str]:
 def _counted_elsewhere() -> Dict[Tuple[str, str], Tuple[str, str]]:
     """One counterpart for each of our networks that has any: {network and arguments: theirs}."""
     pairs = [(source, name) for source, rows in _PEERS.items() for name in rows]
-    return {_own(*pair): pair for pair in reversed(pairs)}
+    found = {_own(*pair): pair for pair in reversed(pairs)}
+    return {
+        (own, arguments): pair
+        for (own, arguments), pair in found.items()
+        if arguments == "{}" or (own, "{}") not in found or json.loads(arguments).keys() - _FREE
+    }
 
 
 def _marked(*values: str) -> Any:
