@@ -14,6 +14,16 @@ from ppcls.arch.reparam import reparameterise
 from ppcls.errors import ExportError
 
 
+@paddle.jit.not_to_static
+def _traced(network: nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
+    """Run `network` as it is: it branches on nothing that is known at run time only.
+
+    Paddle would rewrite the source of every layer's `forward` otherwise, which takes longer than
+    all the rest of an export.
+    """
+    return network(images)
+
+
 class Exported(nn.Layer):
     """A network as it is exported: its logits, or its probabilities.
 
@@ -28,7 +38,7 @@ class Exported(nn.Layer):
 
     def forward(self, images: paddle.Tensor) -> paddle.Tensor:
         """Turn images [n, c, h, w] into logits or probabilities [n, classes]."""
-        logits = self.network(images)
+        logits = _traced(self.network, images)
         return nn.functional.softmax(logits, axis=-1) if self.softmax else logits
 
 
