@@ -33,7 +33,9 @@ EXTRAS = {
         *(f'{line}; python_version < "3.13"' for line in ONNX),
         "hypothesis>=6.100,<7",
         "mypy>=1.15,<3",
-        "pytest>=8,<10",
+        # With pytest 9.2, pytest-xdist 3.8 silently distributes single tests instead of groups, and
+        # what the tests of a group share is made again and again.
+        "pytest>=8,<9.2",
         "pytest-timeout>=2.3,<3",
         "pytest-xdist>=3.6,<4",
         "ruff>=0.15,<0.18",
