@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Set, Tuple
+from typing import Any, Dict, Iterator, List, Tuple
 
 import numpy as np
 import paddle
 import pytest
 import yaml
 
-from ppcls import registry
 from ppcls.arch import create_model, list_models
 from ppcls.arch.features import FeatureExtractor
 from ppcls.arch.network import Network
@@ -194,20 +193,7 @@ def test_static_export_equals_the_dynamic_network(network: Network, program: Pat
     assert _difference(got, _run(network, images)) < 1e-5
 
 
-def _smallest_of_their_family() -> Set[str]:
-    found: Dict[Any, str] = {}
-    for name in sorted(_PARAMETERS, key=_PARAMETERS.__getitem__):
-        found.setdefault(registry.lookup("arch", name).constructor, name)
-    return set(found.values())
-
-
-_SMALLEST = _smallest_of_their_family()
-
-
 def test_onnx_export_equals_the_dynamic_network(network: Network, program: Path) -> None:
-    name = network.model_name
-    if _PARAMETERS[name] > 6e7 and name not in _SMALLEST:
-        pytest.skip("of a family's networks above 60 million parameters only one is converted")
     pytest.importorskip("paddle2onnx", reason="the extra 'onnx' is not installed")
     runtime = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
     images = _images(network, 2, _export_side(network))
