@@ -16,12 +16,19 @@ from ppcls.errors import ExportError
 
 @paddle.jit.not_to_static
 def _traced(network: nn.Layer, images: paddle.Tensor) -> paddle.Tensor:
-    """Run `network` as it is: it branches on nothing that is known at run time only.
-
-    Paddle would rewrite the source of every layer's `forward` otherwise, which takes longer than
-    all the rest of an export.
-    """
+    """Run `network` as it is, where Paddle would first rewrite the source of all its layers."""
     return network(images)
+
+
+def _is_traceable(network: nn.Layer) -> bool:
+    """Whether nothing in it depends on what is known at run time only, such as the batch size.
+
+    The tests make sure of that for this toolkit's networks. Rewriting takes longer than all the
+    rest of an export, but Paddle has to do it for those of others.
+    """
+    known = ("ppcls.arch.", "paddle.nn.")
+    layers = network.sublayers(include_self=True)
+    return all(type(layer).__module__.startswith(known) for layer in layers)
 
 
 class Exported(nn.Layer):
@@ -34,11 +41,15 @@ class Exported(nn.Layer):
     def __init__(self, network: nn.Layer, softmax: bool) -> None:
         super().__init__()
         self.network = network
+        self.traceable = _is_traceable(network)
         self.softmax = softmax
 
     def forward(self, images: paddle.Tensor) -> paddle.Tensor:
         """Turn images [n, c, h, w] into logits or probabilities [n, classes]."""
-        logits = _traced(self.network, images)
+        if self.traceable:
+            logits = _traced(self.network, images)
+        else:
+            logits = self.network(images)
         return nn.functional.softmax(logits, axis=-1) if self.softmax else logits
 
 
@@ -70,7 +81,7 @@ def write_program(
         deployed = Exported(reparameterise(network), softmax)
         deployed.eval()
         paddle.jit.save(deployed, str(prefix), input_spec=[batch])
-    except (RuntimeError, ValueError, TypeError) as error:
+    except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
         name = type(network).__name__
         raise ExportError(f"Paddle cannot make a static program of {name}: {error}") from error
     # A pickle of variable names that Paddle 2.6 adds; nothing reads it at inference.

@@ -89,3 +89,31 @@ def test_device_is_named_with_its_number() -> None:
     place = SimpleNamespace(is_cpu_place=lambda: False, gpu_device_id=lambda: 1)
     network = SimpleNamespace(parameters=lambda: [SimpleNamespace(place=place)])
     assert device_of(network) == "gpu:1"
+
+
+class _Foreign(paddle.nn.Layer):
+    """A layer of somebody else, whose code depends on the size of the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = paddle.nn.Linear(3 * 4 * 4, 2)
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        flat = x.reshape([x.shape[0], -1])
+        if x.shape[0] > 1:
+            flat = flat * 2
+        return self.fc(flat)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_layers_of_others_may_depend_on_the_batch(tmp_path: Path, inside: bool) -> None:
+    network = paddle.nn.Sequential(ConvBNAct(3, 3, 1), _Foreign()) if inside else _Foreign()
+    write_program(network, tmp_path / "p", (3, 4, 4), softmax=False)
+    loaded = paddle.jit.load(str(tmp_path / "p"))
+    loaded.eval()
+    for count in (1, 3):
+        images = np.random.default_rng(0).standard_normal((count, 3, 4, 4), dtype=np.float32)
+        expected = run_dynamic(network, images)
+        np.testing.assert_allclose(
+            loaded(paddle.to_tensor(images)).numpy(), expected, rtol=1e-4, atol=1e-5
+        )
