@@ -133,19 +133,28 @@ def give(network: Any, arrays: Mapping[str, np.ndarray]) -> None:
             Nothing is set then.
     """
     parameters = network.state_dict()
-    fractions = [name for name in arrays if parameters[name].is_floating_point()]
-    _refuse_unusable({name: arrays[name] for name in fractions})
-    for name, array in arrays.items():
-        parameters[name].set_value(array.astype(parameters[name].numpy().dtype, copy=False))
+    types = {name: parameters[name].numpy().dtype for name in arrays}
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        cast = {name: array.astype(types[name], copy=False) for name, array in arrays.items()}
+    fractions = [name for name in arrays if types[name].kind == "f"]
+    _refuse_whole_numbers({name: arrays[name] for name in fractions})
+    _refuse_not_finite({name: cast[name] for name in fractions})
+    for name, array in cast.items():
+        parameters[name].set_value(array)
 
 
-def _refuse_unusable(arrays: Mapping[str, np.ndarray]) -> None:
-    whole = [f"{name} ({array.dtype})" for name, array in arrays.items() if array.dtype.kind != "f"]
+def _refuse_whole_numbers(arrays: Mapping[str, np.ndarray]) -> None:
+    whole = [
+        f"{name} ({array.dtype})" for name, array in arrays.items() if array.dtype.kind in "iub"
+    ]
     if whole:
         raise CheckpointError(
             f"the weights are {'; '.join(_listed('whole numbers', whole))}, where the network has "
             "fractions: are they quantised? Those from before quantisation are needed"
         )
+
+
+def _refuse_not_finite(arrays: Mapping[str, np.ndarray]) -> None:
     broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if broken:
         raise CheckpointError(
@@ -194,16 +203,16 @@ def _hint(network: Any, mismatched: List[Mismatch]) -> Tuple[str, str]:
     ((in_file, in_network),) = pairs  # type: ignore[misc]
     if in_network == getattr(network, "class_num", None):
         fact = f"The file holds {in_file} classes, the network {in_network}"
-        return fact, _advice(f"class_num: {in_file}", "the last layer")
+        return fact, _advice(f"class_num: {in_file}", f"{in_network} classes", "the last layer")
     if in_network == getattr(network, "in_channels", None):
         fact = f"The file is for images of {in_file} channels, the network for {in_network}"
-        return fact, _advice(f"in_channels: {in_file}", "that layer")
+        return fact, _advice(f"in_channels: {in_file}", f"{in_network} channels", "that layer")
     return "", ""
 
 
-def _advice(size: str, layer: str) -> str:
+def _advice(size: str, wanted: str, layer: str) -> str:
     return (
-        f"build it with {size}; to train it further with its own, partial: true (Global.partial) "
+        f"build it with {size}; to train it further with {wanted}, partial: true (Global.partial) "
         f"loads all but {layer}"
     )
 

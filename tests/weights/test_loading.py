@@ -147,6 +147,7 @@ def test_the_network_of_another_toolkit_is_named_where_its_weights_do_not_fit() 
     [
         (lambda array: array.astype(np.int8), r"1 whole numbers \(c1\.conv\.weight \(int8\)\)"),
         (lambda array: array * np.nan, r"NaN or infinity: 1 arrays \(c1\.conv\.weight\)"),
+        (lambda array: array.astype(np.float64) + 1e300, "NaN or infinity"),
         (lambda array: array + np.inf, r"NaN or infinity: 1 arrays \(c1\.conv\.weight\)"),
     ],
 )
@@ -159,3 +160,12 @@ def test_numbers_that_are_no_weights_are_refused_and_nothing_is_changed(
     with pytest.raises(CheckpointError, match=words):
         load_into(network, arrays)
     assert _equal(_arrays(network), before)
+
+
+def test_bfloat16_of_other_libraries_is_a_number() -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    network, arrays = create_model("LeNet"), _arrays(create_model("LeNet"))
+    halved = {name: array.astype(ml_dtypes.bfloat16) for name, array in arrays.items()}
+    load_into(network, halved)
+    expected = {name: array.astype(np.float32) for name, array in halved.items()}
+    assert _equal(_arrays(network), expected)
