@@ -902,7 +902,7 @@ CHECKPOINTS = [
             Step(
                 f"{TRAIN} -o Arch.pretrained=True",
                 2,
-                ["Arch.pretrained: no published weights are known for 'LeNet'", "weights list"],
+                ["Arch.pretrained: no weights of LeNet are published", "weights list"],
             ),
             Step(
                 "python deploy/predict.py --model EfficientNetLite --pretrained to_predict",

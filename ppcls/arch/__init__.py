@@ -88,8 +88,10 @@ def _load(network: Network, path: Optional[Path]) -> None:
     from ppcls.weights.adapting import load_adapted
     from ppcls.weights.files import read_weights
     from ppcls.weights.published import published_weights
+    from ppcls.weights.records import find_network_record
 
-    path = published_weights(network.model_name) if path is None else path
+    if path is None:
+        path = published_weights(find_network_record(network.model_name).name)
     arrays, _ = read_weights(path)
     try:
         adapted = load_adapted(network, arrays)

@@ -25,6 +25,7 @@ from ppcls.registry import Part, arguments_model
 from ppcls.weights.adapting import load_adapted
 from ppcls.weights.loading import LoadReport, load_into
 from ppcls.weights.published import published_weights
+from ppcls.weights.records import find_network_record
 
 Key = Tuple[str, str]
 """A section and a key of it."""
@@ -279,7 +280,7 @@ def weights_file(config: Config, key: Key) -> Path:
     if wanted is not True:
         return Path(wanted)
     with config.naming(*key):
-        return published_weights(config.Arch.name)
+        return published_weights(find_network_record(config.Arch.name).name)
 
 
 def load_pretrained(config: Config, network: Any) -> None:

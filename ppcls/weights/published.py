@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import List, Optional
 from urllib.parse import urlsplit
 
-from ppcls.errors import DownloadError, UsageError
+from ppcls.errors import CheckpointError, DownloadError, UsageError
 from ppcls.weights.cache import Pin, pin_of, read_pins, sha256_of, weights_folder, write_pin
 from ppcls.weights.download import (
     Patience,
@@ -71,7 +71,6 @@ def published_weights(name: str, repin: bool = False, patience: Optional[Patienc
             is published with its hash should be pinned anew.
         UnreachableError: it has to be fetched, and no server could be reached.
         DownloadError: it cannot be had for another reason, or is not what it should be.
-        CheckpointError: a file that somebody put into the cache is damaged.
     """
     record = find_record(name)
     if repin and record.sha256:
@@ -108,6 +107,7 @@ def verify(name: str, repin: bool = False) -> Verdict:
 
     Raises:
         UsageError: no weights of this name are published.
+        WrongContentError: the file is to be expected, and is damaged.
         OSError: the file cannot be read, or the pin not be written.
     """
     record = find_record(name)
@@ -115,6 +115,7 @@ def verify(name: str, repin: bool = False) -> Verdict:
     if path is None:
         return Verdict(name, False, f"`{_how_to_get(record)}` gets it", here=False)
     if repin and not record.sha256:
+        _try_to_read(record, path)
         write_pin(name, pin_of(path, sha256_of(path), address=""))
     wanted, found = _expected(record), sha256_of(path)
     if wanted is None:
@@ -155,7 +156,7 @@ def _check(record: Record, path: Path) -> None:
         return
     _look_like_weights(path)
     if wanted is None:
-        read_weights(path)  # what cannot be read must not become what is expected from now on
+        _try_to_read(record, path)
     found = sha256_of(path)
     if wanted not in (None, found):
         raise WrongContentError(_changed(record, path, found))
@@ -188,6 +189,29 @@ def _look_like_weights(path: Path) -> None:
         )
 
 
+def _try_to_read(record: Record, path: Path) -> None:
+    """Keep what is damaged from becoming what is expected from now on.
+
+    Raises:
+        WrongContentError: the file cannot be read.
+    """
+    try:
+        read_weights(path)
+    except CheckpointError as error:
+        raise WrongContentError(
+            f"{error}; delete it, and `{_how_to_get(record)}` gets it again"
+        ) from None
+
+
+def _readable(path: Path) -> None:
+    """Refuse a fetched file that holds no weights, before it is kept."""
+    _look_like_weights(path)
+    try:
+        read_weights(path)
+    except CheckpointError as error:
+        raise WrongContentError(f"what came cannot be read: {error}") from None
+
+
 def _changed(record: Record, path: Path, found: str) -> str:
     pin = read_pins().get(record.name)
     if path == _in_package(record):
@@ -212,14 +236,15 @@ def _changed(record: Record, path: Path, found: str) -> str:
 def _fetch(record: Record, sha256: Optional[str], patience: Optional[Patience]) -> None:
     """Get the file from the first place that has it, and remember what came."""
     failures: List[DownloadError] = []
+    check = _look_like_weights if record.sha256 else _readable
     for place in places(record.address):
         for failure in failures[-1:]:
             _log.warning("%s; trying %s", failure, place)
         try:
             if isinstance(place, Path):
-                copy(place, _target(record), sha256, _look_like_weights)
+                copy(place, _target(record), sha256, check)
             else:
-                download(place, _target(record), sha256, _look_like_weights, patience)
+                download(place, _target(record), sha256, check, patience)
         except DownloadError as error:
             failures.append(error)
         except OSError as error:

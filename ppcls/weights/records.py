@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fnmatch
 import re
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import yaml
 
-from ppcls import registry
 from ppcls.errors import UsageError, did_you_mean
 
 TABLE = Path(__file__).with_name("records.yaml")
@@ -89,18 +87,24 @@ def find_record(name: str) -> Record:
     """
     if name not in _records():
         raise UsageError(
-            f"no published weights are known for '{name}'.{_instead(name)} `ppcls weights list` "
-            "shows all that are"
+            f"no published weights are known for '{name}'.{did_you_mean(name, _records())} "
+            "`ppcls weights list` shows all that are"
         )
     return _records()[name]
 
 
-def _instead(name: str) -> str:
-    """Say what to do without a record: for a network bring a file, for another word correct it."""
-    with contextlib.suppress(ImportError):  # without Paddle nobody knows the networks
-        if name in registry.names("arch"):
-            return " Arch.pretrained=FILE takes a checkpoint of this network from elsewhere."
-    return did_you_mean(name, _records())
+def find_network_record(name: str) -> Record:
+    """Return the record of a network that exists; another one's name is no help where it has none.
+
+    Raises:
+        UsageError: no weights of this network are published.
+    """
+    if name not in _records():
+        raise UsageError(
+            f"no weights of {name} are published (`ppcls weights list` shows which are); a "
+            "checkpoint from elsewhere is named by its file: Arch.pretrained=FILE"
+        )
+    return _records()[name]
 
 
 def record_names(pattern: str = "*") -> List[str]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any, Dict, List
 
+import numpy as np
 import pytest
 
 from ppcls.cli import main
 
 HOST = "https://paddle-imagenet-models-name.bj.bcebos.com/"
-CONTENT = b"\x80\x02weights."
+
+
+def weights(name: str) -> bytes:
+    """A file of one array, of another content for each name."""
+    return pickle.dumps({name: np.zeros(3, np.float32)}, protocol=4)
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +28,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "mirror/dygraph/legendary_models"
     folder.mkdir(parents=True)
     for name in ("ResNet18", "ResNet50", "MobileNetV1"):
-        (folder / f"{name}_pretrained.pdparams").write_bytes(CONTENT + name.encode())
+        (folder / f"{name}_pretrained.pdparams").write_bytes(weights(name))
     return folder
 
 
@@ -73,7 +79,7 @@ def test_pull_prints_where_the_files_are(
     captured = capsys.readouterr()
     expected = [cached(tmp_path, "ResNet50"), cached(tmp_path, "MobileNetV1")]
     assert captured.out.splitlines() == list(map(str, expected))
-    assert [path.read_bytes()[-1:] for path in expected] == [b"0", b"1"]
+    assert [path.read_bytes() for path in expected] == [weights("ResNet50"), weights("MobileNetV1")]
     assert "SHA-256" in captured.err
 
 
@@ -81,15 +87,15 @@ def test_pull_goes_on_after_a_file_that_is_wrong(
     mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["weights", "pull", "ResNet18"])
-    cached(tmp_path, "ResNet18").write_bytes(b"\x80 other")
+    cached(tmp_path, "ResNet18").write_bytes(weights("other"))
     capsys.readouterr()
     assert main(["weights", "pull", "ResNet18", "ResNet50"]) == 1
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [str(cached(tmp_path, "ResNet50"))]
     assert "error: " in captured.err and "ppcls weights verify ResNet18 --repin" in captured.err
-    (mirror / "ResNet18_pretrained.pdparams").write_bytes(b"\x80 newer")
+    (mirror / "ResNet18_pretrained.pdparams").write_bytes(weights("newer"))
     assert main(["weights", "pull", "ResNet18", "--repin"]) == 0
-    assert cached(tmp_path, "ResNet18").read_bytes() == b"\x80 newer"
+    assert cached(tmp_path, "ResNet18").read_bytes() == weights("newer")
 
 
 def test_pull_offline_stops_with_one_message(
@@ -150,7 +156,7 @@ def test_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0].startswith("ResNet18: ok, SHA-256 ")
     assert lines[1] == "NOT HERE: ResNet18_vd: `ppcls weights pull ResNet18_vd` gets it"
     assert main(["weights", "verify"]) == 0
-    cached(tmp_path, "ResNet50").write_bytes(b"\x80 other")
+    cached(tmp_path, "ResNet50").write_bytes(weights("other"))
     assert main(["weights", "verify"]) == 1
     found = capsys.readouterr().out
     assert "WRONG: ResNet50: " in found and "`ppcls weights pull ResNet50` fetches it ag" in found

@@ -118,7 +118,7 @@ def test_networks_without_published_weights_are_told(
     recipe["Arch"]["pretrained"] = True
     assert ppcls("train", recipe) == 2
     error = capsys.readouterr().err
-    assert "Arch.pretrained: no published weights are known for 'LeNet'" in error
+    assert "Arch.pretrained: no weights of LeNet are published" in error
     assert "ppcls weights list" in error
     assert not Path(recipe["Global"]["output_dir"]).exists()
 

@@ -21,7 +21,7 @@ class Site:
     """A server of one file. `plan` says what the next requests meet; after that, all goes well."""
 
     def __init__(self, tls: Optional[ssl.SSLContext] = None) -> None:
-        self.content = pickle.dumps({"weight": np.arange(64_000, dtype=np.float32)}, protocol=2)
+        self.content = pickle.dumps({"weight": np.arange(64_000, dtype=np.float32)}, protocol=4)
         self.etag: Optional[str] = '"one"'
         self.modified: Optional[str] = None
         self.plan: List[Behaviour] = []

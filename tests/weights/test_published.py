@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, Iterator, Optional
 import pytest
 import yaml
 
-from ppcls.errors import CheckpointError, DownloadError, UsageError
+from ppcls.errors import DownloadError, UsageError
 from ppcls.weights import records
 from ppcls.weights.cache import read_pins, weights_folder
 from ppcls.weights.download import Patience, UnreachableError, WrongContentError
@@ -94,7 +94,7 @@ def test_published_hash_decides_from_the_first_time(shop: Any) -> None:
 def test_later_download_that_differs_is_an_error_that_says_what_to_do(shop: Any) -> None:
     old = shop.sha256
     get().unlink()
-    shop.content = shop.content[:-9] + b"replaced."
+    shop.content = shop.content[:9000] + b"replaced" + shop.content[9008:]
     with pytest.raises(WrongContentError, match=r"`ppcls weights pull Net --repin`$") as caught:
         get()
     assert f"has the SHA-256 {shop.sha256}; it should be {old}" in str(caught.value)
@@ -148,14 +148,25 @@ def test_damaged_file_put_there_by_hand_is_not_pinned(shop: Any) -> None:
     weights_folder().mkdir(parents=True)
     path = weights_folder() / "Net.pdparams"
     path.write_bytes(shop.content[:-1000])
-    with pytest.raises(CheckpointError, match=re.escape(str(path))):
-        get()
-    assert read_pins() == {}
+    advice = f"{re.escape(str(path))} .*; delete it, and `ppcls weights pull Net` gets it again"
+    for attempt in (get, lambda: verify("Net", repin=True)):
+        with pytest.raises(WrongContentError, match=advice):
+            attempt()
+        assert read_pins() == {}
     path.write_bytes(shop.content)
     assert get() == path
     path.write_bytes(shop.content[:-1000])
     with pytest.raises(WrongContentError, match="if you replaced it yourself, .* --repin` accepts"):
         get()
+
+
+def test_damaged_file_that_is_fetched_is_neither_kept_nor_pinned(shop: Any) -> None:
+    good, shop.content = shop.content, shop.content[:-1000]
+    with pytest.raises(WrongContentError, match="what came cannot be read: .* is truncated"):
+        get()
+    assert read_pins() == {} and not locate(find_record("Net")).path
+    shop.content = good
+    assert get().read_bytes() == good
 
 
 def test_wrong_file_put_there_by_hand_is_refused(shop: Any) -> None:
@@ -238,7 +249,7 @@ def test_verify(shop: Any) -> None:
     path = get()
     assert verify("Net") == Verdict("Net", True, f"ok, SHA-256 {shop.sha256}: {path}")
     facts = path.stat()
-    path.write_bytes(shop.content[:-9] + b"tampered.")
+    path.write_bytes(shop.content[:9000] + b"tampered" + shop.content[9008:])
     os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     assert get() == path  # neither size nor time stamp changed
     found = verify("Net")

@@ -12,7 +12,7 @@ from ppcls.data.transforms import Pipeline
 from ppcls.errors import UsageError
 from ppcls.registry import Part
 from ppcls.weights.download import check_address
-from ppcls.weights.records import Record, find_record, record_names
+from ppcls.weights.records import Record, find_network_record, find_record, record_names
 
 RECORDS = [find_record(name) for name in record_names()]
 LEGENDARY = re.compile(r"ResNet\d|VGG|MobileNetV[13]|InceptionV3")
@@ -147,6 +147,7 @@ def test_unknown_name_gets_the_nearest() -> None:
 
 
 def test_a_network_without_weights_is_not_taken_for_a_misspelling() -> None:
-    with pytest.raises(UsageError, match="for 'LeNet'. Arch.pretrained=FILE takes") as caught:
-        find_record("LeNet")
+    with pytest.raises(UsageError, match="no weights of LeNet are published") as caught:
+        find_network_record("LeNet")
     assert "Did you mean" not in str(caught.value)
+    assert find_network_record("ResNet50") == find_record("ResNet50")
