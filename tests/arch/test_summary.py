@@ -8,7 +8,7 @@ import json
 import math
 from functools import cache
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import paddle
 import pytest
@@ -29,8 +29,8 @@ from ppcls.errors import ConfigError
 from ppcls.weights.reference import find_reference, reference_models
 
 _PEERS = yaml.safe_load((Path(__file__).parents[1] / "fixtures/macs.yaml").read_text("utf-8"))
-_FREE = {"padding", "eps", "momentum", "dropout"}
-"""Arguments that leave the multiply-accumulates as they are: the network alone is counted."""
+_RARELY_COUNT = {"padding", "eps", "momentum", "dropout"}
+"""Arguments with which most networks have the same multiply-accumulates as without."""
 _QUICK = ["AlexNet", "LeNet", "MobileNetV1_x0_25", "ResNet18", "SqueezeNet1_1", "VGG16"]
 
 
@@ -47,8 +47,17 @@ def _counted_elsewhere() -> Dict[Tuple[str, str], Tuple[str, str]]:
     return {
         (own, arguments): pair
         for (own, arguments), pair in found.items()
-        if arguments == "{}" or (own, "{}") not in found or json.loads(arguments).keys() - _FREE
+        if arguments == "{}" or not _counts_the_same(pair, found.get((own, "{}")), arguments)
     }
+
+
+def _counts_the_same(
+    pair: Tuple[str, str], plain: Optional[Tuple[str, str]], arguments: str
+) -> bool:
+    """Whether the network without the arguments is counted, and they change nothing elsewhere."""
+    if plain is None or json.loads(arguments).keys() - _RARELY_COUNT:
+        return False
+    return bool(_PEERS[pair[0]][pair[1]] == _PEERS[plain[0]][plain[1]])
 
 
 def _marked(*values: str) -> Any:

@@ -229,8 +229,8 @@ class ResNeXt(ResNet):
 def _refuse_groups_that_do_not_fit(block: str, groups: int, bottleneck_width: int) -> None:
     if block == "basic" and (groups, bottleneck_width) != (1, 64):
         raise ConfigError(
-            "groups and bottleneck_width are of bottlenecks; basic blocks have neither: leave them "
-            "out, or use block: bottleneck"
+            f"groups: {groups} and bottleneck_width: {bottleneck_width} are of bottlenecks; basic "
+            "blocks have neither: use block: bottleneck, or leave both at 1 and 64"
         )
     if bottleneck_width % groups:
         raise ConfigError(
