@@ -174,6 +174,8 @@ def program(network: Network) -> Iterator[Path]:
 
     The folder is removed afterwards: the programs of all networks are 20 GB.
     """
+    if paddle.__version__.startswith("2.") and _PARAMETERS[network.model_name] > 3e7:
+        pytest.skip("Paddle 2.6 keeps in memory the weights of each program that it writes")
     with tempfile.TemporaryDirectory() as folder:
         side = _export_side(network)
         shape = (network.in_channels, side, side)
