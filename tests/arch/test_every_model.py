@@ -5,6 +5,8 @@ The networks are cut down to few classes and run on small images. Heavy ones are
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import tempfile
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
@@ -52,6 +54,16 @@ def network(request: pytest.FixtureRequest) -> Iterator[Network]:
         if isinstance(layer, paddle.nn.BatchNorm2D):
             layer.weight.set_value(layer.weight * 0.6)
     yield network
+    del network
+    _give_memory_back()
+
+
+def _give_memory_back() -> None:
+    """Return what 159 networks left behind in pieces, 15 GB in all, where the C library can."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def test_every_published_parameter_count_is_exact() -> None:
