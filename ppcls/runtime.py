@@ -156,14 +156,14 @@ def refuse_many_processes() -> None:
         )
 
 
-def seed_step(seed: int, step: int) -> None:
-    """Make the device's random numbers (dropout, ...) a function of the seed and the step.
+def seed_step(seed: int, step: int, rank: int = 0) -> None:
+    """Make the device's random numbers (dropout, ...) a function of seed, step and process.
 
     That is all there is to restore after an interruption: no generator has a history.
     """
     import paddle
 
-    mixed = int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint32)[0])
+    mixed = int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint32)[0])
     paddle.seed(mixed)
 
 

@@ -4,7 +4,24 @@ anything is built.
 
 from __future__ import annotations
 
-from ppcls.config.load import check, find_recipe, load_config, require, to_yaml
+from ppcls.config.load import (
+    ConfigSource,
+    as_config,
+    check,
+    find_recipe,
+    load_config,
+    require,
+    to_yaml,
+)
 from ppcls.config.schema import Config
 
-__all__ = ["Config", "check", "find_recipe", "load_config", "require", "to_yaml"]
+__all__ = [
+    "Config",
+    "ConfigSource",
+    "as_config",
+    "check",
+    "find_recipe",
+    "load_config",
+    "require",
+    "to_yaml",
+]

@@ -4,9 +4,10 @@ once.
 
 from __future__ import annotations
 
+import copy
 import logging
 from pathlib import Path
-from typing import Any, Iterator, Sequence, Tuple
+from typing import Any, Iterator, Mapping, Sequence, Tuple, Union
 
 import yaml
 from pydantic import ValidationError
@@ -16,6 +17,9 @@ from ppcls.config.inert import remove_inert
 from ppcls.config.inherit import recipe_homes, resolve
 from ppcls.config.schema import Config, describe
 from ppcls.errors import ConfigError, did_you_mean
+
+ConfigSource = Union[Config, str, Path, Mapping[str, Any]]
+"""A checked configuration, the path of a file, or the content of one without `_base_`."""
 
 _log = logging.getLogger("ppcls")
 
@@ -34,6 +38,19 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> Config:
     """
     document = resolve(find_recipe(path), overrides)
     return check(document, path)
+
+
+def as_config(source: ConfigSource) -> Config:
+    """Return a checked configuration as it is; read the file of a path, or check a mapping.
+
+    Raises:
+        ConfigError: with every mistake.
+    """
+    if isinstance(source, Config):
+        return source
+    if isinstance(source, Mapping):
+        return check(Document(copy.deepcopy(dict(source))), "the configuration")
+    return load_config(str(source))
 
 
 def check(document: Document, source: str) -> Config:

@@ -7,6 +7,7 @@ import math
 from typing import Dict, Iterable, List
 
 from ppcls.data.loader import BadImage
+from ppcls.engine.world import World
 from ppcls.errors import DataError
 
 _log = logging.getLogger("ppcls")
@@ -15,19 +16,20 @@ _log = logging.getLogger("ppcls")
 class BadSampleCount:
     """Counts the distinct images of a training set that could not be read."""
 
-    def __init__(self, total: int, limit: float) -> None:
+    def __init__(self, total: int, limit: float, world: World) -> None:
         """Watch over `total` images, of which at most the fraction `limit` may be bad."""
         self.total = total
         self.limit = limit
+        self.world = world
         self.reasons: Dict[int, str] = {}
 
-    def add(self, bad: Iterable[BadImage]) -> None:
-        """Take note of the bad images of one batch; each is named in the log once.
+    def add(self, bad: List[BadImage]) -> None:
+        """Take note of the bad images of one batch in all processes; each is named in the log once.
 
         Raises:
             DataError: more than the accepted fraction of the set is bad.
         """
-        for image in bad:
+        for image in self.world.sum(bad):
             if image.index not in self.reasons:
                 self.reasons[image.index] = f"{image.path}: {image.reason}"
                 _log.warning("skipped an unreadable training image: %s", self.reasons[image.index])
@@ -48,7 +50,7 @@ class BadSampleCount:
         shown = list(self.reasons.values())[:5]
         more = len(self.reasons) - len(shown)
         lines = shown + ([f"... and {more} more"] if more else [])
-        # Twice the share that is known so far, in whole percent: there may be more.
+        # Twice the fraction that is known so far, in whole percent: there may be more.
         higher = min(1.0, math.ceil(200 * len(self.reasons) / self.total) / 100)
         return (
             f"{len(self.reasons)} of {self.total} training images could not be read so far, "

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, List, Mapping, Optional, Tuple
 
 import numpy as np
 
 from ppcls import runtime
 from ppcls.arch import build as build_network_part
 from ppcls.config import Config, require
-from ppcls.config.schema import SplitSection
+from ppcls.config.schema import GlobalSection, SplitSection
 from ppcls.data.dataset import ClassMap
 from ppcls.data.loader import DataLoader
 from ppcls.data.transforms import Pipeline
+from ppcls.engine.amp import Precision
 from ppcls.engine.checkpoint import read_network
+from ppcls.engine.ema import ExponentialMovingAverage
+from ppcls.engine.job import Job, Split, TrainSettings
+from ppcls.engine.selection import ModelSelection
+from ppcls.engine.world import World
 from ppcls.errors import CheckpointError, ConfigError, did_you_mean
 from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
@@ -33,42 +38,10 @@ Key = Tuple[str, str]
 _log = logging.getLogger("ppcls")
 
 
-@dataclass
-class Split:
-    """One set of images, ready to be walked through."""
-
-    dataset: Any
-    sampler: Any
-    loader: DataLoader
-
-
-@dataclass
-class Job:
-    """Everything that training works on."""
-
-    device: str
-    network: Any
-    class_map: ClassMap
-    train: Split
-    eval: Optional[Split]
-    loss: CombinedLoss
-    eval_loss: Optional[CombinedLoss]
-    metrics: CombinedMetric
-    eval_metrics: CombinedMetric
-    optimizer: Any
-    best_metric: str
-
-    def load(self, arrays: Mapping[str, np.ndarray], path: Path) -> None:
-        """Give the network the weights of a checkpoint.
-
-        Raises:
-            CheckpointError: they do not fit.
-        """
-        load_weights(self.network, arrays, path, partial=False)
-
-
-def build_job(config: Config, device: str) -> Job:
+def build_job(config: Config, device: str, world: Optional[World] = None) -> Job:
     """Build all that training needs, and check that the parts fit each other.
+
+    This is where a configuration ends: what comes after takes the typed parts of the job.
 
     Raises:
         ConfigError: sections are missing or contradict each other.
@@ -76,9 +49,10 @@ def build_job(config: Config, device: str) -> Job:
     """
     require(config, "DataLoader.Train", "Optimizer", "Loss.Train")
     seed = config.Global.seed or 0
-    train = _build_train(config, seed)
+    world = world or World()
+    train = _build_train(config, seed, world)
     class_map = train.dataset.class_map
-    evaluation = build_eval(config, class_map) if config.DataLoader.Eval else None
+    evaluation = build_eval(config, class_map, world) if config.DataLoader.Eval else None
     runtime.seed_everything(seed)
     network = build_network(config, len(class_map), train.dataset.transform)
     for name, split in (("Train", train), ("Eval", evaluation)):
@@ -100,8 +74,19 @@ def build_job(config: Config, device: str) -> Job:
         metrics=CombinedMetric(metrics, class_num=len(class_map)),
         eval_metrics=eval_metrics,
         optimizer=_build_optimizer(config, network, len(train.sampler)),
-        best_metric=_best_metric(config, eval_metrics),
+        selection=_selection(config, eval_metrics),
+        precision=Precision(config.AMP, device),
+        ema=ExponentialMovingAverage(network, config.EMA.decay) if config.EMA else None,
+        settings=_settings(config.Global),
+        config=config.data,
     )
+
+
+def _settings(section: GlobalSection) -> TrainSettings:
+    """Return the keys of `Global` that concern the training loop."""
+    names = [item.name for item in fields(TrainSettings)]
+    values = {name: getattr(section, name) for name in names}
+    return TrainSettings(**{**values, "seed": section.seed or 0})
 
 
 def eval_metric_parts(config: Config) -> List[Part]:
@@ -119,19 +104,6 @@ def build_eval_metrics(config: Config, class_num: int) -> CombinedMetric:
         return CombinedMetric(eval_metric_parts(config), class_num=class_num)
 
 
-def network_facts(job: Job) -> Dict[str, Any]:
-    """Return what a weight file says of its network: enough to refuse it where it does not
-    belong.
-    """
-    network = job.network
-    return {
-        "arch": network.model_name,
-        "class_num": network.class_num,
-        "in_channels": network.in_channels,
-        "class_names": list(job.class_map.names),
-    }
-
-
 def _build_optimizer(config: Config, network: Any, batches: int) -> Any:
     assert config.Optimizer is not None
     updates = -(-batches // config.Global.update_freq)
@@ -141,8 +113,8 @@ def _build_optimizer(config: Config, network: Any, batches: int) -> Any:
         )
 
 
-def build_eval(config: Config, class_map: ClassMap) -> Split:
-    """Build the split DataLoader.Eval, whose classes are known.
+def build_eval(config: Config, class_map: ClassMap, world: World) -> Split:
+    """Build the split DataLoader.Eval, whose classes are known; `world` shares it.
 
     Raises:
         ConfigError: images would be left out, so that the figures would not be those of the set.
@@ -156,7 +128,7 @@ def build_eval(config: Config, class_map: ClassMap) -> Split:
             "set it to False"
         )
     with config.naming("DataLoader", "Eval"):
-        split = build_split(config.DataLoader.Eval, config.Global.seed or 0, class_map)
+        split = build_split(config.DataLoader.Eval, config.Global.seed or 0, world, class_map)
     if split.dataset.transform.is_random:
         _log.warning(
             "%s is random: figures are those of changed images",
@@ -165,13 +137,13 @@ def build_eval(config: Config, class_map: ClassMap) -> Split:
     return split
 
 
-def _build_train(config: Config, seed: int) -> Split:
+def _build_train(config: Config, seed: int, world: World) -> Split:
     section = config.DataLoader.Train
     assert section is not None
     names = class_map_of_files(config)
     class_num = config.Arch.part.arguments.get("class_num")
     with config.naming("DataLoader", "Train"):
-        split = build_split(section, seed, names, class_num)
+        split = build_split(section, seed, world, names, class_num)
     found = len(split.dataset.class_map)
     if class_num is not None and found != class_num:
         raise ConfigError(
@@ -183,15 +155,21 @@ def _build_train(config: Config, seed: int) -> Split:
 
 
 def build_split(
-    section: SplitSection, seed: int, class_map: Optional[ClassMap], class_num: Optional[int] = None
+    section: SplitSection,
+    seed: int,
+    world: World,
+    class_map: Optional[ClassMap],
+    class_num: Optional[int] = None,
 ) -> Split:
-    """Build one data set with its sampler and loader.
+    """Build one data set with its sampler, which shares it among the processes, and its loader.
 
     Raises:
         DataError: see the data set's class.
     """
     dataset = section.dataset.build(class_map=class_map, class_num=class_num)
-    sampler = section.sampler.build(length=len(dataset), seed=seed)
+    sampler = section.sampler.build(
+        length=len(dataset), seed=seed, rank=world.rank, world_size=world.size
+    )
     if section.batch_transform_ops:
         raise ConfigError(
             "batch_transform_ops: there are none yet that could be applied; remove the list"
@@ -393,6 +371,17 @@ def check_images_fit(config: Config, network: Any, transform: Pipeline, where: s
             f"{config.where('Global', 'image_shape')} is {shape}, but {label} gives "
             f"{[transform.channels, *size]}"
         )
+
+
+def _selection(config: Config, metrics: CombinedMetric) -> ModelSelection:
+    """Return how the best model is told from the others, and when training stops early."""
+    name, early = _best_metric(config, metrics), config.Global.early_stop
+    return ModelSelection(
+        name,
+        higher_is_better=name != "loss" and metrics.higher_is_better(name),
+        patience=early.patience if early else None,
+        min_delta=early.min_delta if early else 0.0,
+    )
 
 
 def _best_metric(config: Config, metrics: CombinedMetric) -> str:

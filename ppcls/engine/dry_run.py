@@ -11,10 +11,8 @@ from typing import List, Tuple
 import paddle
 
 from ppcls.arch.summary import Row, count_parameters, summarise, table
-from ppcls.config import Config
 from ppcls.data.loader import Batch
-from ppcls.engine.amp import Precision
-from ppcls.engine.builder import Job, Split
+from ppcls.engine.job import Job, Split
 from ppcls.errors import DataError
 from ppcls.loss.outputs import main_logits
 
@@ -22,7 +20,7 @@ MOST_ROWS = 30
 """How long a table people still read."""
 
 
-def dry_run(config: Config, job: Job) -> str:
+def dry_run(job: Job) -> str:
     """Run one training batch, and one evaluation batch where there is one; return the report as
     text.
 
@@ -31,7 +29,7 @@ def dry_run(config: Config, job: Job) -> str:
     """
     batch = _first_batch(job.train)
     began = time.perf_counter()
-    loss, output = _learn(config, job, batch)
+    loss, output = _learn(job, batch)
     seconds = time.perf_counter() - began
     shape = list(batch.images.shape)
     layers = summarise(job.network, shape[1:])
@@ -90,9 +88,9 @@ def _first_batch(split: Split) -> Batch:
     return batch
 
 
-def _learn(config: Config, job: Job, batch: Batch) -> Tuple[float, List[int]]:
+def _learn(job: Job, batch: Batch) -> Tuple[float, List[int]]:
     """Make one update; return the loss and the shape of the network's output."""
-    precision = Precision(config.AMP, job.device)
+    precision = job.precision
     job.network.train()
     job.optimizer.set_step(0)
     with precision.forward():

@@ -9,43 +9,54 @@ from typing import Dict, Iterable, List, Optional
 import paddle
 
 from ppcls.data.loader import BadImage, Batch
+from ppcls.engine.world import World
 from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
 
 
 @dataclass
 class Evaluation:
-    """Figures over all readable images of a set, and the images that could not be read."""
+    """Metrics over all readable images of a set, and the images that could not be read."""
 
-    figures: Dict[str, float]
+    metrics: Dict[str, float]
     images: int
     seconds: float
     bad: List[BadImage] = field(default_factory=list)
 
 
 @paddle.no_grad()
-def evaluate(
+def evaluate_network(
     network: paddle.nn.Layer,
     batches: Iterable[Batch],
     metrics: CombinedMetric,
     loss: Optional[CombinedLoss] = None,
+    world: Optional[World] = None,
 ) -> Evaluation:
     """Run the network over all batches in evaluation mode and return the mean loss and the metrics.
 
     The network's mode (training or evaluation) is what it was before.
+
+    Args:
+        network: images -> logits.
+        batches: this process's share of the set.
+        metrics: what to measure.
+        loss: what to average besides.
+        world: the processes that share the set; None for one.
     """
+    world = world or World()
     was_training, began = network.training, time.perf_counter()
     network.eval()
     metrics.reset()
     tally = _Tally()
     for batch in batches:
         tally.bad.extend(batch.bad)
-        if len(batch.labels):
+        if len(batch):
             _judge(network, batch, metrics, loss, tally)
     if was_training:
         network.train()
-    figures = {**tally.mean_losses(), **metrics.compute()}
-    return Evaluation(figures, tally.images, time.perf_counter() - began, tally.bad)
+    images = world.sum(tally.images)
+    found = {**tally.mean_losses(world), **world.compute(metrics)}
+    return Evaluation(found, images, time.perf_counter() - began, world.sum(tally.bad))
 
 
 class _Tally:
@@ -62,8 +73,10 @@ class _Tally:
             self.sums[name] = self.sums[name] + weighted if name in self.sums else weighted
         self.images += count
 
-    def mean_losses(self) -> Dict[str, float]:
-        return {"loss": self.sums["loss"].item() / self.images} if self.sums else {}
+    def mean_losses(self, world: World) -> Dict[str, float]:
+        """Return the mean loss over the images of all processes, if there is a loss."""
+        total = world.sum(self.sums["loss"].item() if self.sums else 0.0)
+        return {"loss": total / world.sum(self.images)} if world.any(bool(self.sums)) else {}
 
 
 def _judge(
@@ -76,4 +89,4 @@ def _judge(
     logits = network(paddle.to_tensor(batch.images))
     labels = paddle.to_tensor(batch.labels)
     metrics.update(logits, labels)
-    tally.add(loss(logits, labels) if loss else {}, len(batch.labels))
+    tally.add(loss(logits, labels) if loss else {}, len(batch))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
+import threading
 from types import FrameType, TracebackType
 from typing import Any, Dict, Iterable, Iterator, Optional, Type, TypeVar
+
+from ppcls.engine.world import World
 
 T = TypeVar("T")
 
@@ -29,8 +32,9 @@ class StopRequest:
         self._before: Dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
+        if threading.current_thread() is threading.main_thread():  # no other may handle signals
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(
@@ -42,10 +46,12 @@ class StopRequest:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    @property
-    def is_set(self) -> bool:
-        """Whether a stop was asked for."""
-        return self.number is not None
+    def agree(self, world: World) -> bool:
+        """Return whether any process was asked to stop; from then on all of them are."""
+        asked = [number for number in world.gather(self.number) if number is not None]
+        if asked:
+            self.number = asked[0]
+        return bool(asked)
 
     def check(self) -> None:
         """Leave if a stop was asked for.
@@ -56,14 +62,15 @@ class StopRequest:
         if self.number is not None:
             raise Interrupted(self.number)
 
-    def watch(self, items: Iterable[T]) -> Iterator[T]:
-        """Yield `items`, and leave between two of them if a stop is asked for.
+    def watch(self, items: Iterable[T], world: World) -> Iterator[T]:
+        """Yield `items`, and leave between two of them if a process is asked to stop.
 
         Raises:
             Interrupted: it was.
         """
         for item in items:
-            self.check()
+            if self.agree(world):
+                self.check()
             yield item
 
     def _note(self, number: int, frame: Optional[FrameType]) -> None:

@@ -1,4 +1,4 @@
-"""Running figures of training: sums stay on the device and are read only when they are shown."""
+"""Running metrics of training: sums stay on the device and are read only when they are shown."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any, Dict, Iterator, Tuple, TypeVar
 
 import paddle
 
+from ppcls.engine.share import Share
+from ppcls.engine.world import World
 from ppcls.loss.outputs import Outputs, main_logits
 from ppcls.metric import CombinedMetric
 
@@ -15,15 +17,16 @@ T = TypeVar("T")
 
 
 class Meter:
-    """Loss and metrics of the epoch so far, and speed since the last look."""
+    """Loss and metrics of the epoch so far over all processes, and speed since the last look."""
 
-    def __init__(self, metrics: CombinedMetric) -> None:
-        self.metrics = metrics
+    def __init__(self, metrics: CombinedMetric, world: World) -> None:
+        self.metrics, self.world = metrics, world
         self.begin_epoch({})
 
     def begin_epoch(self, running: Dict[str, float]) -> None:
         """Start an epoch, or go on within one from what `state` returned."""
-        rest = dict(running)
+        # The sums are those of all processes: one of them takes them over.
+        rest = dict(running) if self.world.is_main else {}
         self._epoch = _Mean(rest.pop("loss_sum", 0.0), int(rest.pop("images", 0)))
         self.metrics.reset()
         if rest:
@@ -31,9 +34,10 @@ class Meter:
         self._open_window()
 
     def state(self) -> Dict[str, float]:
-        """Return the epoch's sums as plain numbers."""
-        loss_sum, images = self._epoch.read()
-        return {"loss_sum": loss_sum, "images": float(images), **self.metrics.state()}
+        """Return the epoch's sums over all processes as plain numbers."""
+        loss_sum, images = self._epoch.read(self.world)
+        metrics = {key: self.world.sum(value) for key, value in self.metrics.state().items()}
+        return {"loss_sum": loss_sum, "images": float(images), **metrics}
 
     def timed(self, batches: Iterator[T]) -> Iterator[T]:
         """Yield `batches`, taking note of how long each was waited for."""
@@ -48,38 +52,42 @@ class Meter:
                 yield batch
 
     @paddle.no_grad()
-    def add(self, loss: paddle.Tensor, outputs: Outputs, labels: paddle.Tensor) -> None:
+    def add(self, loss: paddle.Tensor, outputs: Outputs, share: Share) -> None:
         """Take in one batch; nothing is copied to the host."""
-        count = len(labels)
-        weighted = loss.detach().astype("float64") * count
-        self._window.add(weighted, count)
-        self._epoch.add(weighted, count)
-        self.metrics.update(main_logits(outputs).detach(), labels)
+        if share.count:
+            weighted = loss.detach().astype("float64") * share.count
+            self._window.add(weighted, share.count)
+            self._epoch.add(weighted, share.count)
+            self.metrics.update(main_logits(outputs).detach(), share.labels)
 
     @property
     def is_empty(self) -> bool:
-        """Whether no image was seen since the last look."""
-        return self._window.images == 0
+        """Whether no process has seen an image since the last look."""
+        return self.world.sum(self._window.images) == 0
 
     def window_loss(self) -> float:
         """Return the mean loss since the last look; the host waits for the device here."""
-        return self._window.mean()
+        return self._window.mean(self.world)
 
     def read_window(self, batches_left: int) -> Dict[str, Any]:
         """Return what is shown of the batches since the last look, and begin a new window."""
         seconds = max(time.perf_counter() - self._began, 1e-9)
+        loss_sum, images = self._window.read(self.world)
         shown = {
-            "figures": {"loss": self._window.mean(), **self.metrics.compute()},
-            "images_per_second": self._window.images / seconds,
+            "metrics": {"loss": loss_sum / images, **self.world.compute(self.metrics)},
+            "images_per_second": images / seconds,
             "data_wait": min(1.0, self._waited / seconds),
             "eta_seconds": seconds / max(1, self._batches) * batches_left,
         }
         self._open_window()
         return shown
 
-    def epoch_figures(self) -> Dict[str, float]:
+    def epoch_metrics(self) -> Dict[str, float]:
         """Return mean loss and metrics of the whole epoch; empty when no image could be read."""
-        return {"loss": self._epoch.mean(), **self.metrics.compute()} if self._epoch.images else {}
+        loss_sum, images = self._epoch.read(self.world)
+        if not images:
+            return {}
+        return {"loss": loss_sum / images, **self.world.compute(self.metrics)}
 
     def _open_window(self) -> None:
         self._window = _Mean()
@@ -98,9 +106,10 @@ class _Mean:
         self.total = self.total + weighted.reshape([])
         self.images += count
 
-    def read(self) -> Tuple[float, int]:
-        return float(self.total.item()), self.images
+    def read(self, world: World) -> Tuple[float, int]:
+        """Return the sum and the number of images of all processes."""
+        return world.sum(float(self.total.item())), world.sum(self.images)
 
-    def mean(self) -> float:
-        total, images = self.read()
+    def mean(self, world: World) -> float:
+        total, images = self.read(world)
         return total / images if images else 0.0

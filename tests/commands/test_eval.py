@@ -93,7 +93,7 @@ def test_report_says_what_was_evaluated(evaluate: Main, trained: Any) -> None:
 def test_figures_are_those_of_the_best_epoch(evaluate: Main, trained: Any) -> None:
     lines = (trained.folder / "train_log.jsonl").read_text().splitlines()
     records = [record for record in map(json.loads, lines) if record["event"] == "eval"]
-    best = [record["figures"] for record in records if record["best"]][-1]
+    best = [record["metrics"] for record in records if record["best"]][-1]
     assert evaluate()["metrics"] == pytest.approx(best, rel=1e-6)
 
 

@@ -40,6 +40,6 @@ def test_every_head_counts_in_a_training_step(
 def test_metrics_and_evaluation_see_the_main_head_only(ppcls: Run, googlenet: Recipe) -> None:
     assert ppcls("train", googlenet, "-o", "DataLoader.Train.sampler.batch_size=40") == 0
     lines = (Path(googlenet["Global"]["output_dir"]) / "train_log.jsonl").read_text().splitlines()
-    records = {record["event"]: record["figures"] for record in map(json.loads, lines)}
+    records = {record["event"]: record["metrics"] for record in map(json.loads, lines)}
     assert set(records["train"]) == set(records["eval"]) == {"loss", "top1", "top2"}
     assert records["eval"]["loss"] == pytest.approx(math.log(4), rel=0.2)

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from ppcls.engine import trainer as trainer_module
 from ppcls.engine.checkpoint import load, read_with_facts
 from ppcls.engine.interrupt import StopRequest
+from ppcls.engine.world import World
 
 Run = Callable[..., int]
 Recipe = Dict[str, Any]
@@ -39,11 +40,11 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
     """Ask the run to stop when it has made so many updates, as Ctrl-C would."""
     original, count = trainer_module.Trainer._update, [0]
 
-    def update(self: Any) -> None:
+    def update(self: Any, images: int) -> None:
         count[0] += 1
         if count[0] == updates:
             self.stop.number = 2
-        original(self)
+        original(self, images)
 
     monkeypatch.setattr(trainer_module.Trainer, "_update", update)
 
@@ -66,7 +67,7 @@ def test_a_run_leaves_all_that_is_promised(ppcls: Run, recipe: Recipe) -> None:
         ("train", 1, 2), ("train", 1, 4), ("epoch", 1, 5), ("eval", 1, 5),
         ("train", 2, 6), ("train", 2, 8), ("train", 2, 10), ("epoch", 2, 10), ("eval", 2, 10),
     ]  # fmt: skip
-    assert {"loss", "top1", "top2"} == set(records(recipe)[-1]["figures"])
+    assert {"loss", "top1", "top2"} == set(records(recipe)[-1]["metrics"])
 
 
 def test_the_checkpoint_holds_everything(ppcls: Run, recipe: Recipe) -> None:
@@ -97,7 +98,7 @@ def test_an_interrupted_run_ends_bit_identical(
     whole = tmp_path / "whole.safetensors"
     shutil.copy(final_checkpoint(recipe), whole)
     whole_records = [
-        (r["event"], r["step"], r["figures"]) for r in records(recipe) if r["event"] != "train"
+        (r["event"], r["step"], r["metrics"]) for r in records(recipe) if r["event"] != "train"
     ]
     with monkeypatch.context() as patch:
         stop_after(patch, updates)
@@ -105,7 +106,7 @@ def test_an_interrupted_run_ends_bit_identical(
     assert ppcls("train", recipe, "--resume", "auto") == 0
     assert final_checkpoint(recipe).read_bytes() == whole.read_bytes()
     resumed = [
-        (r["event"], r["step"], r["figures"]) for r in records(recipe) if r["event"] != "train"
+        (r["event"], r["step"], r["metrics"]) for r in records(recipe) if r["event"] != "train"
     ]
     assert resumed == whole_records
 
@@ -118,9 +119,9 @@ def test_a_stop_during_the_evaluation_is_saved_and_goes_on(
     shutil.copy(final_checkpoint(recipe), whole)
     original = StopRequest.watch
 
-    def watch(self: StopRequest, items: Any) -> Any:
+    def watch(self: StopRequest, items: Any, world: World) -> Any:
         self.number = 2
-        return original(self, items)
+        return original(self, items, world)
 
     with monkeypatch.context() as patch:
         patch.setattr(StopRequest, "watch", watch)
@@ -205,7 +206,7 @@ def test_the_best_model_is_the_one_with_the_best_metric(
 ) -> None:
     recipe["Global"].update(epochs=4, best_metric="loss")
     assert ppcls("train", recipe) == 0
-    losses = [r["figures"]["loss"] for r in records(recipe) if r["event"] == "eval"]
+    losses = [r["metrics"]["loss"] for r in records(recipe) if r["event"] == "eval"]
     assert load(final_checkpoint(recipe)).state.best_epoch == 1 + int(np.argmin(losses))
     report = tmp_path / "eval.json"
     assert ppcls("eval", recipe, "--json", str(report)) == 0
@@ -371,9 +372,9 @@ def test_a_stop_during_the_evaluation_of_averages_keeps_the_weights(
     shutil.copy(final_checkpoint(recipe), whole)
     original = StopRequest.watch
 
-    def watch(self: StopRequest, items: Any) -> Any:
+    def watch(self: StopRequest, items: Any, world: World) -> Any:
         self.number = 2
-        return original(self, items)
+        return original(self, items, world)
 
     with monkeypatch.context() as patch:
         patch.setattr(StopRequest, "watch", watch)
@@ -495,7 +496,7 @@ def test_training_and_evaluation_measure_the_same(
     assert ppcls("train", recipe) == 0
     assert ppcls("eval", recipe, "--json", str(tmp_path / "eval.json")) == 0
     assert set(json.loads((tmp_path / "eval.json").read_text())["metrics"]) == {"loss", "top2"}
-    assert set(records(recipe)[-1]["figures"]) == {"loss", "top2"}
+    assert set(records(recipe)[-1]["metrics"]) == {"loss", "top2"}
 
 
 def test_weights_that_are_no_numbers_are_named_before_they_are_judged(
@@ -506,8 +507,8 @@ def test_weights_that_are_no_numbers_are_named_before_they_are_judged(
 ) -> None:
     original = trainer_module.Trainer._update
 
-    def update(self: Any) -> None:
-        original(self)
+    def update(self: Any, images: int) -> None:
+        original(self, images)
         if self.state.step == 10:
             weight = self.job.network.parameters()[0]
             weight.set_value(weight.numpy() * np.nan)

@@ -59,12 +59,12 @@ class Console:
 
     def _epoch(self, record: Record) -> None:
         self._drop_bar()
-        _log.info("epoch %d/%d  train: %s", record["epoch"], self.epochs, describe_figures(record))
+        _log.info("epoch %d/%d  train: %s", record["epoch"], self.epochs, describe_metrics(record))
 
     def _eval(self, record: Record) -> None:
         self._drop_bar()
         mark = "  (best so far)" if record.get("best") else ""
-        figures = describe_figures(record)
+        figures = describe_metrics(record)
         _log.info("epoch %d/%d  eval:  %s%s", record["epoch"], self.epochs, figures, mark)
 
     def _drop_bar(self) -> None:
@@ -77,7 +77,7 @@ def describe_step(record: Record) -> str:
     """Return the figures of one training record as words."""
     eta = str(timedelta(seconds=int(record["eta_seconds"])))
     return (
-        f"{describe_figures(record)}  lr {record['lr']:.4g}  "
+        f"{describe_metrics(record)}  lr {record['lr']:.4g}  "
         f"{record['images_per_second']:.0f} images/s  "
         f"waiting for data {record['data_wait']:.0%}  ETA {eta}"
     )
@@ -85,21 +85,21 @@ def describe_step(record: Record) -> str:
 
 def describe_briefly(record: Record) -> str:
     """Return the same in so few characters that it fits a terminal of 80 columns."""
-    loss, *others = record["figures"].items()
+    loss, *others = record["metrics"].items()
     main = "".join(f" {name} {value:.1%}" for name, value in others[:1])
     eta = str(timedelta(seconds=int(record["eta_seconds"])))
     speed = f"{record['images_per_second']:.0f} img/s wait {record['data_wait']:.0%}"
     return f"loss {loss[1]:.3f}{main} lr {record['lr']:.2g} {speed} ETA {eta}"
 
 
-def describe_figures(record: Record) -> str:
+def describe_metrics(record: Record) -> str:
     """Return loss and metrics of a record as words: losses with four digits, shares as
     percentages.
     """
-    figures = record["figures"]
-    return "  ".join(f"{name} {format_figure(name, value)}" for name, value in figures.items())
+    metrics = record["metrics"]
+    return "  ".join(f"{name} {format_metric(name, value)}" for name, value in metrics.items())
 
 
-def format_figure(name: str, value: float) -> str:
+def format_metric(name: str, value: float) -> str:
     """Return a figure for people: accuracies in percent, all else with four decimals."""
     return f"{value:.2%}" if name.startswith("top") else f"{value:.4f}"

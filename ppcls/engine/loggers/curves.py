@@ -75,7 +75,7 @@ def _rate(axes: Any, records: List[Record]) -> None:
 
 
 def _main_metric(records: List[Record]) -> str:
-    found = [name for r in records if r["event"] != "train" for name in r["figures"]]
+    found = [name for r in records if r["event"] != "train" for name in r["metrics"]]
     metrics = [name for name in found if name.startswith("top")] or found
     return metrics[0] if metrics else "top1"
 
@@ -87,9 +87,9 @@ def _plot(axes: Any, records: List[Record], event: str, name: str, **style: Any)
 def _series(records: List[Record], event: str, name: str) -> Tuple[List[float], List[float]]:
     return _columns(
         [
-            (_epochs(r), r["figures"][name])
+            (_epochs(r), r["metrics"][name])
             for r in records
-            if r["event"] == event and name in r["figures"]
+            if r["event"] == event and name in r["metrics"]
         ]
     )
 

@@ -37,7 +37,7 @@ class VisualDL:
 
     def write(self, record: Record) -> None:
         """Add the figures of one record."""
-        scalars = {**record["figures"], **{key: record[key] for key in ("lr",) if key in record}}
+        scalars = {**record["metrics"], **{key: record[key] for key in ("lr",) if key in record}}
         for name, value in scalars.items():
             self._writer.add_scalar(f"{record['event']}/{name}", value, record["step"])
 

@@ -14,7 +14,7 @@ import cv2
 import pytest
 
 from ppcls.engine.loggers import Loggers
-from ppcls.engine.loggers.console import Console, describe_briefly, format_figure
+from ppcls.engine.loggers.console import Console, describe_briefly, format_metric
 from ppcls.engine.loggers.curves import draw_curves
 from ppcls.engine.loggers.jsonl import JsonLines, read_records
 from ppcls.logs import log_to_file, log_to_terminal
@@ -27,7 +27,7 @@ def train_record(step: int, loss: float = 0.5) -> Dict[str, Any]:
         "step": step,
         "batch": step,
         "position": step / 10,
-        "figures": {"loss": loss, "top1": 0.25},
+        "metrics": {"loss": loss, "top1": 0.25},
         "lr": 0.01,
         "images_per_second": 123.4,
         "data_wait": 0.05,
@@ -38,7 +38,7 @@ def train_record(step: int, loss: float = 0.5) -> Dict[str, Any]:
 def eval_record(step: int) -> Dict[str, Any]:
     figures = {"loss": 0.4, "top1": 0.75}
     where = {"event": "eval", "epoch": 1, "step": step, "position": 1.0}
-    return {**where, "figures": figures, "best": True}
+    return {**where, "metrics": figures, "best": True}
 
 
 def test_plain_lines_say_everything_a_person_asks(caplog: pytest.LogCaptureFixture) -> None:
@@ -85,8 +85,8 @@ def test_the_figures_fit_a_terminal_of_80_columns() -> None:
 
 
 def test_figures_for_people() -> None:
-    assert format_figure("top5", 0.98765) == "98.77%"
-    assert format_figure("loss", 1.23456) == "1.2346"
+    assert format_metric("top5", 0.98765) == "98.77%"
+    assert format_metric("loss", 1.23456) == "1.2346"
 
 
 def test_json_lines_survive_a_kill_and_are_cut_back(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_json_lines_survive_a_kill_and_are_cut_back(tmp_path: Path) -> None:
     again.write(train_record(3, loss=0.1))
     again.close()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [(line["step"], line["figures"]["loss"]) for line in lines] == [
+    assert [(line["step"], line["metrics"]["loss"]) for line in lines] == [
         (1, 0.5),
         (2, 0.5),
         (3, 0.1),

@@ -1,0 +1,117 @@
+"""What training works on, in typed parts: a configuration is resolved into these once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, Optional
+
+from ppcls.arch.network import Network
+from ppcls.data.dataset import ClassMap, Dataset
+from ppcls.data.loader import DataLoader
+from ppcls.data.sampler import DistributedBatchSampler
+from ppcls.engine.amp import Precision
+from ppcls.engine.ema import ExponentialMovingAverage
+from ppcls.engine.selection import ModelSelection
+from ppcls.loss import CombinedLoss
+from ppcls.metric import CombinedMetric
+from ppcls.optimizer.core import Optimizer
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How long a run lasts, and when it reports, evaluates and saves.
+
+    Attributes:
+        epochs: how often every image is seen.
+        seed: of everything random.
+        update_freq: batches per update of the weights.
+        print_batch_step: updates per report.
+        save_interval: epochs per checkpoint.
+        save_steps: updates per checkpoint, besides; None for none.
+        keep_checkpoints: how many of the newest are kept.
+        eval_during_train: whether to evaluate at all.
+        eval_interval: epochs per evaluation; there is one after the last epoch in any case.
+        start_eval_epoch: the first epoch after which to evaluate, counted from 1.
+        max_bad_samples: fraction of the training images that may be unreadable.
+    """
+
+    epochs: int = 1
+    seed: int = 0
+    update_freq: int = 1
+    print_batch_step: int = 10
+    save_interval: int = 1
+    save_steps: Optional[int] = None
+    keep_checkpoints: int = 3
+    eval_during_train: bool = True
+    eval_interval: int = 1
+    start_eval_epoch: int = 0
+    max_bad_samples: float = 0.01
+
+    def saves_after_step(self, step: int) -> bool:
+        """Whether to write a checkpoint after this many updates."""
+        return self.save_steps is not None and step % self.save_steps == 0
+
+    def evaluates_after(self, epochs: int) -> bool:
+        """Whether to evaluate after this many epochs."""
+        if not self.eval_during_train or epochs < self.start_eval_epoch:
+            return False
+        return epochs % self.eval_interval == 0 or epochs == self.epochs
+
+
+@dataclass
+class Split:
+    """One set of images, ready to be walked through."""
+
+    dataset: Dataset
+    sampler: DistributedBatchSampler
+    loader: DataLoader
+
+
+@dataclass
+class Job:
+    """Everything that training works on.
+
+    Attributes:
+        device: "cpu" or "gpu:N".
+        network: with its first weights.
+        class_map: the names of the classes.
+        train: the images to learn from.
+        eval: the images to be judged by, if there are any.
+        loss: what is made smaller.
+        eval_loss: what evaluation reports besides its metrics.
+        metrics: what is measured in training.
+        eval_metrics: what is measured in evaluation.
+        optimizer: how a step is made.
+        selection: which evaluation is the best, and when to stop early.
+        precision: the arithmetic of a step.
+        ema: the moving average of the weights, if one is kept.
+        settings: how long, and what is kept.
+        config: the resolved configuration as plain data, which every checkpoint carries.
+    """
+
+    device: str
+    network: Network
+    class_map: ClassMap
+    train: Split
+    eval: Optional[Split]
+    loss: CombinedLoss
+    eval_loss: Optional[CombinedLoss]
+    metrics: CombinedMetric
+    eval_metrics: CombinedMetric
+    optimizer: Optimizer
+    selection: ModelSelection
+    precision: Precision
+    ema: Optional[ExponentialMovingAverage]
+    settings: TrainSettings
+    config: Dict[str, Any]
+
+    def network_metadata(self) -> Dict[str, Any]:
+        """Return what a weight file says of its network: enough to refuse it where it does not
+        belong.
+        """
+        return {
+            "arch": self.network.model_name,
+            "class_num": self.network.class_num,
+            "in_channels": self.network.in_channels,
+            "class_names": list(self.class_map.names),
+        }

@@ -1,0 +1,102 @@
+"""What a run and the checkpoint that it goes on from must have in common, and what may differ."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from pathlib import Path
+from typing import Any, Dict, Mapping
+
+import yaml
+
+from ppcls.engine.checkpoint import TrainState, read_with_facts
+from ppcls.engine.run_folder import RunFolder
+from ppcls.errors import CheckpointError
+from ppcls.files import replacing
+
+_log = logging.getLogger("ppcls")
+
+_SAME = {
+    "arch": "its network is",
+    "class_names": "its classes are",
+    "seed": "its seed (Global.seed) is",
+    "samples": "its number of training images is",
+    "images": "the checksum of its training images' names and labels is",
+    "batches": "its number of batches per epoch is",
+    "update_freq": "its number of batches per update (Global.update_freq) is",
+}
+"""Metadata that must be equal, in words."""
+
+_FREE_TO_CHANGE = re.compile(
+    r"Global\.(output_dir|checkpoints|print_batch_step|save_\w+|keep_checkpoints|use_visualdl"
+    r"|max_bad_samples|device)|DataLoader\.\w+\.loader\..*|Infer(\..*)?"
+)
+"""Settings that do not change what is learnt."""
+
+_START = " -o Global.pretrained_model={} to start from its weights"
+_FROM_WEIGHTS = {
+    "class_names": f"{_START}, with -o Global.partial=True if the number of classes differs",
+    **dict.fromkeys(("seed", "samples", "batches"), _START),
+}
+"""How a new run can still use the checkpoint."""
+
+
+def check_same_run(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Compare the metadata of the checkpoint `path` with those of the run that is to go on.
+
+    Raises:
+        CheckpointError: another network, other classes or another data set.
+    """
+    for key, what in _SAME.items():
+        if key in then and then[key] != now[key]:
+            raise CheckpointError(
+                f"{path} cannot be resumed: {what} {_short(then[key])}, but the configuration "
+                f"gives {_short(now[key])}. Restore the setting, or start a new run: "
+                f"-o Global.output_dir=ANOTHER_FOLDER{_FROM_WEIGHTS.get(key, '').format(path)}"
+            )
+
+
+def warn_of_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Name the settings that are not what they were when the checkpoint was written.
+
+    Args:
+        then: metadata of the checkpoint.
+        now: those of the run.
+    """
+    before, after = _flat(yaml.safe_load(then["config"])), _flat(yaml.safe_load(now["config"]))
+    for key in sorted({**before, **after}):
+        old, new = before.get(key, "not set"), after.get(key, "not set")
+        if old != new and not _FREE_TO_CHANGE.fullmatch(key):
+            _log.warning("resumed with another %s: it was %s and is %s now", key, old, new)
+
+
+def bring_best_model(state: TrainState, checkpoint: Path, folder: RunFolder) -> None:
+    """Take the best model along when a run branches off into another folder.
+
+    Where the old folder's best model is of a later epoch than the checkpoint, `state` is made to
+    look for a best model of its own.
+    """
+    if state.best_value is None or folder.best_model.exists():
+        return
+    old = RunFolder(checkpoint.parent.parent).best_model
+    if old.exists() and read_with_facts(old)[1].get("epoch") == state.best_epoch:
+        with replacing(folder.best_model) as draft:
+            shutil.copyfile(old, draft)
+    else:
+        _log.info("the best model so far is not in %s: looking for one anew", old.parent)
+        state.best_value, state.best_epoch = None, 0
+
+
+def _flat(data: Any, prefix: str = "") -> Dict[str, Any]:
+    """Return nested mappings and lists as {dotted path: value}."""
+    if not isinstance(data, (dict, list)) or not data:
+        return {prefix: data}
+    items = data.items() if isinstance(data, dict) else enumerate(data)
+    children = (_flat(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in items)
+    return {path: value for child in children for path, value in child.items()}
+
+
+def _short(value: Any, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."

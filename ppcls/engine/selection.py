@@ -1,0 +1,57 @@
+"""Which evaluation was the best, and when there is no use in going on."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from typing import Optional
+
+from ppcls.engine.checkpoint import TrainState
+
+_log = logging.getLogger("ppcls")
+
+
+@dataclass(frozen=True)
+class ModelSelection:
+    """Keeps the best value of a metric in a run's state, and stops early.
+
+    Attributes:
+        metric: the name of the metric that decides.
+        higher_is_better: which way it gets better.
+        patience: stop after so many evaluations without a gain; None never stops.
+        min_delta: what a gain must exceed to count for `patience`.
+    """
+
+    metric: str
+    higher_is_better: bool = True
+    patience: Optional[int] = None
+    min_delta: float = 0.0
+
+    def judge(self, state: TrainState, value: float) -> bool:
+        """Take in the value after the epoch that `state` stands in; return whether it is the best.
+
+        NaN is never the best, and anything else beats nothing.
+        """
+        is_best = self._gain(value, state.best_value) > 0
+        if is_best:
+            state.best_value, state.best_epoch = value, state.epoch + 1
+        if self._gain(value, state.reference) > self.min_delta:
+            state.reference, state.evaluations_without_gain = value, 0
+        else:
+            state.evaluations_without_gain += 1
+        return is_best
+
+    def stop_early(self, state: TrainState) -> None:
+        """Finish the run when its patience is at an end."""
+        if self.patience and state.evaluations_without_gain >= self.patience:
+            _log.info(
+                "early stop: %s has not improved for %d evaluations", self.metric, self.patience
+            )
+            state.finished = True
+
+    def _gain(self, value: float, best: Optional[float]) -> float:
+        """Return by how much `value` is better than `best`."""
+        if math.isnan(value) or best is None:
+            return -math.inf if math.isnan(value) else math.inf
+        return value - best if self.higher_is_better else best - value
