@@ -7,24 +7,30 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from typing import List, Optional, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence
 
 from ppcls import __version__
 from ppcls.errors import PpclsError
-from ppcls.logs import log_to_terminal
 
-# verb -> module, and whether standard output is kept for results
+
+class _Verb(NamedTuple):
+    help: str
+    results_on_stdout: bool = False
+    """Whether standard output is kept for results, and log lines go to standard error."""
+
+
+# A verb is the module of that name in `ppcls.commands`, imported when it is the one that is wanted.
 _VERBS = {
-    "train": ("ppcls.commands.train", False),
-    "eval": ("ppcls.commands.eval", False),
-    "infer": ("ppcls.commands.infer", True),
-    "export": ("ppcls.commands.export", False),
-    "predict": ("ppcls.commands.predict", True),
-    "convert": ("ppcls.commands.convert", False),
-    "data": ("ppcls.commands.data", False),
-    "models": ("ppcls.commands.models", True),
-    "zoo": ("ppcls.commands.zoo", True),
-    "weights": ("ppcls.commands.weights", True),
+    "train": _Verb("train a network"),
+    "eval": _Verb("evaluate a trained network"),
+    "infer": _Verb("predict images with a trained network", True),
+    "export": _Verb("export a trained network as a bundle"),
+    "predict": _Verb("say what is in images", True),
+    "convert": _Verb("convert a checkpoint of another toolkit"),
+    "data": _Verb("prepare a data set"),
+    "models": _Verb("list the networks", True),
+    "zoo": _Verb("print or write the tables of networks: costs and accuracy", True),
+    "weights": _Verb("list, fetch and verify published weights", True),
 }
 
 
@@ -36,10 +42,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsed = _parser(given).parse_args(given)
-    module, results_on_stdout = _VERBS[parsed.verb]
-    log_to_terminal(results_on_stdout)
     try:
-        return int(importlib.import_module(module).run(parsed))
+        return _run(parsed)
     except PpclsError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
@@ -50,27 +54,39 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         sys.stderr.close()
         return 1
     except OSError as error:
-        print(f"error: {_in_words(error)}", file=sys.stderr)
+        print(f"error: {_describe(error)}", file=sys.stderr)
         return 1
 
 
-def _in_words(error: OSError) -> str:
+def _describe(error: OSError) -> str:
     """Say what the system refused (a full disk, no permission), and for which file."""
     if error.strerror is None:
         return str(error)
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
+def _run(parsed: argparse.Namespace) -> int:
+    from ppcls.logs import log_to_terminal
+
+    log_to_terminal(_VERBS[parsed.verb].results_on_stdout)
+    return int(_command(parsed.verb).run(parsed))
+
+
 def _parser(given: List[str]) -> argparse.ArgumentParser:
+    """Return a parser that lists every verb, and knows the arguments of the given one."""
     parser = argparse.ArgumentParser(
         prog="ppcls", description="Image classification on PaddlePaddle.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"ppcls {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb, (module_name, _) in _VERBS.items():
-        module = importlib.import_module(module_name)
-        child = verbs.add_parser(
-            verb, help=module.HELP, description=module.__doc__, allow_abbrev=False
-        )
-        module.add_arguments(child)
+    wanted = next((word for word in given if not word.startswith("-")), None)
+    for name, verb in _VERBS.items():
+        child = verbs.add_parser(name, help=verb.help, allow_abbrev=False)
+        if name == wanted:
+            child.description = _command(name).__doc__
+            _command(name).add_arguments(child)
     return parser
+
+
+def _command(verb: str) -> Any:
+    return importlib.import_module(f"ppcls.commands.{verb}")

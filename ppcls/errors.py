@@ -7,7 +7,6 @@ accepted, and how to put it right.
 
 from __future__ import annotations
 
-import difflib
 from typing import Iterable, Optional
 
 PADDLE_MISSING = (
@@ -71,6 +70,8 @@ def nearest(word: str, accepted: Iterable[str]) -> Optional[str]:
     """Return the accepted word that is most like `word`, ignoring case, or None when none is
     close.
     """
+    import difflib
+
     by_lower = {candidate.lower(): candidate for candidate in accepted}
     found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else None

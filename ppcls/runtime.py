@@ -11,13 +11,10 @@ import importlib.util
 import io
 import logging
 import os
-import random
 import sys
 import warnings
 from pathlib import Path
 from typing import Dict
-
-import numpy as np
 
 from ppcls.errors import PADDLE_MISSING, UsageError
 
@@ -161,6 +158,7 @@ def seed_step(seed: int, step: int, rank: int = 0) -> None:
 
     That is all there is to restore after an interruption: no generator has a history.
     """
+    import numpy as np
     import paddle
 
     mixed = int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint32)[0])
@@ -169,6 +167,10 @@ def seed_step(seed: int, step: int, rank: int = 0) -> None:
 
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and Paddle once, before the network is initialised."""
+    import random
+
+    import numpy as np
+
     random.seed(seed)
     np.random.seed(seed % 2**32)
     seed_step(seed, 0)

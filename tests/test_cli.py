@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 import pytest
 
@@ -26,6 +26,14 @@ OPTIONS = {
     "data": ["ACTION", "prepare"],
     "models": ["pattern"],
 }
+
+COMMANDS = [
+    file
+    for file in (ROOT / "ppcls/commands").glob("*.py")
+    if "\ndef run(" in file.read_text("utf-8")
+]
+
+HEAVY = ["cv2", "numpy", "paddle", "pydantic", "tqdm", "yaml"]
 
 DOORS = {
     "tools/train.py": "train",
@@ -58,6 +66,28 @@ def test_help_of_each_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> Non
     text = capsys.readouterr().out
     assert text.startswith(f"usage: ppcls {verb} ")
     assert [option for option in OPTIONS[verb] if option not in text] == []
+
+
+@pytest.mark.parametrize("verb", [None, *OPTIONS])
+def test_help_imports_the_command_it_describes_and_nothing_heavy(
+    verb: Optional[str], run_python: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    arguments = [verb, "--help"] if verb else ["--help"]
+    code = (
+        "import atexit, sys; from ppcls.cli import main\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        f"main({arguments})"
+    )
+    loaded = run_python("-c", code).stderr.split()
+    verbs = {file.stem for file in COMMANDS if f"ppcls.commands.{file.stem}" in loaded}
+    assert verbs == ({verb} if verb else set())
+    assert set(HEAVY) & set(loaded) == set()
+
+
+def test_every_command_is_a_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    left_with(["--help"])
+    verbs = set(capsys.readouterr().out.split())
+    assert [file for file in COMMANDS if file.stem not in verbs] == []
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

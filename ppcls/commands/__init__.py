@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Callable
 
-from ppcls import runtime
-
 if TYPE_CHECKING:
     from ppcls.config import Config
 
@@ -43,6 +41,8 @@ def run_with_config(
     Raises:
         ConfigError: with every mistake of the file.
     """
+    from ppcls import runtime
+
     runtime.prepare()
     from ppcls.config import load_config, to_yaml
 

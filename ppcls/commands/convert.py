@@ -16,7 +16,6 @@ from ppcls import runtime
 if TYPE_CHECKING:
     import numpy as np
 
-HELP = "convert a checkpoint of another toolkit"
 _NEEDED = ("name", "input", "output")
 _log = logging.getLogger("ppcls")
 

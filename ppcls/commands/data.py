@@ -9,7 +9,6 @@ import logging
 import shlex
 from pathlib import Path
 
-HELP = "prepare a data set"
 OWN_IMAGES = "quick_start/own_images.yaml"
 _log = logging.getLogger("ppcls")
 

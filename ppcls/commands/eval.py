@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ppcls.api.evaluate import EvaluationResult
     from ppcls.config import Config
 
-HELP = "evaluate a trained network"
 _log = logging.getLogger("ppcls")
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ppcls.data.transforms import Pipeline
     from ppcls.engine.trained import Trained
 
-HELP = "export a trained network as a bundle"
 PARITY_IMAGES = 16
 _log = logging.getLogger("ppcls")
 

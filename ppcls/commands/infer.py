@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ppcls.inference.postprocess import Topk
     from ppcls.inference.predictor import Classifier
 
-HELP = "predict images with a trained network"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""

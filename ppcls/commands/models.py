@@ -6,8 +6,6 @@ import argparse
 
 from ppcls import runtime
 
-HELP = "list the networks"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""

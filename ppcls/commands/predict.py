@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ppcls.inference.predictor import Classifier
     from ppcls.weights.records import Record
 
-HELP = "say what is in images"
 _log = logging.getLogger("ppcls")
 
 

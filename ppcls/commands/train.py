@@ -10,7 +10,6 @@ from ppcls.commands import add_config_arguments, run_with_config
 if TYPE_CHECKING:
     from ppcls.config import Config
 
-HELP = "train a network"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

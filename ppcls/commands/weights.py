@@ -13,7 +13,6 @@ from ppcls.errors import DownloadError, UsageError
 if TYPE_CHECKING:
     from ppcls.weights.published import Local
 
-HELP = "list, fetch and verify published weights"
 _COLUMNS = ("name", "top-1", "top-5", "resize", "crop", "size", "state")
 
 

@@ -15,7 +15,6 @@ from ppcls.files import write_text
 if TYPE_CHECKING:
     from ppcls.commands.model_tables import Facts, Family
 
-HELP = "print or write the tables of networks: costs and accuracy"
 
 _DOCS = Path(__file__).resolve().parents[2] / "docs"
 _MARK = "<!-- Written by tools/model_zoo.py from the networks, their records, and models.yaml. -->"
