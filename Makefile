@@ -47,7 +47,7 @@ quickstart: setup  ## digits: prepare, train, evaluate, export, predict
 	@echo
 	@echo 'Done. The results:'
 	@echo '  images           dataset/digits/'
-	@echo '  learning curves  $(digits_run)/curves.png  (figures: train_log.jsonl, log: train.log)'
+	@echo '  learning curves  $(digits_run)/curves.png  (metrics: train_log.jsonl, log: train.log)'
 	@echo '  best weights     $(digits_run)/best_model.safetensors'
 	@echo '  accuracy         $(digits_run)/eval.json'
 	@echo '  exported model   $(digits_run)/inference/'

@@ -57,6 +57,7 @@ _HOMES = {
     "optimizer": "ppcls.optimizer",
     "schedule": "ppcls.optimizer.schedule",
     "regularizer": "ppcls.optimizer.regularizer",
+    "logger": "ppcls.engine.loggers",
     "postprocess": "ppcls.inference.postprocess",
 }
 """Which package or module registers the parts of a kind when it is imported."""

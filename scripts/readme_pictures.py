@@ -2,7 +2,7 @@
 
     python scripts/readme_pictures.py
 
-quickstart_curves.png shows the run's figures, prediction.png what its exported bundle says of two
+quickstart_curves.png shows the run's metrics, prediction.png what its exported bundle says of two
 image files: one that is easy to read, and one that is not.
 """
 
@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ppcls.engine.loggers.curves import draw_curves  # noqa: E402
+from ppcls.engine.loggers.jsonl import read_records  # noqa: E402
 from ppcls.inference import Prediction, Predictor  # noqa: E402
 
 INK, FAINT, BEST, OTHERS = "#1f2430", "#6b7280", "#2563eb", "#c3cfe3"
@@ -30,8 +31,10 @@ def main(argv: Optional[List[str]] = None) -> None:
     given = _arguments(argv)
     given.output.mkdir(parents=True, exist_ok=True)
     curves = given.output / "quickstart_curves.png"
-    if not draw_curves(given.run / "train_log.jsonl", curves, "LeNet - handwritten digits"):
+    records = read_records(given.run / "train_log.jsonl")
+    if not records:
         raise SystemExit(f"{given.run} holds no run; `make quickstart` makes one")
+    draw_curves(records, curves, "LeNet - handwritten digits")
     save_small(curves.read_bytes(), curves)
     predictions = list(Predictor(given.run / "inference", topk=3)(given.images))
     for prediction in predictions:

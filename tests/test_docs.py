@@ -241,7 +241,7 @@ def test_tables_of_keys_are_the_schema(name: str, language: str) -> None:
 
 
 def test_every_section_has_its_table() -> None:
-    tabled = {*SECTIONS, "Arch", "Optimizer"}
+    tabled = {*SECTIONS, "Arch", "Optimizer", "Loggers"}
     assert set(schema.Config.model_fields) == tabled
     assert set(schema.DataLoaderSection.model_fields) == {"Train", "Eval"}
 
@@ -272,6 +272,7 @@ PARTS = {
     "regularizer": "configuration.md",
     "schedule": "configuration.md",
     "metric": "configuration.md",
+    "logger": "configuration.md",
     "postprocess": "configuration.md",
     "dataset": "training.md",
     "sampler": "training.md",

@@ -7,21 +7,18 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
+from typing import Optional, Sequence, Tuple
 
 from ppcls import runtime
 from ppcls.arch.summary import count_parameters
-from ppcls.config import Config, ConfigSource, as_config, to_yaml
+from ppcls.config import ConfigSource, as_config, to_yaml
 from ppcls.engine.builder import build_job
 from ppcls.engine.checkpoint import Checkpoint, TrainState, load
 from ppcls.engine.dry_run import dry_run
 from ppcls.engine.interrupt import Interrupted, StopRequest
 from ppcls.engine.job import Job
-from ppcls.engine.loggers import Logger, Loggers
-from ppcls.engine.loggers.console import Console, format_metric
-from ppcls.engine.loggers.curves import draw_curves
-from ppcls.engine.loggers.jsonl import JsonLines
-from ppcls.engine.loggers.visualdl import VisualDL, log_writer
+from ppcls.engine.loggers import Logger, Loggers, RunInfo, build_loggers
+from ppcls.engine.loggers.console import format_metric
 from ppcls.engine.reporter import is_behind
 from ppcls.engine.run_folder import RunFolder
 from ppcls.engine.trainer import Trainer
@@ -84,14 +81,14 @@ def train(
     with StopRequest() as stop:
         # All that can be found wrong is, before the folder becomes that of a run.
         trainer = Trainer(build_job(config, device, world), folder, stop, world)
-        if config.Global.use_visualdl:
-            log_writer()
+        named = build_loggers(config.Loggers, config.Global.use_visualdl)
+        trainer.reporter.loggers = Loggers([*named, *loggers])
         found = _checkpoint(trainer, resume)
         world.on_main(lambda: folder.claim(resume=resume is not None, overwrite=overwrite))
         with log_to_file(folder.log):
             _resume(trainer, found)
             world.on_main(lambda: write_text(folder.config, to_yaml(config.data)))
-            return _fit(config, trainer, loggers)
+            return _fit(trainer)
 
 
 def try_one_batch(config: ConfigSource) -> str:
@@ -132,13 +129,13 @@ def _resume(trainer: Trainer, found: Optional[Tuple[Path, Checkpoint]]) -> None:
     )
 
 
-def _fit(config: Config, trainer: Trainer, others: Sequence[Logger]) -> TrainResult:
+def _fit(trainer: Trainer) -> TrainResult:
     if trainer.is_complete:
         way = "" if trainer.state.finished else "; a higher Global.epochs goes on with it"
         _log.info("this run is complete after %d epochs%s", trainer.state.epoch, way)
         return _conclude(trainer)
     _announce(trainer.job)
-    trainer.reporter.loggers = Loggers([*_loggers(config, trainer), *others])
+    trainer.reporter.loggers.open(_run_info(trainer))
     began = time.perf_counter()
     try:
         state = trainer.fit()
@@ -146,7 +143,7 @@ def _fit(config: Config, trainer: Trainer, others: Sequence[Logger]) -> TrainRes
         _log.info("%s; the state is saved, continue with --resume auto", stopped)
         raise
     finally:
-        _close(trainer)
+        trainer.reporter.loggers.close()
     seconds = time.perf_counter() - began
     _log.info("trained %d epochs (%d steps) in %.1f s", state.epoch, state.step, seconds)
     return _conclude(trainer)
@@ -162,27 +159,14 @@ def _announce(job: Job) -> None:
     )  # fmt: skip
 
 
-def _loggers(config: Config, trainer: Trainer) -> List[Logger]:
-    folder = trainer.folder
-    members: List[Logger] = [
-        Console(config.Global.epochs, trainer.batches),
-        JsonLines(folder.records, keep=partial(is_behind, state=trainer.state)),
-    ]
-    if config.Global.use_visualdl:
-        members.append(VisualDL(folder.visualdl))
-    return members
-
-
-def _close(trainer: Trainer) -> None:
-    """Finish the logs; where the disk is full, that is no reason to hide why the run ended."""
-    folder = trainer.folder
-    try:
-        trainer.reporter.loggers.close()
-        # The picture's font has Latin letters only.
-        where = f" - {folder.root.name}" if folder.root.name.isascii() else ""
-        draw_curves(folder.records, folder.curves, f"{trainer.job.network.model_name}{where}")
-    except OSError as error:
-        _log.warning("%s is not up to date: %s", folder.curves, error.strerror or error)
+def _run_info(trainer: Trainer) -> RunInfo:
+    return RunInfo(
+        trainer.folder,
+        trainer.job.network.model_name,
+        trainer.job.settings.epochs,
+        trainer.batches,
+        keep=partial(is_behind, state=trainer.state),
+    )
 
 
 def _conclude(trainer: Trainer) -> TrainResult:
@@ -192,5 +176,8 @@ def _conclude(trainer: Trainer) -> TrainResult:
         _log.info("best %s: %s, in epoch %d: %s", name, value, state.best_epoch, folder.best_model)
     paths = trainer.checkpoints.paths()
     _log.info("newest checkpoint: %s", paths[-1] if paths else "none")
-    _log.info("curves: %s  figures: %s", folder.curves, folder.records)
+    written = {"curves": folder.curves, "metrics": folder.records}
+    found = [f"{what}: {path}" for what, path in written.items() if path.exists()]
+    if found:
+        _log.info("%s", "  ".join(found))
     return TrainResult(state, folder, paths[-1] if paths else None)

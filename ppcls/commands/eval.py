@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluate and print the figures; status 1 when no image could be read."""
+    """Evaluate and print the metrics; status 1 when no image could be read."""
     return run_with_config(arguments, _run)
 
 
@@ -51,7 +51,7 @@ def _say(found: EvaluationResult) -> None:
     _log.info("%d images in %.1f s: %s", found.images, found.seconds, metrics)
     if found.bad:
         count = "1 image" if len(found.bad) == 1 else f"{len(found.bad)} images"
-        _log.warning("%s could not be read and left out of these figures", count)
+        _log.warning("%s could not be read and left out of these metrics", count)
 
 
 def _write(path: Path, found: EvaluationResult) -> None:

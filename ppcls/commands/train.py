@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from ppcls.config import Config
 
 
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     add_config_arguments(parser)

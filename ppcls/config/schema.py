@@ -157,6 +157,10 @@ class InferSection(Section):
     PostProcess: Annotated[Optional[Part], PartOf("postprocess")] = None
 
 
+def _usual_loggers() -> List[Part]:
+    return [Part("logger", name) for name in ("Console", "JsonLines", "Curves")]
+
+
 class Config(Section):
     """A checked configuration. Sections are attributes; nothing has been built yet."""
 
@@ -169,6 +173,7 @@ class Config(Section):
     DataLoader: DataLoaderSection = Field(default_factory=DataLoaderSection)
     Infer: InferSection = Field(default_factory=InferSection)
     Metric: MetricSection = Field(default_factory=MetricSection)
+    Loggers: Annotated[List[Part], PartsOf("logger")] = Field(default_factory=_usual_loggers)
 
     _document: Document = PrivateAttr(default_factory=lambda: Document({}))
 

@@ -1,1 +1,1 @@
-"""Training and evaluation: what turns a checked configuration into weights and figures."""
+"""Training and evaluation: what turns a checked configuration into weights and metrics."""

@@ -12,7 +12,7 @@ from ppcls.optimizer.schedule import Schedule
 
 
 class Reporter:
-    """Makes records of the figures in a meter, and hands them to the loggers.
+    """Makes records of the metrics in a meter, and hands them to the loggers.
 
     Attributes:
         loggers: who gets the records.

@@ -29,7 +29,7 @@ class RunFolder:
 
     @property
     def records(self) -> Path:
-        """Every logged figure, one JSON object a line."""
+        """All metrics, one JSON object a line."""
         return self.root / "train_log.jsonl"
 
     @property

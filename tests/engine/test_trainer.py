@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
@@ -12,9 +13,11 @@ import paddle
 import pytest
 from safetensors.numpy import load_file
 
+from ppcls import registry
 from ppcls.engine import trainer as trainer_module
 from ppcls.engine.checkpoint import load, read_with_facts
 from ppcls.engine.interrupt import StopRequest
+from ppcls.engine.loggers import Logger, Record, RunInfo
 from ppcls.engine.world import World
 
 Run = Callable[..., int]
@@ -531,3 +534,43 @@ def test_weights_are_not_judged_by_classes_of_other_names(
     labels.write_text("horse\ntruck\nyak\nzebra\n")
     assert ppcls("eval", recipe) == 1
     assert "class 0 is 'cat' there, 'horse' here" in capsys.readouterr().err
+
+
+def test_a_logger_of_ones_own_follows_a_run_by_its_name(
+    ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+
+    @registry.register("logger")
+    class Diary(Logger):
+        def __init__(self, file: str) -> None:
+            self.file = file
+
+        def open(self, run: RunInfo) -> None:
+            self.path = run.folder.root / self.file
+            self.lines = [f"{run.network}, {run.epochs} x {run.batches}"]
+
+        def write(self, record: Record) -> None:
+            self.lines.append(f"{record['event']} {record['step']}")
+
+        def close(self) -> None:
+            self.path.write_text("\n".join(self.lines))
+
+    recipe["Loggers"] = [{"Diary": {"file": "diary.txt"}}]
+    assert ppcls("train", recipe) == 0
+    lines = (run_folder(recipe) / "diary.txt").read_text().splitlines()
+    assert lines[0] == "LeNet, 2 x 5"
+    assert [line for line in lines if "eval" in line] == ["eval 5", "eval 10"]
+    assert not (run_folder(recipe) / "curves.png").exists()
+
+
+def test_a_missing_package_of_a_logger_deletes_no_run(
+    ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ppcls("train", recipe) == 0
+    before = sorted(path.name for path in run_folder(recipe).iterdir())
+    monkeypatch.setitem(sys.modules, "visualdl", None)
+    recipe["Global"]["use_visualdl"] = True
+    assert ppcls("train", recipe, "--overwrite") == 2
+    assert "package visualdl cannot be imported" in capsys.readouterr().err
+    assert sorted(path.name for path in run_folder(recipe).iterdir()) == before

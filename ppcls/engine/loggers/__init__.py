@@ -1,33 +1,75 @@
-"""Where a run's figures go: the terminal, a file of JSON lines, VisualDL, and a picture at the
-end.
+"""Where a run's metrics go: the terminal, a file of JSON lines, a picture, VisualDL.
+
+A logger is a part: a class that is registered as ``logger`` in a module of this package, and named
+in the section `Loggers` of a configuration.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Protocol, Sequence
+import abc
+import logging
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Sequence
+
+from ppcls.engine.run_folder import RunFolder
+from ppcls.registry import Part
 
 Record = Dict[str, Any]
+"""What a run says of a moment: `event` ("train", "epoch" or "eval"), `epoch` (from 1), `step`
+(updates so far), `position` (in epochs) and `metrics` (loss and metrics by name). Those of "train"
+have `batch` (within the epoch, from 1), `lr`, `images_per_second`, `data_wait` (a fraction) and
+`eta_seconds` as well; those of "eval" `images` and `best` (whether it is the best so far).
+"""
+
+_log = logging.getLogger("ppcls")
 
 
-class Logger(Protocol):
-    """Receives every record of a run.
+@dataclass(frozen=True)
+class RunInfo:
+    """What loggers know of the run that they follow.
 
-    A record has `event` ("train", "epoch" or "eval"), `epoch` (from 1), `step` (updates so far) and
-    figures.
+    Attributes:
+        folder: the output folder.
+        network: the name of the network.
+        epochs: how many the run has.
+        batches: how many an epoch has.
+        keep: whether a record that an interrupted run left is one that this run, which goes on
+            from a checkpoint, will not make again.
     """
 
+    folder: RunFolder
+    network: str
+    epochs: int
+    batches: int
+    keep: Callable[[Record], bool]
+
+
+class Logger(abc.ABC):
+    """Receives every record of a run. Its constructor takes what a configuration may say, and
+    touches no file: the output folder may still be another run's.
+    """
+
+    def open(self, run: RunInfo) -> None:  # noqa: B027 - not every logger has to
+        """Begin: the folder is this run's, and records will come."""
+
+    @abc.abstractmethod
     def write(self, record: Record) -> None:
         """Take one record."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Finish: nothing more will come."""
 
 
-class Loggers:
-    """Hands each record to all loggers."""
+class Loggers(Logger):
+    """Hands everything on to all of its members."""
 
     def __init__(self, members: Sequence[Logger]) -> None:
         self.members: List[Logger] = list(members)
+
+    def open(self, run: RunInfo) -> None:
+        """Open all."""
+        for member in self.members:
+            member.open(run)
 
     def write(self, record: Record) -> None:
         """Hand on one record."""
@@ -35,6 +77,21 @@ class Loggers:
             member.write(record)
 
     def close(self) -> None:
-        """Close all."""
+        """Close all; where the disk is full, that is no reason to hide why the run ended."""
         for member in self.members:
-            member.close()
+            try:
+                member.close()
+            except OSError as error:
+                what = error.filename or type(member).__name__
+                _log.warning("%s is not up to date: %s", what, error.strerror or error)
+
+
+def build_loggers(parts: Sequence[Part], use_visualdl: bool = False) -> List[Logger]:
+    """Build the loggers that a configuration names, and VisualDL where `use_visualdl` asks for it.
+
+    Raises:
+        UsageError: a package that one of them needs is not installed.
+    """
+    if use_visualdl and all(part.name != "VisualDL" for part in parts):
+        parts = [*parts, Part("logger", "VisualDL")]
+    return [part.build() for part in parts]

@@ -12,26 +12,31 @@ from typing import Optional
 
 from tqdm import tqdm
 
-from ppcls.engine.loggers import Record
+from ppcls.engine.loggers import Logger, Record, RunInfo
 from ppcls.logs import FILE_ONLY
+from ppcls.registry import register
 
 _log = logging.getLogger("ppcls")
 
 _WIDE = "{desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt}{postfix}"
 _NARROW = "{desc} {percentage:3.0f}%{postfix}"
 _WIDE_FROM = 115
-"""How many columns a terminal needs for a bar besides the figures."""
+"""How many columns a terminal needs for a bar besides the metrics."""
 
 
-class Console:
-    """Shows loss, learning rate, top-1, images per second, the share of time spent waiting for
+@register("logger")
+class Console(Logger):
+    """Shows loss, learning rate, top-1, images per second, the fraction of time spent waiting for
     data, and ETA.
     """
 
-    def __init__(self, epochs: int, batches: int) -> None:
-        self.epochs = epochs
-        self.batches = batches
+    def __init__(self) -> None:
+        self._epochs = self._batches = 0
         self._bar: Optional[tqdm[None]] = None
+
+    def open(self, run: RunInfo) -> None:
+        """Take note of how long the run is."""
+        self._epochs, self._batches = run.epochs, run.batches
 
     def write(self, record: Record) -> None:
         """Show one record."""
@@ -46,26 +51,26 @@ class Console:
         with_bar = sys.stdout.isatty()
         if with_bar:
             self._advance(record)
-        place = f"epoch {record['epoch']}/{self.epochs} batch {record['batch']}/{self.batches}"
+        place = f"epoch {record['epoch']}/{self._epochs} batch {record['batch']}/{self._batches}"
         _log.info("%s  %s", place, describe_step(record), extra={FILE_ONLY: with_bar})
 
     def _advance(self, record: Record) -> None:
         if self._bar is None:
             shape = _WIDE if shutil.get_terminal_size().columns >= _WIDE_FROM else _NARROW
-            self._bar = tqdm(total=self.batches, bar_format=shape, file=sys.stdout, leave=False)
-            self._bar.set_description_str(f"epoch {record['epoch']}/{self.epochs}")
+            self._bar = tqdm(total=self._batches, bar_format=shape, file=sys.stdout, leave=False)
+            self._bar.set_description_str(f"epoch {record['epoch']}/{self._epochs}")
         self._bar.set_postfix_str(describe_briefly(record), refresh=False)
         self._bar.update(record["batch"] - self._bar.n)
 
     def _epoch(self, record: Record) -> None:
         self._drop_bar()
-        _log.info("epoch %d/%d  train: %s", record["epoch"], self.epochs, describe_metrics(record))
+        _log.info("epoch %d/%d  train: %s", record["epoch"], self._epochs, describe_metrics(record))
 
     def _eval(self, record: Record) -> None:
         self._drop_bar()
         mark = "  (best so far)" if record.get("best") else ""
-        figures = describe_metrics(record)
-        _log.info("epoch %d/%d  eval:  %s%s", record["epoch"], self.epochs, figures, mark)
+        metrics = describe_metrics(record)
+        _log.info("epoch %d/%d  eval:  %s%s", record["epoch"], self._epochs, metrics, mark)
 
     def _drop_bar(self) -> None:
         if self._bar is not None:
@@ -74,7 +79,7 @@ class Console:
 
 
 def describe_step(record: Record) -> str:
-    """Return the figures of one training record as words."""
+    """Describe one training record."""
     eta = str(timedelta(seconds=int(record["eta_seconds"])))
     return (
         f"{describe_metrics(record)}  lr {record['lr']:.4g}  "
@@ -84,7 +89,7 @@ def describe_step(record: Record) -> str:
 
 
 def describe_briefly(record: Record) -> str:
-    """Return the same in so few characters that it fits a terminal of 80 columns."""
+    """Describe it in so few characters that they fit a terminal of 80 columns."""
     loss, *others = record["metrics"].items()
     main = "".join(f" {name} {value:.1%}" for name, value in others[:1])
     eta = str(timedelta(seconds=int(record["eta_seconds"])))
@@ -93,13 +98,11 @@ def describe_briefly(record: Record) -> str:
 
 
 def describe_metrics(record: Record) -> str:
-    """Return loss and metrics of a record as words: losses with four digits, shares as
-    percentages.
-    """
+    """Return loss and metrics of a record, as `format_metric` writes them."""
     metrics = record["metrics"]
     return "  ".join(f"{name} {format_metric(name, value)}" for name, value in metrics.items())
 
 
 def format_metric(name: str, value: float) -> str:
-    """Return a figure for people: accuracies in percent, all else with four decimals."""
+    """Write a metric for people: accuracies in percent, all else with four decimals."""
     return f"{value:.2%}" if name.startswith("top") else f"{value:.4f}"

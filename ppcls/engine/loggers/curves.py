@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
-from ppcls.engine.loggers import Record
+from ppcls.engine.loggers import Logger, Record, RunInfo
 from ppcls.engine.loggers.jsonl import read_records
 from ppcls.files import replacing
+from ppcls.registry import register
 
 _STYLES: Dict[str, Dict[str, Any]] = {
     "train": {"color": "#1f77b4", "marker": ".", "ms": 3},
@@ -15,11 +16,30 @@ _STYLES: Dict[str, Dict[str, Any]] = {
 }
 
 
-def draw_curves(records_path: Path, picture: Path, title: str) -> bool:
-    """Draw the records of `train_log.jsonl` as a PNG; return whether there was anything to draw."""
-    records = read_records(records_path)
-    if not records:
-        return False
+@register("logger")
+class Curves(Logger):
+    """Draws `curves.png` when a run ends, whether finished or not."""
+
+    def open(self, run: RunInfo) -> None:
+        """Recall what `train_log.jsonl` says of the run up to here."""
+        self._records = [record for record in read_records(run.folder.records) if run.keep(record)]
+        self._picture = run.folder.curves
+        # The picture's font has Latin letters only.
+        name = run.folder.root.name
+        self._title = f"{run.network} - {name}" if name.isascii() else run.network
+
+    def write(self, record: Record) -> None:
+        """Keep one record for the picture."""
+        self._records.append(record)
+
+    def close(self) -> None:
+        """Draw, if there is anything to draw."""
+        if self._records:
+            draw_curves(self._records, self._picture, self._title)
+
+
+def draw_curves(records: List[Record], picture: Path, title: str) -> None:
+    """Write records as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -32,7 +52,6 @@ def draw_curves(records_path: Path, picture: Path, title: str) -> bool:
     figure.suptitle(title)
     with replacing(picture) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
-    return True
 
 
 def _loss(axes: Any, records: List[Record]) -> None:

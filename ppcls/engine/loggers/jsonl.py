@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Callable, Iterator, List
+from typing import Iterator, List
 
-from ppcls.engine.loggers import Record
+from ppcls.engine.loggers import Logger, Record, RunInfo
 from ppcls.errors import TrainingError
 from ppcls.files import write_text
+from ppcls.registry import register
 
 
-class JsonLines:
+@register("logger")
+class JsonLines(Logger):
     """Appends records to a file; each line is flushed, so a killed run loses none."""
 
-    def __init__(self, path: Path, keep: Callable[[Record], bool]) -> None:
-        """Open `path`; of the records that an interrupted run left there, those that `keep` refuses
-        are dropped.
-        """
-        kept = [record for record in read_records(path) if keep(record)]
+    def open(self, run: RunInfo) -> None:
+        """Open the file, without the records in it that the run will make again."""
+        path = run.folder.records
+        kept = [record for record in read_records(path) if run.keep(record)]
         write_text(path, "".join(_line(record) for record in kept))
         self._file = path.open("a", encoding="utf-8")
 
@@ -50,9 +51,11 @@ def read_records(path: Path) -> List[Record]:
 def _records(path: Path) -> Iterator[Record]:
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            yield json.loads(line)
+            record = json.loads(line)
         except ValueError:
             continue
+        # Older logs say `figures`.
+        yield {"metrics" if key == "figures" else key: value for key, value in record.items()}
 
 
 def _line(record: Record) -> str:

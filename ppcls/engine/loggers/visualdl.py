@@ -1,42 +1,31 @@
-"""Scalars for VisualDL, when `Global.use_visualdl` is set."""
+"""Scalars for VisualDL."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from ppcls.engine.loggers import Record
+from ppcls.engine.loggers import Logger, Record, RunInfo
 from ppcls.errors import UsageError
+from ppcls.registry import register
 
 
-def log_writer() -> Any:
-    """Return VisualDL's class LogWriter.
-
-    Raises:
-        UsageError: the package visualdl is not installed.
-    """
-    try:
-        from visualdl import LogWriter
-    except ImportError as error:
-        raise UsageError(
-            f"Global.use_visualdl is set, but the package visualdl cannot be imported ({error}). "
-            "Install it with `pip install visualdl`, or use -o Global.use_visualdl=False"
-        ) from None
-    return LogWriter
-
-
-class VisualDL:
-    """Writes each figure as a scalar over steps.
+@register("logger")
+class VisualDL(Logger):
+    """Writes each metric, and the learning rate, as a scalar over steps.
 
     Raises:
         UsageError: the package visualdl is not installed.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._writer = log_writer()(logdir=str(folder))
+    def __init__(self) -> None:
+        self._writer_class = _log_writer()
+
+    def open(self, run: RunInfo) -> None:
+        """Begin a file of scalars in the folder `visualdl`."""
+        self._writer = self._writer_class(logdir=str(run.folder.visualdl))
 
     def write(self, record: Record) -> None:
-        """Add the figures of one record."""
+        """Add the metrics of one record."""
         scalars = {**record["metrics"], **{key: record[key] for key in ("lr",) if key in record}}
         for name, value in scalars.items():
             self._writer.add_scalar(f"{record['event']}/{name}", value, record["step"])
@@ -44,3 +33,15 @@ class VisualDL:
     def close(self) -> None:
         """Flush to disk."""
         self._writer.close()
+
+
+def _log_writer() -> Any:
+    try:
+        from visualdl import LogWriter
+    except ImportError as error:
+        raise UsageError(
+            "Global.use_visualdl is set, or Loggers names VisualDL, but the package visualdl "
+            f"cannot be imported ({error}). Install it with `pip install visualdl`, or use -o "
+            "Global.use_visualdl=False"
+        ) from None
+    return LogWriter

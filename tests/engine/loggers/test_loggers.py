@@ -1,22 +1,27 @@
-"""Where figures go: lines, JSON, VisualDL and the picture."""
+"""Where metrics go: lines, JSON, VisualDL and the picture."""
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import io
 import json
 import logging
 import sys
 from pathlib import Path
-from typing import Any, Dict
+from types import SimpleNamespace
+from typing import Any, Callable, Dict, List, TypeVar
 
 import cv2
 import pytest
 
-from ppcls.engine.loggers import Loggers
+from ppcls.config import load_config
+from ppcls.engine.loggers import Logger, Loggers, Record, RunInfo, build_loggers
 from ppcls.engine.loggers.console import Console, describe_briefly, format_metric
-from ppcls.engine.loggers.curves import draw_curves
+from ppcls.engine.loggers.curves import Curves
 from ppcls.engine.loggers.jsonl import JsonLines, read_records
+from ppcls.engine.run_folder import RunFolder
+from ppcls.errors import ConfigError, UsageError
 from ppcls.logs import log_to_file, log_to_terminal
 
 
@@ -36,14 +41,25 @@ def train_record(step: int, loss: float = 0.5) -> Dict[str, Any]:
 
 
 def eval_record(step: int) -> Dict[str, Any]:
-    figures = {"loss": 0.4, "top1": 0.75}
+    metrics = {"loss": 0.4, "top1": 0.75}
     where = {"event": "eval", "epoch": 1, "step": step, "position": 1.0}
-    return {**where, "metrics": figures, "best": True}
+    return {**where, "metrics": metrics, "best": True}
 
 
-def test_plain_lines_say_everything_a_person_asks(caplog: pytest.LogCaptureFixture) -> None:
+T = TypeVar("T", bound=Logger)
+
+
+def opened(logger: T, root: Path, keep: Callable[[Record], bool] = lambda record: True) -> T:
+    """A logger that follows a run of three epochs with ten batches each."""
+    logger.open(RunInfo(RunFolder(root), "LeNet", epochs=3, batches=10, keep=keep))
+    return logger
+
+
+def test_plain_lines_say_everything_a_person_asks(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     logging.getLogger("ppcls").propagate = True
-    console = Console(epochs=3, batches=10)
+    console = opened(Console(), tmp_path)
     with caplog.at_level(logging.INFO, logger="ppcls"):
         console.write(train_record(4))
         console.write(eval_record(10))
@@ -66,7 +82,7 @@ def test_the_log_file_has_lines_where_the_terminal_has_a_bar(
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setattr(sys, "stdout", terminal)
     log_to_terminal(results_on_stdout=False)
-    console = Console(epochs=3, batches=10)
+    console = opened(Console(), tmp_path)
     with log_to_file(tmp_path / "train.log"):
         console.write(train_record(4))
         console.write(eval_record(10))
@@ -77,28 +93,28 @@ def test_the_log_file_has_lines_where_the_terminal_has_a_bar(
     assert "epoch 1/3  eval:  loss 0.4000" in terminal.getvalue()
 
 
-def test_the_figures_fit_a_terminal_of_80_columns() -> None:
+def test_the_metrics_fit_a_terminal_of_80_columns() -> None:
     record = {**train_record(4, loss=12.345), "lr": 0.00123, "images_per_second": 1234.0}
     words = describe_briefly({**record, "data_wait": 0.15})
     assert words == "loss 12.345 top1 25.0% lr 0.0012 1234 img/s wait 15% ETA 1:02:05"
     assert len(f"epoch 90/90  43%, {words}") <= 82
 
 
-def test_figures_for_people() -> None:
+def test_metrics_for_people() -> None:
     assert format_metric("top5", 0.98765) == "98.77%"
     assert format_metric("loss", 1.23456) == "1.2346"
 
 
 def test_json_lines_survive_a_kill_and_are_cut_back(tmp_path: Path) -> None:
-    path = tmp_path / "log.jsonl"
-    logger = JsonLines(path, keep=lambda record: True)
+    path = tmp_path / "train_log.jsonl"
+    logger = opened(JsonLines(), tmp_path)
     for step in range(1, 5):
         logger.write(train_record(step))
     logger.close()
     with path.open("a") as file:
         file.write('{"event": "train", "st')
     assert [record["step"] for record in read_records(path)] == [1, 2, 3, 4]
-    again = JsonLines(path, keep=lambda record: record["step"] <= 2)
+    again = opened(JsonLines(), tmp_path, keep=lambda record: record["step"] <= 2)
     again.write(train_record(3, loss=0.1))
     again.close()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -109,32 +125,122 @@ def test_json_lines_survive_a_kill_and_are_cut_back(tmp_path: Path) -> None:
     ]
 
 
+def test_an_older_log_is_read(tmp_path: Path) -> None:
+    old = {"figures" if key == "metrics" else key: value for key, value in train_record(1).items()}
+    (tmp_path / "train_log.jsonl").write_text(json.dumps(old) + "\n")
+    logger = opened(JsonLines(), tmp_path)
+    logger.write(train_record(2))
+    logger.close()
+    assert read_records(tmp_path / "train_log.jsonl") == [train_record(1), train_record(2)]
+
+
+def test_no_picture_of_nothing(tmp_path: Path) -> None:
+    opened(Curves(), tmp_path).close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_picture_is_one(tmp_path: Path) -> None:
-    path, picture = tmp_path / "log.jsonl", tmp_path / "curves.png"
-    assert not draw_curves(path, picture, "nothing yet")
-    logger = Loggers([JsonLines(path, keep=lambda record: True)])
+    logger = opened(Curves(), tmp_path)
     for step in range(1, 11):
         logger.write(train_record(step, loss=1 / step))
     logger.write(eval_record(10))
     logger.close()
-    assert draw_curves(path, picture, "LeNet")
-    image = cv2.imread(str(picture))
+    image = cv2.imread(str(tmp_path / "curves.png"))
     assert image is not None and image.shape[1] > 1000 and image.std() > 5
+
+
+def test_the_picture_of_a_resumed_run_is_that_of_the_whole(tmp_path: Path) -> None:
+    def draw(name: str, steps: range, keep: Callable[[Record], bool]) -> bytes:
+        folder = tmp_path / name / "run"
+        folder.mkdir(parents=True, exist_ok=True)
+        loggers = opened(Loggers([JsonLines(), Curves()]), folder, keep)
+        for step in steps:
+            loggers.write(train_record(step, loss=1 / step))
+        loggers.close()
+        return (folder / "curves.png").read_bytes()
+
+    whole = draw("whole", range(1, 11), lambda record: True)
+    assert draw("parts", range(1, 7), lambda record: True) != whole
+    assert draw("parts", range(5, 11), lambda record: record["step"] < 5) == whole
+
+
+def test_a_full_disk_at_the_end_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Last(Logger):
+        closed = False
+
+        def write(self, record: Record) -> None:
+            pass
+
+        def close(self) -> None:
+            self.closed = True
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(logging.getLogger("ppcls"), "propagate", True)
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
+    last = Last()
+    loggers = opened(Loggers([Curves(), last]), tmp_path)
+    loggers.write(train_record(1))
+    loggers.close()
+    assert caplog.messages == [
+        f"{tmp_path / 'curves.png'} is not up to date: No space left on device"
+    ]
+    assert last.closed
+
+
+@pytest.fixture
+def members(tmp_path: Path) -> Callable[[str], List[str]]:
+    """The loggers of a configuration."""
+
+    def build(text: str) -> List[str]:
+        file = tmp_path / "recipe.yaml"
+        file.write_text("Arch: {name: LeNet}\n" + text)
+        config = load_config(str(file))
+        loggers = build_loggers(config.Loggers, config.Global.use_visualdl)
+        return [type(member).__name__ for member in loggers]
+
+    return build
+
+
+def test_a_configuration_names_its_loggers(
+    members: Callable[[str], List[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "visualdl", SimpleNamespace(LogWriter=None))
+    assert members("") == ["Console", "JsonLines", "Curves"]
+    assert members("Loggers: [JsonLines, {Console: }]") == ["JsonLines", "Console"]
+    assert members("Loggers: []") == []
+    asked = "Global: {use_visualdl: True}\n"
+    assert members(asked) == ["Console", "JsonLines", "Curves", "VisualDL"]
+    assert members(asked + "Loggers: [VisualDL, Console]") == ["VisualDL", "Console"]
+    with pytest.raises(ConfigError, match=r"Loggers.0.name: unknown logger 'Consle'. Did you mean"):
+        members("Loggers: [Consle]")
+
+
+@pytest.mark.parametrize("text", ["Global: {use_visualdl: True}", "Loggers: [VisualDL]"])
+def test_a_missing_package_is_said(
+    text: str, members: Callable[[str], List[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "visualdl", None)
+    with pytest.raises(UsageError, match="package visualdl cannot be imported .*pip install"):
+        members(text)
 
 
 @pytest.mark.skipif(
     importlib.util.find_spec("visualdl") is None, reason="visualdl is not installed"
 )
-def test_visualdl_gets_every_figure(tmp_path: Path) -> None:
+def test_visualdl_gets_every_metric(tmp_path: Path) -> None:
     from visualdl import LogReader
 
     from ppcls.engine.loggers.visualdl import VisualDL
 
-    logger = VisualDL(tmp_path)
+    logger = opened(VisualDL(), tmp_path)
     logger.write(train_record(1))
     logger.write(eval_record(10))
     logger.close()
-    file = next(tmp_path.glob("*.log"))
+    file = next(tmp_path.glob("visualdl/*.log"))
     tags = LogReader(file_path=str(file)).tags()
     assert {"train/loss", "train/lr", "eval/top1"} <= {
         tag for group in tags.values() for tag in group
