@@ -107,10 +107,6 @@ class Part:
         given = {key: value for key, value in provided.items() if key in wanted}
         return entry.constructor(**{**entry.preset, **self.arguments, **given})
 
-    def accepts(self, argument: str) -> bool:
-        """Whether the part's signature has the argument `argument`."""
-        return argument in lookup(self.kind, self.name).accepted
-
 
 class PartOf:
     """Annotation for a field that holds one part of `kind`: ``lr: Annotated[Part,

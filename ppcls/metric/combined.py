@@ -53,19 +53,6 @@ class CombinedMetric(Metric):
         metric, own = owners[self.names.index(name)]
         return metric.higher_is_better(own)
 
-    def is_better(self, name: str, value: float, best: Optional[float]) -> bool:
-        """Whether `value` of the metric called `name` beats `best`.
-
-        Not-a-number never does, anything else beats None.
-
-        Raises:
-            ConfigError: no metric has that name.
-        """
-        higher = self.higher_is_better(name)
-        if value != value or best is None:
-            return value == value
-        return value > best if higher else value < best
-
     def reset(self) -> None:
         """Reset every metric."""
         for metric in self.metrics:

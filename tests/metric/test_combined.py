@@ -51,24 +51,11 @@ def test_the_state_of_another_list_is_refused():
         combined(1, 5).load_state(combined(1).state())
 
 
-def test_what_is_better():
-    metric = combined([1, 5])
-    assert metric.is_better("top5", 0.5, None)
-    assert metric.is_better("top5", 0.5, 0.4)
-    assert not metric.is_better("top5", 0.5, 0.5)
-    assert not metric.is_better("top5", math.nan, None)
-    with pytest.raises(ConfigError, match="no metric 'top3'; there are top1, top5"):
-        metric.is_better("top3", 0.5, None)
-
-
 def test_each_metric_says_whether_higher_is_better(monkeypatch):
     metric = combined([1, 5], [3, 1])
     assert all(map(metric.higher_is_better, metric.names))
     monkeypatch.setattr(metric.metrics[1], "higher_is_better", lambda name: name != "top1")
     assert [metric.higher_is_better(name) for name in metric.names] == [True, True, True, False]
-    assert metric.is_better("top1_2", 0.3, 0.4)
-    assert not metric.is_better("top1_2", 0.5, 0.4)
-    assert not metric.is_better("top1", 0.3, 0.4)
     with pytest.raises(ConfigError, match="no metric 'loss'; there are top1, top5, top3, top1_2"):
         metric.higher_is_better("loss")
 

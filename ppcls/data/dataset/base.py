@@ -47,11 +47,6 @@ class Dataset:
         return len(self.labels)
 
     @property
-    def num_classes(self) -> int:
-        """The number of classes."""
-        return len(self.class_map)
-
-    @property
     def paths(self) -> Sequence[str]:
         """The path of each image, joined with `image_root`."""
         return _JoinedPaths(self.image_root, self._paths)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Union
@@ -73,25 +72,6 @@ class ClassMap:
     def numbered(cls, count: int) -> ClassMap:
         """Return `count` classes that are called by their numbers."""
         return cls([str(number) for number in range(count)])
-
-    def to_json(self) -> str:
-        """Return the names as a JSON list."""
-        return json.dumps(self.names, ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> ClassMap:
-        """Return what `to_json` wrote.
-
-        Raises:
-            DataError: the text is not a JSON list of names.
-        """
-        try:
-            names = json.loads(text)
-        except ValueError as error:
-            raise DataError(f"a class map must be a JSON list of names: {error}") from None
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise DataError("a class map must be a JSON list of names")
-        return cls(names)
 
     @classmethod
     def from_label_file(cls, path: Union[str, Path]) -> ClassMap:

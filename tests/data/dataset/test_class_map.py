@@ -1,17 +1,13 @@
-"""Names of classes, from files, JSON and by hand."""
+"""Names of classes, from files and by hand."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ppcls.data.dataset import ClassMap
 from ppcls.errors import DataError
-
-NAMES = st.lists(st.text(st.characters(blacklist_categories=["Cs"])), min_size=1, max_size=20)
 
 
 def test_names_and_numbers() -> None:
@@ -20,17 +16,6 @@ def test_names_and_numbers() -> None:
     assert "cat" in classes and "cow" not in classes
     assert classes == ClassMap(["cat", "dog"]) != ClassMap(["dog", "cat"])
     assert ClassMap.numbered(3).names == ["0", "1", "2"]
-
-
-@given(NAMES)
-def test_json_keeps_everything(names: list) -> None:
-    assert ClassMap.from_json(ClassMap(names).to_json()) == ClassMap(names)
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[1, 2]", "[]", '["a"'])
-def test_refuses_other_json(text: str) -> None:
-    with pytest.raises(DataError):
-        ClassMap.from_json(text)
 
 
 def test_unknown_names_are_explained() -> None:

@@ -29,7 +29,7 @@ def make(image_files: Any, tmp_path: Path, parts: Any) -> Callable[..., ImageNet
 
 def test_reads_images_and_labels(make: Any, tmp_path: Path, rng: np.random.Generator) -> None:
     dataset = make("a.png 1\nsub dir/c.png 0\n")
-    assert len(dataset) == 2 and dataset.num_classes == 2
+    assert len(dataset) == 2 and len(dataset.class_map) == 2
     assert dataset.class_map.names == ["0", "1"]
     assert dataset.labels.dtype == np.int64
     root = str(tmp_path / "images")
@@ -50,8 +50,8 @@ def test_is_built_from_yaml(build: Any, image_files: Any, tmp_path: Path) -> Non
         "transform_ops": ["DecodeImage", {"ResizeImage": {"size": 8}}],
     }
     dataset = build("dataset", value)
-    assert dataset.num_classes == 4 and dataset.transform.output_size == (8, 8)
-    assert build("dataset", value, class_map=ClassMap.numbered(9)).num_classes == 9
+    assert len(dataset.class_map) == 4 and dataset.transform.output_size == (8, 8)
+    assert len(build("dataset", value, class_map=ClassMap.numbered(9)).class_map) == 9
 
 
 def test_names_as_labels(make: Any) -> None:
