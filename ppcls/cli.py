@@ -1,5 +1,5 @@
-"""The command `ppcls`: `ppcls <verb> ...`. The scripts in `tools` and `deploy` are doors onto the
-same functions.
+"""The command `ppcls`: `ppcls <verb> ...`. The scripts in `tools` and `deploy` call the same
+function.
 """
 
 from __future__ import annotations

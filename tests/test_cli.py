@@ -1,4 +1,4 @@
-"""The command line itself: help, exit statuses, and the scripts that are doors onto it."""
+"""The command line itself: help, exit statuses, and the scripts that call it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COMMANDS = [
 
 HEAVY = ["cv2", "numpy", "paddle", "pydantic", "tqdm", "yaml"]
 
-DOORS = {
+SCRIPTS = {
     "tools/train.py": "train",
     "tools/eval.py": "eval",
     "tools/infer.py": "infer",
@@ -149,13 +149,13 @@ def test_a_reader_that_stops_reading_is_no_error() -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_doors_work_from_any_folder_without_installation(
-    door: str, tmp_path: Path, run_python: Callable[..., subprocess.CompletedProcess[str]]
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_scripts_work_from_any_folder_without_installation(
+    script: str, tmp_path: Path, run_python: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    done = run_python(ROOT / door, "--help", cwd=tmp_path, env={"PYTHONPATH": ""})
+    done = run_python(ROOT / script, "--help", cwd=tmp_path, env={"PYTHONPATH": ""})
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"usage: ppcls {DOORS[door]} ")
+    assert done.stdout.startswith(f"usage: ppcls {SCRIPTS[script]} ")
 
 
 def test_every_script_is_tested() -> None:
@@ -164,10 +164,10 @@ def test_every_script_is_tested() -> None:
         for folder in ("tools", "deploy")
         for path in (ROOT / folder).glob("*.py")
     }
-    assert found == set(DOORS)
+    assert found == set(SCRIPTS)
 
 
-def test_a_relative_link_to_a_door_works(tmp_path: Path) -> None:
+def test_a_relative_link_to_a_script_works(tmp_path: Path) -> None:
     (tmp_path / "tools").symlink_to(os.path.relpath(ROOT / "tools", tmp_path.resolve()))
     done = subprocess.run(
         [sys.executable, "tools/train.py", "-c", "nothing.yaml", "--print-config"],

@@ -1,4 +1,4 @@
-"""The plan of the house, kept by machine: where imports point, what they load, how code reads."""
+"""The architecture, kept by machine: where imports point, what they load, how code reads."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "ppcls"
 FILES = sorted(PACKAGE.rglob("*.py"))
-DOORS = sorted([*ROOT.glob("tools/*.py"), *ROOT.glob("deploy/*.py")])
+SCRIPTS = sorted([*ROOT.glob("tools/*.py"), *ROOT.glob("deploy/*.py")])
 
-FLOORS = [
+LAYERS = [
     {"cli", "commands", "__main__"},
     {"api"},
     {"engine", "export", "inference"},
     {"arch", "weights", "data", "loss", "metric", "optimizer"},
     {"config", "registry", "checking", "runtime", "errors", "files", "logs"},
 ]
-"""From the doors down to the foundation: imports point down, or stay on the same floor."""
+"""From the command down to the foundation: imports point down, or stay in their layer."""
 
-CLOSED_WALLS = {("engine", "inference"), ("inference", "engine"), ("inference", "export")}
-"""Neighbours that must not know each other: serving needs no training code."""
+STRANGERS = {("engine", "inference"), ("inference", "engine"), ("inference", "export")}
+"""Packages of a layer that must not know each other: serving needs no training code."""
 
 LIGHT = [
     "ppcls",
@@ -48,7 +48,7 @@ def tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text("utf-8"), str(file))
 
 
-def room(file: Path) -> str:
+def package(file: Path) -> str:
     """The package or module directly inside ppcls that a file belongs to."""
     return file.relative_to(PACKAGE).parts[0].replace(".py", "")
 
@@ -60,16 +60,16 @@ def imported_modules(node: ast.AST) -> Iterator[str]:
             yield from (alias.name for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
             assert child.level == 0, (
-                f"line {child.lineno}: relative imports hide which room is meant"
+                f"line {child.lineno}: relative imports hide which package is meant"
             )
             yield from (f"{child.module}.{alias.name}" for alias in child.names)
 
 
-def imported_rooms(file: Path) -> Set[str]:
-    """The other rooms of ppcls that a file imports from."""
+def imported_packages(file: Path) -> Set[str]:
+    """The other packages and modules of ppcls that a file imports from."""
     names = [name.split(".") for name in imported_modules(tree(file))]
-    rooms = {name[1] for name in names if name[0] == "ppcls" and len(name) > 1}
-    return {name for name in rooms if name != room(file) and not name.startswith("__")}
+    found = {name[1] for name in names if name[0] == "ppcls" and len(name) > 1}
+    return {name for name in found if name != package(file) and not name.startswith("__")}
 
 
 def functions(file: Path) -> Iterator[Function]:
@@ -92,24 +92,24 @@ def place(file: Path, node: ast.AST) -> str:
     return f"{file.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}"
 
 
-def test_every_room_is_in_the_plan() -> None:
-    assert {room(file) for file in FILES} - {"__init__"} <= set.union(*FLOORS)
+def test_every_package_is_in_a_layer() -> None:
+    assert {package(file) for file in FILES} - {"__init__"} <= set.union(*LAYERS)
 
 
-def test_arrows_point_down() -> None:
-    floor = {name: level for level, names in enumerate(FLOORS) for name in names}
+def test_imports_point_down() -> None:
+    layer = {name: level for level, names in enumerate(LAYERS) for name in names}
     wrong = [
         f"{file.relative_to(ROOT)} imports ppcls.{target}"
         for file in FILES
-        if room(file) != "__init__"
-        for target in sorted(imported_rooms(file))
-        if floor[target] < floor[room(file)] or (room(file), target) in CLOSED_WALLS
+        if package(file) != "__init__"
+        for target in sorted(imported_packages(file))
+        if layer[target] < layer[package(file)] or (package(file), target) in STRANGERS
     ]
     assert wrong == []
 
 
-def test_doors_lead_to_the_command_line_only() -> None:
-    for file in DOORS:
+def test_scripts_call_the_command_line_only() -> None:
+    for file in SCRIPTS:
         names = [name for name in imported_modules(tree(file)) if name.startswith("ppcls")]
         assert names == ["ppcls.cli.main"], file
 
@@ -118,9 +118,9 @@ def test_data_and_serving_do_without_training() -> None:
     wrong = []
     for file in FILES:
         names = list(imported_modules(tree(file)))
-        if room(file) == "data":
+        if package(file) == "data":
             wrong += [f"{file}: {name}" for name in names if name.split(".")[0] == "paddle"]
-        if room(file) == "inference":
+        if package(file) == "inference":
             data = [name for name in names if name.startswith("ppcls.data")]
             wrong += [f"{file}: {name}" for name in data if ".transforms" not in name]
     assert wrong == []
@@ -147,6 +147,22 @@ def test_functions_are_short_and_take_few_arguments() -> None:
     assert crowded == []
     assert statistics.median(lengths.values()) <= 8
     assert statistics.quantiles(lengths.values(), n=10)[-1] <= 25
+
+
+SAME_NAME = {"add_arguments", "main", "run"}
+"""Functions that every command has."""
+
+SAME_NAME |= {"find_weights", "save_weights"}
+
+
+def test_no_two_public_functions_have_the_same_name() -> None:
+    places: Dict[str, List[str]] = {}
+    for file in FILES:
+        for node in tree(file).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(place(file, node))
+    doubled = {name: found for name, found in places.items() if len(found) > 1}
+    assert {name: found for name, found in doubled.items() if name not in SAME_NAME} == {}
 
 
 def calls(file: Path) -> Iterator[Tuple[ast.Call, str]]:
@@ -176,7 +192,7 @@ def is_safe(call: ast.Call, file: Path) -> bool:
 
 
 def test_nothing_runs_what_it_reads() -> None:
-    found = [(file, call, name) for file in [*FILES, *DOORS] for call, name in calls(file)]
+    found = [(file, call, name) for file in [*FILES, *SCRIPTS] for call, name in calls(file)]
     wrong = [
         f"{place(file, call)}: {name}"
         for file, call, name in found
@@ -202,7 +218,7 @@ def test_pickles_are_read_in_one_place_that_accepts_arrays_only() -> None:
 
 def test_nothing_is_left_to_do() -> None:
     marks = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3]) + r")\b")
-    files = [*FILES, *DOORS, *(ROOT / "tests").rglob("*.py"), *ROOT.glob("configs/**/*.yaml")]
+    files = [*FILES, *SCRIPTS, *(ROOT / "tests").rglob("*.py"), *ROOT.glob("configs/**/*.yaml")]
     left = [str(file.relative_to(ROOT)) for file in files if marks.search(file.read_text("utf-8"))]
     assert left == []
 

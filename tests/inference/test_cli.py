@@ -85,13 +85,13 @@ def test_bad_input_is_named_before_anything_is_loaded(exported: Path, tmp_path: 
 def test_door_in_deploy(
     root: Path, exported: Path, photos: Path, tmp_path: Path, run_python: RunPython
 ) -> None:
-    door = root / "deploy/predict.py"
+    script = root / "deploy/predict.py"
     environment = {"PYTHONPATH": ""}
     options = ["--model_dir", exported, "--device", "cpu"]
-    done = run_python(door, *options, "--input", photos, cwd=tmp_path, env=environment)
+    done = run_python(script, *options, "--input", photos, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "4 images, 1 error"
     assert "Traceback" not in done.stderr and "new_executor" not in done.stderr
-    done = run_python(door, *options, "--input", tmp_path / "gone", cwd=tmp_path, env=environment)
+    done = run_python(script, *options, "--input", tmp_path / "gone", cwd=tmp_path, env=environment)
     assert done.returncode == 2 and "no such file or folder" in done.stderr
     assert "Traceback" not in done.stderr
