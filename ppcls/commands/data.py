@@ -29,7 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     split.add_argument("folder", type=Path, metavar="FOLDER")
     split.add_argument(
-        "--val", type=float, default=0.2, metavar="SHARE", help="held back, 0 to 1 (default: 0.2)"
+        "--val",
+        type=float,
+        default=0.2,
+        metavar="FRACTION",
+        help="held back, 0 to 1 (default: 0.2)",
     )
     split.add_argument(
         "--seed", type=int, default=0, help="which images are held back (default: 0)"
@@ -47,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="side of the images that the network sees (default: the recipe's)",
     )
     split.add_argument(
-        "--overwrite", action="store_true", help="divide a folder anew that is divided already"
+        "--overwrite", action="store_true", help="divide a folder again that is divided already"
     )
 
 

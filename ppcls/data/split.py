@@ -42,12 +42,12 @@ def split_folder(
 ) -> SplitReport:
     """Write `train_list.txt`, `val_list.txt` and `label_list.txt` into a folder of class folders.
 
-    Of each class the same share is held back, at least one image and never all. No image is moved
-    or copied.
+    Of each class the same fraction is held back, at least one image and never all. No image is
+    moved or copied.
 
     Args:
         folder: class folders with images: folder/cat/1.jpg.
-        val_fraction: the share that is held back, above 0 and below 1.
+        val_fraction: the fraction that is held back, above 0 and below 1.
         seed: which images are held back.
         overwrite: replace what an earlier call wrote.
 
@@ -59,7 +59,7 @@ def split_folder(
         raise UsageError(f"the seed must be at least 0, got {seed}")
     if not 0 < val_fraction < 1:
         raise UsageError(
-            f"the share that is held back must lie between 0 and 1, got {val_fraction:g}"
+            f"the fraction that is held back must lie between 0 and 1, got {val_fraction:g}"
         )
     if not folder.is_dir():
         siblings = [path.name for path in folder.absolute().parent.glob("*") if path.is_dir()]

@@ -117,7 +117,7 @@ def build_eval(config: Config, class_map: ClassMap, world: World) -> Split:
     """Build the split DataLoader.Eval, whose classes are known; `world` shares it.
 
     Raises:
-        ConfigError: images would be left out, so that the figures would not be those of the set.
+        ConfigError: images would be left out, so that the metrics would not be those of the set.
         DataError: see the data set's class; the message begins with the place in the configuration.
     """
     assert config.DataLoader.Eval is not None
@@ -131,7 +131,7 @@ def build_eval(config: Config, class_map: ClassMap, world: World) -> Split:
         split = build_split(config.DataLoader.Eval, config.Global.seed or 0, world, class_map)
     if split.dataset.transform.is_random:
         _log.warning(
-            "%s is random: figures are those of changed images",
+            "%s is random: metrics are those of changed images",
             config.where("DataLoader", "Eval", "dataset", "transform_ops"),
         )
     return split

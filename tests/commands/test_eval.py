@@ -1,4 +1,4 @@
-"""``ppcls eval``: its figures against scikit-learn's, from logits that are computed one by one."""
+"""``ppcls eval``: its metrics against scikit-learn's, from logits that are computed one by one."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def evaluate(trained: Any, tmp_path: Path) -> Main:
     return run
 
 
-def figures(logits: np.ndarray, labels: np.ndarray) -> Dict[str, float]:
+def metrics(logits: np.ndarray, labels: np.ndarray) -> Dict[str, float]:
     """What scikit-learn makes of them."""
     from scipy.special import softmax
     from sklearn.metrics import log_loss, top_k_accuracy_score
@@ -66,11 +66,11 @@ def figures(logits: np.ndarray, labels: np.ndarray) -> Dict[str, float]:
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
-def test_figures_are_exact_whatever_the_batch_size(
+def test_metrics_are_exact_whatever_the_batch_size(
     batch_size: int, evaluate: Main, expected: Tuple[np.ndarray, np.ndarray]
 ) -> None:
     found = evaluate(f"DataLoader.Eval.sampler.batch_size={batch_size}")
-    wanted = figures(*expected)
+    wanted = metrics(*expected)
     assert found["images"] == 40 and found["errors"] == []
     assert found["metrics"].keys() == wanted.keys()
     assert found["metrics"]["top1"] == wanted["top1"] and 0.5 < wanted["top1"] < 1
@@ -90,7 +90,7 @@ def test_report_says_what_was_evaluated(evaluate: Main, trained: Any) -> None:
     assert found["weights"] == str(trained.folder / "best_model.safetensors")
 
 
-def test_figures_are_those_of_the_best_epoch(evaluate: Main, trained: Any) -> None:
+def test_metrics_are_those_of_the_best_epoch(evaluate: Main, trained: Any) -> None:
     lines = (trained.folder / "train_log.jsonl").read_text().splitlines()
     records = [record for record in map(json.loads, lines) if record["event"] == "eval"]
     best = [record["metrics"] for record in records if record["best"]][-1]
@@ -118,7 +118,7 @@ def test_damaged_images_are_error_rows_and_in_no_figure(
     assert [row["path"] for row in found["errors"]] == [str(root / names[i]) for i in damaged]
     assert [row["label"] for row in found["errors"]] == [expected[1][i] for i in damaged]
     assert all("truncated" in row["error"] for row in found["errors"])
-    assert found["metrics"] == pytest.approx(figures(logits, labels), rel=1e-5)
+    assert found["metrics"] == pytest.approx(metrics(logits, labels), rel=1e-5)
 
 
 def test_status_is_1_when_no_image_can_be_read(
