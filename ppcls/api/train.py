@@ -82,7 +82,7 @@ def train(
         # All that can be found wrong is, before the folder becomes that of a run.
         trainer = Trainer(build_job(config, device, world), folder, stop, world)
         named = build_loggers(config.Loggers, config.Global.use_visualdl)
-        trainer.reporter.loggers = Loggers([*named, *loggers])
+        trainer.reporter.loggers = Loggers([*named, *loggers] if world.is_main else [])
         found = _checkpoint(trainer, resume)
         world.on_main(lambda: folder.claim(resume=resume is not None, overwrite=overwrite))
         with log_to_file(folder.log):

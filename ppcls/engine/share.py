@@ -39,7 +39,7 @@ class Share:
 
 @contextlib.contextmanager
 def on_device(batch: Batch, network: paddle.nn.Layer) -> Iterator[Share]:
-    """Provide the share of a process for a forward pass inside the block.
+    """Provide the share of a process for forward and backward inside the block.
 
     A process without images has to take part in the collective operations of forward and backward
     all the same. It computes a stand-in, one black image, which leaves no trace: its loss is scaled

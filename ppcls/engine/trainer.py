@@ -92,12 +92,13 @@ class Trainer:
             state.batch += 1
             images = world.sum(len(batch))
             if images:
-                # Forward: the mean loss over this process's share of the batch
-                with precision.forward(), on_device(batch, job.network) as share:
-                    outputs = job.network(share.images)
-                    loss = job.loss(outputs, share.labels)["loss"]
-                # Backward: the gradients of all batches of an update add up
-                precision.backward(share.scaled(loss, images, self._batches_per_update()))
+                with on_device(batch, job.network) as share:
+                    # Forward: the mean loss over this process's share of the batch
+                    with precision.forward():
+                        outputs = job.network(share.images)
+                        loss = job.loss(outputs, share.labels)["loss"]
+                    # Backward: the gradients of all batches of an update add up
+                    precision.backward(share.scaled(loss, images, self._batches_per_update()))
                 self.meter.add(loss, outputs, share)
                 pending += images
             if state.batch % self.settings.update_freq and state.batch < self.batches:

@@ -1,0 +1,44 @@
+"""Which value is the best, and when patience ends."""
+
+from __future__ import annotations
+
+import math
+from typing import List
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ppcls.engine.checkpoint import TrainState
+from ppcls.engine.selection import ModelSelection
+
+
+def judged(selection: ModelSelection, values: List[float]) -> TrainState:
+    state = TrainState()
+    for epoch, value in enumerate(values):
+        state.epoch = epoch
+        selection.judge(state, value)
+        selection.stop_early(state)
+        if state.finished:
+            break
+    return state
+
+
+@given(st.lists(st.floats(allow_infinity=False), min_size=1), st.booleans())
+def test_the_first_of_the_best_values_is_kept(values: List[float], higher: bool) -> None:
+    state = judged(ModelSelection("m", higher), values)
+    numbers = [value for value in values if not math.isnan(value)]
+    if not numbers:
+        assert state.best_value is None and state.best_epoch == 0
+    else:
+        best = max(numbers) if higher else min(numbers)
+        assert state.best_value == best and state.best_epoch == values.index(best) + 1
+
+
+def test_gains_up_to_min_delta_use_up_patience() -> None:
+    selection = ModelSelection("top1", patience=2, min_delta=0.1)
+    state = judged(selection, [0.5, 0.55, 0.59, 0.9])
+    assert state.finished and state.epoch == 2 and state.best_value == 0.59
+
+
+def test_without_patience_nothing_stops() -> None:
+    assert not judged(ModelSelection("loss", higher_is_better=False), [1.0] * 50).finished
