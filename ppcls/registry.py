@@ -212,15 +212,23 @@ def create(kind: str, name: str, arguments: Mapping[str, Any], **provided: Any) 
     Raises:
         ConfigError: an argument is unknown or of the wrong type.
     """
+    return checked(kind, name, arguments).build(**provided)
+
+
+def checked(kind: str, name: str, arguments: Mapping[str, Any]) -> Part:
+    """Check `arguments` and return the part, for callers from Python.
+
+    Raises:
+        ConfigError: an argument is unknown or of the wrong type.
+    """
     lookup(kind, name)
     try:
-        part = parse(kind, {"name": name, **arguments})
+        return parse(kind, {"name": name, **arguments})
     except ValidationError as error:
         lines = [
             f"{name}: {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
         ]
         raise ConfigError("\n".join(lines)) from None
-    return part.build(**provided)
 
 
 @cache

@@ -10,8 +10,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Union
 
-from ppcls import registry, runtime
-from ppcls.errors import PADDLE_MISSING, CheckpointError, ConfigError
+from ppcls import registry, runtime, weights
+from ppcls.errors import PADDLE_MISSING, ConfigError
 
 if TYPE_CHECKING:
     from ppcls.arch.features import FeatureExtractor
@@ -38,8 +38,8 @@ def create_model(
         class_num: the number of classes; None keeps the network's own default (1000; LeNet 10).
         in_channels: the channels of an image; None keeps the network's own default (3; LeNet 1).
         pretrained: True for the published weights, downloaded once, or a weight file; False starts
-            fresh. Weights for other classes or channels are adapted, see
-            `ppcls.weights.adapting.load_adapted`, and the log says so.
+            fresh. Weights for other classes or channels are adapted, see `ppcls.weights.load` with
+            "adapt", and the log says so.
         features_only: return a `FeatureExtractor`: images -> a list of feature maps.
         out_indices: with `features_only`, which of the network's levels; None takes all.
         **architecture_arguments: what this architecture takes besides, such as `dropout` or `stem`;
@@ -56,16 +56,20 @@ def create_model(
         raise ConfigError("out_indices says which feature maps to return: it needs features_only")
     heads = {"class_num": class_num, "in_channels": in_channels}
     given = {key: value for key, value in heads.items() if value is not None}
-    network = _named(registry.create("arch", name, {**architecture_arguments, **given}), name)
+    network = build(registry.checked("arch", name, {**architecture_arguments, **given}))
     if pretrained:
-        _load(network, None if pretrained is True else Path(pretrained))
+        report = weights.load(network, pretrained, fit="adapt")
+        for sentence in report.adapted:
+            _log.warning("%s: %s", report.path, sentence)
     return _features(network, out_indices) if features_only else network
 
 
 def build(part: registry.Part) -> Network:
     """Build the network that a configuration's `Arch` section chose; like `create_model`."""
     require_paddle()
-    return _named(part.build(), part.name)
+    network: Network = part.build()
+    network.model_name, network.model_arguments = part.name, dict(part.arguments)
+    return network
 
 
 def list_models(pattern: str = "*") -> List[str]:
@@ -76,29 +80,6 @@ def list_models(pattern: str = "*") -> List[str]:
     """
     require_paddle()
     return registry.names("arch", pattern)
-
-
-def _named(network: Network, name: str) -> Network:
-    network.model_name = name
-    return network
-
-
-def _load(network: Network, path: Optional[Path]) -> None:
-    """Give the network weights from a file, or the published ones."""
-    from ppcls.weights.adapting import load_adapted
-    from ppcls.weights.files import read_weights
-    from ppcls.weights.published import published_weights
-    from ppcls.weights.records import find_network_record
-
-    if path is None:
-        path = published_weights(find_network_record(network.model_name).name)
-    arrays, _ = read_weights(path)
-    try:
-        adapted = load_adapted(network, arrays)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from None
-    for words in adapted:
-        _log.warning("%s: %s", path, words)
 
 
 def _features(network: Network, out_indices: Optional[Sequence[int]]) -> FeatureExtractor:

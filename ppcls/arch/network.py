@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Iterable, List, Mapping, NamedTuple, Tuple, Union
+from typing import Annotated, Any, Iterable, List, Mapping, NamedTuple, Tuple, Union
 
 from paddle import Tensor, nn
 from pydantic import Field
@@ -41,7 +41,8 @@ class Network(nn.Layer):
     turn the outputs of earlier stages into logits as well; in evaluation they are not run.
 
     Attributes:
-        model_name: the name it was created by.
+        model_name: the registered name it was built by; empty where its class was called.
+        model_arguments: the arguments that were given with the name.
         class_num: the number of logits.
         in_channels: the channels of an input image.
         input_size: the side in pixels of the square images that the network was designed for.
@@ -56,6 +57,7 @@ class Network(nn.Layer):
     """
 
     model_name: str = ""
+    model_arguments: Mapping[str, Any] = {}
     input_size: int = 224
     min_input_size: int = 1
     stages: Tuple[str, ...] = ()

@@ -88,15 +88,13 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _convert(arguments: argparse.Namespace) -> None:
     from ppcls.arch.summary import count_parameters
-    from ppcls.engine.checkpoint import weights_metadata
-    from ppcls.weights import from_reference
-    from ppcls.weights.loading import save_weights
+    from ppcls.weights import from_reference, save_weights
 
     source, name = arguments.source, arguments.name
     state = _read(arguments.input)
     network = from_reference(source, name, state)
-    facts = {**_facts(network, source, name, state), "from": f"{name} of {source}"}
-    save_weights(network, arguments.output, weights_metadata(facts))
+    metadata = {**_metadata(network, source, name, state), "from": f"{name} of {source}"}
+    save_weights(network, arguments.output, metadata)
     _log.info(
         "%s of %s is %s (%s parameters, %d classes): %d arrays written to %s",
         name, source, network.model_name, f"{count_parameters(network):,}", network.class_num,
@@ -105,26 +103,23 @@ def _convert(arguments: argparse.Namespace) -> None:
 
 
 def _read(path: str) -> Dict[str, np.ndarray]:
-    from ppcls.engine.checkpoint import read_network
+    from ppcls import weights
     from ppcls.errors import UsageError
 
-    state, facts = read_network(Path(path))
-    if facts:
+    file = weights.read(path)
+    known = file.metadata.get("arch", "a network")
+    if file.metadata:
         raise UsageError(
-            f"{path} was written by ppcls and needs no conversion: it holds weights of "
-            f"{facts.get('arch', 'a network')}. Use it with -o Global.pretrained_model={path}"
+            f"{path} was written by ppcls and needs no conversion: it holds weights of {known}. "
+            f"Use it with -o Global.pretrained_model={path}"
         )
-    return state
+    return file.arrays
 
 
-def _facts(network: Any, source: str, name: str, state: Dict[str, Any]) -> Dict[str, Any]:
+def _metadata(network: Any, source: str, name: str, state: Dict[str, Any]) -> Dict[str, Any]:
     """Return what the file says of its network, so that it is refused where it does not belong."""
+    from ppcls.weights.network_metadata import network_metadata
     from ppcls.weights.reference import find_reference
 
     (_, fixed), naming = find_reference(source, name)
-    return {
-        "arch": network.model_name,
-        "class_num": network.class_num,
-        "in_channels": network.in_channels,
-        "arguments": {**fixed, **naming.arguments(state)},
-    }
+    return {**network_metadata(network), "arguments": {**fixed, **naming.arguments(state)}}

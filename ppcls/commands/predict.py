@@ -75,14 +75,13 @@ def _published(arguments: argparse.Namespace) -> Classifier:
 
 
 def _network(record: Record) -> Any:
+    from ppcls import weights
     from ppcls.arch import create_model
-    from ppcls.engine.builder import load_weights
-    from ppcls.weights.files import read_weights
     from ppcls.weights.published import published_weights
 
     path = published_weights(record.name)
     network = create_model(record.network)
-    load_weights(network, read_weights(path)[0], path, partial=False)
+    weights.load(network, path)
     network.eval()  # type: ignore[union-attr]
     _log.info("weights: %s", path)
     return network

@@ -11,7 +11,7 @@ import pytest
 
 from ppcls.arch import create_model
 from ppcls.cli import main
-from ppcls.engine.checkpoint import read_network
+from ppcls.weights import read
 from ppcls.weights.files import write_weights
 from ppcls.weights.reference import find_reference, reference_models, reference_names
 
@@ -51,9 +51,9 @@ def test_says_what_it_was_and_where_it_is(
         f"resnet18 of torchvision is ResNet18_tv ({count:,} parameters, 7 classes): "
         f"102 arrays written to {target}\n"
     )
-    arrays, facts = read_network(target)
-    assert len(arrays) == 102 and arrays["head.fc.weight"].shape == (512, 7)
-    known = {key: facts[key] for key in ("arch", "class_num", "in_channels", "from")}
+    file = read(target)
+    assert len(file.arrays) == 102 and file.arrays["head.fc.weight"].shape == (512, 7)
+    known = {key: file.metadata[key] for key in ("arch", "class_num", "in_channels", "from")}
     assert known == {
         "arch": "ResNet18_tv",
         "class_num": 7,
@@ -87,7 +87,7 @@ def test_a_file_is_not_replaced_unasked(
     assert convert(theirs, target) == 2
     assert "--overwrite" in capsys.readouterr().err and target.read_bytes() == b"precious"
     assert convert(theirs, target, "--overwrite") == 0
-    assert read_network(target)[1]["arch"] == "ResNet18_tv"
+    assert read(target).metadata["arch"] == "ResNet18_tv"
 
 
 MISTAKES = {

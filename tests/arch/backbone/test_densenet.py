@@ -11,7 +11,7 @@ import pytest
 from ppcls.arch import create_model
 from ppcls.arch.backbone.densenet import DenseLayer, Transition
 from ppcls.errors import ConfigError
-from ppcls.weights.loading import load_into
+from ppcls.weights import load
 from ppcls.weights.reference import reference_names
 
 _SLIM: Dict[str, Any] = {"growth": 4, "depths": [1, 2, 1, 1], "class_num": 3}
@@ -69,7 +69,7 @@ def test_files_with_torchvisions_older_names_load_too() -> None:
         name = re.sub(r"(denselayer\d+\.(norm|conv))([12])", r"\1.\3", name)
         older[name] = array.T if array.ndim == 2 else array
     assert "features.denseblock2.denselayer2.norm.1.running_mean" in older
-    load_into(fresh, older, source="torchvision")
+    load(fresh, older, toolkit="torchvision")
     for own, value in trained.state_dict().items():
         assert (fresh.state_dict()[own] == value).all().item(), own
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from ppcls.arch import create_model, require_paddle
 from ppcls.errors import CheckpointError
-from ppcls.weights.adapting import sizes_of
-from ppcls.weights.loading import load_into
+from ppcls.weights.fitted_arrays import sizes_of
+from ppcls.weights.network_weights import load
 from ppcls.weights.pth import without_prefix
 from ppcls.weights.reference import find_reference
 
@@ -35,7 +35,7 @@ def from_reference(source: str, name: str, state: Mapping[str, np.ndarray]) -> N
     Raises:
         ConfigError: the toolkit or the model is unknown; the message gives the nearest name.
         CheckpointError: something in `state` is no array of numbers, or the arrays are of another
-            network; the message is the report in words.
+            network; the message is the report.
         ImportError: Paddle is not installed; the message says which command installs it.
     """
     require_paddle()
@@ -47,7 +47,7 @@ def from_reference(source: str, name: str, state: Mapping[str, np.ndarray]) -> N
     if sizes:
         network = create_model(ours, **arguments, **sizes)
     try:
-        load_into(network, state, source=source)
+        load(network, state, toolkit=source)
     except CheckpointError as error:
         raise CheckpointError(f"{source}'s {name}: {error}") from None
     network.eval()
@@ -59,7 +59,7 @@ def _arrays(state: Mapping[str, Any]) -> Dict[str, np.ndarray]:
     if not isinstance(state, Mapping):
         raise CheckpointError(
             f"state must be a dictionary {{name: NumPy array}}, got {type(state).__name__}; "
-            "ppcls.weights.files.read_weights(FILE)[0] gives one"
+            "ppcls.weights.read(FILE).arrays gives one"
         )
     for name, array in state.items():
         if isinstance(array, Mapping):

@@ -12,8 +12,8 @@ import pytest
 
 from ppcls.arch import create_model
 from ppcls.errors import CheckpointError
-from ppcls.weights.adapting import load_adapted, sizes_of, with_channels
-from ppcls.weights.loading import save_weights
+from ppcls.weights import load, save_weights
+from ppcls.weights.fitted_arrays import sizes_of, with_channels
 from ppcls.weights.reference import reference_names
 
 
@@ -30,15 +30,15 @@ def _network(**arguments: Any) -> Any:
 
 def test_what_fits_is_loaded_without_a_word() -> None:
     network, arrays = _network(), _arrays()
-    assert load_adapted(network, arrays) == ()
+    assert load(network, arrays, fit="adapt").adapted == ()
     assert (network.stem.conv.weight.numpy() == arrays["stem.conv.weight"]).all()
 
 
 def test_another_number_of_classes_keeps_all_but_the_last_layer() -> None:
     network, arrays = _network(class_num=4), _arrays()
     fresh = network.head.fc.weight.numpy()
-    words = load_adapted(network, arrays)
-    assert words == (
+    report = load(network, arrays, fit="adapt")
+    assert report.adapted == (
         "head.fc.weight starts fresh, for 4 classes",
         "head.fc.bias starts fresh, for 4 classes",
     )
@@ -50,9 +50,11 @@ def test_another_number_of_classes_keeps_all_but_the_last_layer() -> None:
 
 def test_a_grey_network_answers_to_grey_images_as_the_colour_one_did() -> None:
     colour, arrays = _network(), _arrays()
-    load_adapted(colour, arrays)
+    load(colour, arrays, fit="adapt")
     grey = _network(in_channels=1)
-    assert load_adapted(grey, arrays) == ("stem.conv.weight was adapted to images of 1 channel(s)",)
+    assert load(grey, arrays, fit="adapt").adapted == (
+        "stem.conv.weight was adapted to images of 1 channel(s)",
+    )
     image = paddle.randn([2, 1, 32, 32])
     colour.eval(), grey.eval()
     with paddle.no_grad():
@@ -74,7 +76,7 @@ def test_anything_else_is_refused_and_changes_nothing() -> None:
     arrays = _arrays()
     arrays["stage1.0.conv1.conv.weight"] = np.zeros((2, 2, 3, 3), np.float32)
     with pytest.raises(CheckpointError, match=r"stage1\.0\.conv1"):
-        load_adapted(network, arrays)
+        load(network, arrays, fit="adapt")
     assert (network.stem.conv.weight.numpy() == before).all()
 
 
@@ -100,13 +102,15 @@ def test_auxiliary_heads_may_be_in_the_file_only_or_in_the_network_only(source: 
     names = {} if source == "ppcls" else reference_names(source, full)
     arrays = {names.get(name, name): value.numpy() for name, value in full.state_dict().items()}
     words = "auxiliary heads of the file are left out, the network has none"
-    assert load_adapted(plain, arrays) == (words,)
+    assert load(plain, arrays, fit="adapt").adapted == (words,)
     own = plain.state_dict()
     assert all((value == full.state_dict()[name]).all().item() for name, value in own.items())
     bare = {names.get(name, name): value.numpy() for name, value in own.items()}
-    assert load_adapted(full, bare) == ("auxiliary heads start fresh, the file has none",)
+    assert load(full, bare, fit="adapt").adapted == (
+        "auxiliary heads start fresh, the file has none",
+    )
 
 
 def test_names_like_those_of_auxiliary_heads_are_not_forgiven_elsewhere() -> None:
     with pytest.raises(CheckpointError, match="1 not in the network"):
-        load_adapted(_network(), {**_arrays(), "auxiliary": np.zeros(1)})
+        load(_network(), {**_arrays(), "auxiliary": np.zeros(1)}, fit="adapt")

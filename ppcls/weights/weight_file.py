@@ -1,0 +1,146 @@
+"""A file of weights with what this toolkit noted in it: reading and writing.
+
+Files of this toolkit are safetensors files whose metadata has one entry, a JSON text. Checkpoints
+of training hold groups: `model/`, `ema/` and `optimizer/` stand before the names of their arrays.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, Mapping, Optional
+
+import numpy as np
+
+from ppcls.errors import CheckpointError
+from ppcls.weights.files import PathLike, read_weights, write_weights
+
+FORMAT = 1
+_KEY = "ppcls"
+
+Arrays = Dict[str, np.ndarray]
+
+
+class NewerFormatError(CheckpointError):
+    """A file was written by a later version of this toolkit: readable, but not by this one."""
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """What a file of weights holds.
+
+    Attributes:
+        arrays: all arrays by name, as they stand in the file.
+        metadata: what this toolkit noted with them: "arch", "class_num", "in_channels",
+            "class_names", "arguments", "epoch" and so on; empty for foreign files.
+        path: where they were read, as the caller wrote it; None for arrays of other origin.
+    """
+
+    arrays: Arrays
+    metadata: Dict[str, Any] = field(default_factory=dict)
+    path: Optional[Path] = None
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether it holds the state of a run, in groups, and not only weights."""
+        return self.metadata.get("kind") == "checkpoint"
+
+    def network_arrays(self) -> Arrays:
+        """Return the arrays to give to a network; of a checkpoint the moving average, if it has
+        one.
+        """
+        if not self.is_checkpoint:
+            return self.arrays
+        return self.group("ema") or self.group("model")
+
+    def group(self, name: str) -> Arrays:
+        """Return the arrays of one group of a checkpoint, under their own names."""
+        start = f"{name}/"
+        return {
+            key[len(start) :]: array for key, array in self.arrays.items() if key.startswith(start)
+        }
+
+
+def read(path: PathLike) -> WeightFile:
+    """Read a file of weights: safetensors, Paddle's `.pdparams`, or a PyTorch checkpoint.
+
+    Args:
+        path: the file, with or without its extension.
+
+    Raises:
+        CheckpointError: the file is missing, unreadable, damaged, of another kind, asks for more
+            than arrays, or is of a newer format than this version reads.
+    """
+    arrays, texts = read_weights(path)
+    try:
+        metadata = json.loads(texts.get(_KEY, "{}"))
+    except ValueError:
+        metadata = None
+    if not isinstance(metadata, dict):
+        raise CheckpointError(
+            f"{path}: what this toolkit notes in its files is damaged in this one"
+        )
+    if metadata.get("format", FORMAT) > FORMAT:
+        raise NewerFormatError(
+            f"{path} has checkpoint format {metadata['format']}; this version of ppcls reads up to "
+            f"{FORMAT}: upgrade ppcls"
+        )
+    return WeightFile(arrays, metadata, Path(path))
+
+
+def write(
+    path: PathLike, arrays: Mapping[str, np.ndarray], kind: str, metadata: Mapping[str, Any]
+) -> None:
+    """Write a file of this toolkit as a whole or not at all.
+
+    Args:
+        path: the file; its folder is made if need be.
+        arrays: {name: array}.
+        kind: "weights" or "checkpoint".
+        metadata: what to note with them, as JSON has it.
+
+    Raises:
+        CheckpointError: the file cannot be written; one that was there before is still intact.
+    """
+    noted = {"format": FORMAT, "kind": kind, **metadata}
+    write_weights(path, arrays, {_KEY: json.dumps(noted, ensure_ascii=False)})
+
+
+def save_weights(
+    weights: Any, path: PathLike, metadata: Optional[Mapping[str, Any]] = None
+) -> None:
+    """Write weights to the safetensors file `path`, as a whole or not at all.
+
+    Args:
+        weights: a network, or its arrays by name.
+        path: the file; its folder is made if need be.
+        metadata: what to note with them, see `WeightFile`; `network_metadata(network)` makes the
+            file be refused where it does not belong. None notes nothing.
+
+    Raises:
+        CheckpointError: the weights are not finite, or the file cannot be written; one that was
+            there before is still intact.
+    """
+    arrays = weights if isinstance(weights, Mapping) else arrays_of(weights)
+    refuse_not_finite(arrays, Path(path))
+    if metadata is None:
+        write_weights(path, arrays)
+    else:
+        write(path, arrays, "weights", metadata)
+
+
+def arrays_of(network: Any) -> Arrays:
+    """Return all arrays of a network by name."""
+    return {name: value.numpy() for name, value in network.state_dict().items()}
+
+
+def refuse_not_finite(arrays: Mapping[str, np.ndarray], path: Path) -> None:
+    """Keep broken weights from being written.
+
+    Raises:
+        CheckpointError: an array holds NaN or infinity.
+    """
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise CheckpointError(f"{name} holds NaN or Inf, so {path.name} is not written")
