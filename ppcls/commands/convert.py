@@ -118,8 +118,8 @@ def _read(path: str) -> Dict[str, np.ndarray]:
 
 def _metadata(network: Any, source: str, name: str, state: Dict[str, Any]) -> Dict[str, Any]:
     """Return what the file says of its network, so that it is refused where it does not belong."""
-    from ppcls.weights.network_metadata import network_metadata
+    from ppcls.weights.network_metadata import metadata_of
     from ppcls.weights.reference import find_reference
 
     (_, fixed), naming = find_reference(source, name)
-    return {**network_metadata(network), "arguments": {**fixed, **naming.arguments(state)}}
+    return {**metadata_of(network), "arguments": {**fixed, **naming.arguments(state)}}

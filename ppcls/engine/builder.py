@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import fields
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from ppcls import runtime
+from ppcls import runtime, weights
 from ppcls.arch import build as build_network_part
 from ppcls.config import Config, require
 from ppcls.config.schema import GlobalSection, SplitSection
@@ -18,17 +17,14 @@ from ppcls.data.dataset import ClassMap
 from ppcls.data.loader import DataLoader
 from ppcls.data.transforms import Pipeline
 from ppcls.engine.amp import Precision
-from ppcls.engine.checkpoint import read_network
 from ppcls.engine.ema import ExponentialMovingAverage
 from ppcls.engine.job import Job, Split, TrainSettings
 from ppcls.engine.selection import ModelSelection
 from ppcls.engine.world import World
-from ppcls.errors import CheckpointError, ConfigError, did_you_mean
+from ppcls.errors import ConfigError, did_you_mean
 from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
-from ppcls.registry import Part, arguments_model
-from ppcls.weights.adapting import load_adapted
-from ppcls.weights.loading import LoadReport, load_into
+from ppcls.registry import Part
 from ppcls.weights.published import published_weights
 from ppcls.weights.records import find_network_record
 
@@ -232,7 +228,7 @@ def build_network(config: Config, class_num: int, transform: Pipeline) -> Any:
     arguments = {**given, "class_num": class_num, "in_channels": channels}
     with config.naming("Arch"):
         network = build_network_part(Part("arch", config.Arch.name, arguments))
-    load_pretrained(config, network)
+    _load_start(config, network)
     return network
 
 
@@ -261,7 +257,7 @@ def weights_file(config: Config, key: Key) -> Path:
         return published_weights(find_network_record(config.Arch.name).name)
 
 
-def load_pretrained(config: Config, network: Any) -> None:
+def _load_start(config: Config, network: Any) -> None:
     """Start from the weights that the configuration names, if any.
 
     Those of `Arch.pretrained` are adapted to the classes and channels of the network; those of
@@ -274,75 +270,13 @@ def load_pretrained(config: Config, network: Any) -> None:
     if key is None:
         return
     path = weights_file(config, key)
-    arrays, facts = read_network(path)
-    if config.Global.partial:
-        words = load_weights(network, arrays, path, partial=True).words()
-    elif key == ("Arch", "pretrained"):
-        check_same_arch(facts, config.Arch.part, path)
-        words = _adapted(network, arrays, path)
-    else:
-        check_same_network(facts, config.Arch.part, network, path)
-        words = load_weights(network, arrays, path, partial=False).words()
-    _log.info("started from %s: %s", path, words)
-
-
-def _adapted(network: Any, arrays: Mapping[str, np.ndarray], path: Path) -> str:
-    try:
-        return "; ".join(load_adapted(network, arrays)) or "all of the network's arrays match"
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from None
-
-
-def load_weights(
-    network: Any, arrays: Mapping[str, np.ndarray], path: Path, partial: bool
-) -> LoadReport:
-    """Give the network the weights read from `path`.
-
-    Raises:
-        CheckpointError: they do not fit, and `partial` is not asked for.
-    """
-    try:
-        return load_into(network, arrays, partial=partial)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from None
-
-
-def check_same_network(facts: Mapping[str, Any], part: Part, network: Any, path: Path) -> None:
-    """Compare what a file of this toolkit says of itself with the network that is to take its
-    weights.
-
-    Raises:
-        CheckpointError: another architecture, or another number of classes.
-    """
-    check_same_arch(facts, part, path)
-    if facts.get("class_num", network.class_num) != network.class_num:
-        raise CheckpointError(
-            f"{path} was trained for {facts['class_num']} classes, the network has "
-            f"{network.class_num}. To load all but the last layer: -o Global.partial=True"
-        )
-
-
-def check_same_arch(facts: Mapping[str, Any], part: Part, path: Path) -> None:
-    """Compare the architecture that a file of this toolkit notes, and the arguments that make it,
-    with those of the configuration.
-
-    Raises:
-        CheckpointError: they differ, which shapes alone do not always show.
-    """
-    if facts.get("arch", part.name) != part.name:
-        raise CheckpointError(
-            f"{path} holds the weights of {facts['arch']}, the configuration asks for "
-            f"{part.name}. Use -o Arch.name={facts['arch']}, or another file"
-        )
-    known = arguments_model("arch", part.name).model_fields
-    for key, there in facts.get("arguments", {}).items():
-        here = part.arguments.get(key, known[key].default if key in known else None)
-        if there != here:
-            raise CheckpointError(
-                f"{path} holds the weights of {part.name} with {key}: {json.dumps(there)}, the "
-                f"configuration builds it with {key}: {json.dumps(here)}. Use -o "
-                f"Arch.{key}={json.dumps(there)}, or another file"
-            )
+    adapts = key == ("Arch", "pretrained")
+    fit = "partial" if config.Global.partial else "adapt" if adapts else "exact"
+    report = weights.load(network, path, fit)
+    found = report.describe()
+    if fit == "adapt":
+        found = "; ".join(report.adapted) or "all of the network's arrays match"
+    _log.info("started from %s: %s", path, found)
 
 
 def check_images_fit(config: Config, network: Any, transform: Pipeline, where: str) -> None:

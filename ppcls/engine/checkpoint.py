@@ -9,26 +9,20 @@ which the newest checkpoint is half written.
 
 from __future__ import annotations
 
-import json
 import logging
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 import numpy as np
 
 from ppcls.errors import CheckpointError
-from ppcls.weights.files import read_weights, write_weights
+from ppcls.weights.weight_file import NewerFormatError, read, refuse_not_finite, write
 
-FORMAT = 1
-_KEY = "ppcls"
 _log = logging.getLogger("ppcls")
 
 Arrays = Dict[str, np.ndarray]
-
-
-class NewerFormatError(CheckpointError):
-    """A file was written by a later version of this toolkit: readable, but not by this one."""
 
 
 @dataclass
@@ -74,52 +68,35 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     """
     groups = {"model": checkpoint.model, "optimizer": checkpoint.optimizer, "ema": checkpoint.ema}
     for part in groups.values():
-        _refuse_not_finite(part, path)
+        refuse_not_finite(part, path)
     arrays = {
         f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()
     }
-    meta = {
-        "format": FORMAT,
-        "kind": "checkpoint",
-        "state": asdict(checkpoint.state),
-        **checkpoint.about,
-    }
-    _write(path, arrays, _metadata(meta))
+    with _advising():
+        write(path, arrays, "checkpoint", {"state": asdict(checkpoint.state), **checkpoint.about})
 
 
-def save_weights(path: Path, arrays: Arrays, about: Mapping[str, Any]) -> None:
-    """Write a network's weights under their own names, with facts about them, as a whole or not at
+def save_best_model(path: Path, arrays: Arrays, metadata: Mapping[str, Any]) -> None:
+    """Write the weights of a run's best model, with what is known of them, as a whole or not at
     all.
 
     Raises:
         CheckpointError: it cannot be written, or the weights are not finite.
     """
-    _refuse_not_finite(arrays, path)
-    _write(path, arrays, weights_metadata(about))
+    refuse_not_finite(arrays, path)
+    with _advising():
+        write(path, arrays, "weights", metadata)
 
 
-def weights_metadata(about: Mapping[str, Any]) -> Dict[str, str]:
-    """Return the metadata of a weight file from which `read_network` reads the facts `about`."""
-    return _metadata({"format": FORMAT, "kind": "weights", **about})
-
-
-def _metadata(meta: Mapping[str, Any]) -> Dict[str, str]:
-    return {_KEY: json.dumps(meta, ensure_ascii=False)}
-
-
-def _write(path: Path, arrays: Arrays, metadata: Dict[str, str]) -> None:
+@contextmanager
+def _advising() -> Iterator[None]:
+    """Say how to go on where a file of a run cannot be written."""
     try:
-        write_weights(path, arrays, metadata)
+        yield
     except CheckpointError as error:
         raise CheckpointError(
             f"{error}. What was saved before is intact; make room, then continue with --resume auto"
         ) from None
-
-
-def _refuse_not_finite(arrays: Arrays, path: Path) -> None:
-    for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise CheckpointError(f"{name} holds NaN or Inf, so {path.name} is not written")
 
 
 def load(path: Path) -> Checkpoint:
@@ -128,62 +105,20 @@ def load(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: the file is missing, truncated, or not a checkpoint of this toolkit.
     """
-    arrays, meta = read_with_facts(path)
-    if meta.get("kind") != "checkpoint":
+    file = read(path)
+    if not file.is_checkpoint:
         raise CheckpointError(
             f"{path} holds weights only, no training state to resume from. To start from these "
             f"weights: -o Global.pretrained_model={path}"
         )
-    groups: Dict[str, Arrays] = {"model": {}, "optimizer": {}, "ema": {}}
-    for name, array in arrays.items():
-        group, _, inner = name.partition("/")
-        groups.setdefault(group, {})[inner] = array
-    about = {key: value for key, value in meta.items() if key not in ("state", "format", "kind")}
+    noted = file.metadata
+    about = {key: value for key, value in noted.items() if key not in ("state", "format", "kind")}
     try:
-        state = TrainState(**meta["state"])
+        state = TrainState(**noted["state"])
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: the position of the run is not in it: {error}") from None
-    return Checkpoint(state, about, groups["model"], groups["optimizer"], groups["ema"])
-
-
-def read_with_facts(path: Path) -> Tuple[Arrays, Dict[str, Any]]:
-    """Return the arrays of a weight file or checkpoint and what this toolkit noted in it (empty for
-    foreign files).
-
-    Raises:
-        CheckpointError: the file is missing, unreadable, or of a newer format than this version
-            reads.
-    """
-    arrays, metadata = read_weights(path)
-    try:
-        meta = json.loads(metadata.get(_KEY, "{}"))
-    except ValueError:
-        meta = None
-    if not isinstance(meta, dict):
-        raise CheckpointError(
-            f"{path}: what this toolkit notes in its files is damaged in this one"
-        )
-    if meta.get("format", FORMAT) > FORMAT:
-        raise NewerFormatError(
-            f"{path} has checkpoint format {meta['format']}; this version of ppcls reads up to "
-            f"{FORMAT}: upgrade ppcls"
-        )
-    return arrays, meta
-
-
-def read_network(path: Path) -> Tuple[Arrays, Dict[str, Any]]:
-    """Return the weights to use for evaluation (a moving average where there is one) and the facts
-    noted with them.
-
-    Raises:
-        CheckpointError: see `read_with_facts`.
-    """
-    arrays, meta = read_with_facts(path)
-    if meta.get("kind") != "checkpoint":
-        return arrays, meta
-    group = "ema/" if any(name.startswith("ema/") for name in arrays) else "model/"
-    chosen = {name[len(group) :]: array for name, array in arrays.items() if name.startswith(group)}
-    return chosen, meta
+    groups = (file.group(name) for name in ("model", "optimizer", "ema"))
+    return Checkpoint(state, about, *groups)
 
 
 class CheckpointFolder:

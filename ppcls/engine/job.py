@@ -15,6 +15,7 @@ from ppcls.engine.selection import ModelSelection
 from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
 from ppcls.optimizer.core import Optimizer
+from ppcls.weights.network_metadata import metadata_of
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,4 @@ class Job:
         """Return what a weight file says of its network: enough to refuse it where it does not
         belong.
         """
-        return {
-            "arch": self.network.model_name,
-            "class_num": self.network.class_num,
-            "in_channels": self.network.in_channels,
-            "class_names": list(self.class_map.names),
-        }
+        return {**metadata_of(self.network), "class_names": list(self.class_map.names)}

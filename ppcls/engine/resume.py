@@ -10,10 +10,11 @@ from typing import Any, Dict, Mapping
 
 import yaml
 
-from ppcls.engine.checkpoint import TrainState, read_with_facts
+from ppcls.engine.checkpoint import TrainState
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import CheckpointError
 from ppcls.files import replacing
+from ppcls.weights import read
 
 _log = logging.getLogger("ppcls")
 
@@ -80,7 +81,7 @@ def bring_best_model(state: TrainState, checkpoint: Path, folder: RunFolder) -> 
     if state.best_value is None or folder.best_model.exists():
         return
     old = RunFolder(checkpoint.parent.parent).best_model
-    if old.exists() and read_with_facts(old)[1].get("epoch") == state.best_epoch:
+    if old.exists() and read(old).metadata.get("epoch") == state.best_epoch:
         with replacing(folder.best_model) as draft:
             shutil.copyfile(old, draft)
     else:

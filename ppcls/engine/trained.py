@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import yaml
 from pydantic import ValidationError
 
+from ppcls import weights
 from ppcls.arch import build as build_network_part
 from ppcls.config import Config
 from ppcls.data.dataset import ClassMap
@@ -20,13 +21,11 @@ from ppcls.data.imagenet_classes import imagenet_classes
 from ppcls.data.transforms import Pipeline
 from ppcls.engine.builder import (
     Key,
-    check_same_network,
     class_map_of_files,
-    load_weights,
     named_weights,
     weights_file,
 )
-from ppcls.engine.checkpoint import CheckpointFolder, read_network
+from ppcls.engine.checkpoint import CheckpointFolder
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import CheckpointError, ConfigError, PpclsError
 from ppcls.registry import Part, parse
@@ -60,23 +59,21 @@ def load_trained(config: Config, channels: int) -> Trained:
         ConfigError: the configuration contradicts the transforms.
     """
     path, published = find_weights(config)
-    arrays, facts = read_network(path)
-    class_map = _class_map(config, facts, path, published)
+    file = weights.read(path)
+    class_map = _class_map(config, file.metadata, path, published)
     arguments = {"in_channels": channels, **config.Arch.part.arguments, "class_num": len(class_map)}
     if arguments["in_channels"] != channels:
         raise ConfigError(
             f"{config.where('Arch', 'in_channels')} is {arguments['in_channels']}, but the "
             f"transforms give images of {channels} channel(s) (DecodeImage.channel_num)"
         )
-    part = Part("arch", config.Arch.name, arguments)
     with config.naming("Arch"):
-        network = build_network_part(part)
-    check_same_network(facts, part, network, path)
-    load_weights(network, arrays, path, partial=False)
-    _warn_of_other_transforms(config, facts, path)
+        network = build_network_part(Part("arch", config.Arch.name, arguments))
+    weights.load(network, file)
+    _warn_of_other_transforms(config, file.metadata, path)
     network.eval()
-    _log.info("weights: %s%s", path, _origin(facts))
-    return Trained(network, class_map, path, facts)
+    _log.info("weights: %s%s", path, _origin(file.metadata))
+    return Trained(network, class_map, path, file.metadata)
 
 
 def find_weights(config: Config) -> Tuple[Path, bool]:

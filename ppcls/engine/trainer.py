@@ -12,12 +12,11 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 import paddle
 
-from ppcls import runtime
+from ppcls import runtime, weights
 from ppcls.config import to_yaml
 from ppcls.data.loader import BadImage
 from ppcls.engine.bad_samples import BadSampleCount
-from ppcls.engine.builder import load_weights
-from ppcls.engine.checkpoint import Checkpoint, CheckpointFolder, TrainState, save_weights
+from ppcls.engine.checkpoint import Checkpoint, CheckpointFolder, TrainState, save_best_model
 from ppcls.engine.evaluator import Evaluation, evaluate_network
 from ppcls.engine.interrupt import Interrupted, StopRequest
 from ppcls.engine.job import Job
@@ -186,7 +185,7 @@ class Trainer:
     def _save_best(self, found: Evaluation) -> None:
         arrays = self.job.ema.arrays() if self.job.ema else _arrays(self.job.network)
         now = {"epoch": self.state.epoch + 1, "step": self.state.step, "metrics": found.metrics}
-        save_weights(self.folder.best_model, arrays, {**self.metadata(), **now})
+        save_best_model(self.folder.best_model, arrays, {**self.metadata(), **now})
 
     def save(self) -> None:
         """Write a checkpoint of this moment, after making sure that it is worth resuming from.
@@ -227,7 +226,7 @@ class Trainer:
         job, metadata = self.job, self.metadata()
         check_same_run(path, checkpoint.about, metadata)
         warn_of_changes(checkpoint.about, metadata)
-        load_weights(job.network, checkpoint.model, path, partial=False)
+        weights.load(job.network, weights.WeightFile(checkpoint.model, path=path))
         job.optimizer.load_state_arrays(job.network, checkpoint.optimizer)
         job.precision.load_state(checkpoint.state.loss_scaling)
         if job.ema:

@@ -9,7 +9,7 @@ from ppcls.errors import CheckpointError
 from ppcls.registry import arguments_model
 
 
-def network_metadata(network: Any) -> Dict[str, Any]:
+def metadata_of(network: Any) -> Dict[str, Any]:
     """Return what a weight file notes of its network: enough to refuse it where it does not
     belong.
     """

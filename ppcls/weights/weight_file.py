@@ -115,7 +115,7 @@ def save_weights(
     Args:
         weights: a network, or its arrays by name.
         path: the file; its folder is made if need be.
-        metadata: what to note with them, see `WeightFile`; `network_metadata(network)` makes the
+        metadata: what to note with them, see `WeightFile`; `metadata_of(network)` makes the
             file be refused where it does not belong. None notes nothing.
 
     Raises:

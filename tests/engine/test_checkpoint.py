@@ -15,11 +15,11 @@ from ppcls.engine.checkpoint import (
     CheckpointFolder,
     TrainState,
     load,
-    read_network,
     save,
-    save_weights,
+    save_best_model,
 )
 from ppcls.errors import CheckpointError
+from ppcls.weights import read
 from ppcls.weights.files import write_weights
 
 
@@ -109,19 +109,17 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
 def test_the_average_is_what_a_network_is_given(tmp_path: Path) -> None:
     checkpoint = example()
     save(tmp_path / "a.safetensors", checkpoint)
-    assert np.array_equal(
-        read_network(tmp_path / "a.safetensors")[0]["fc.weight"], checkpoint.model["fc.weight"]
-    )
+    given = read(tmp_path / "a.safetensors").network_arrays()
+    assert np.array_equal(given["fc.weight"], checkpoint.model["fc.weight"])
     checkpoint.ema = {"fc.weight": checkpoint.model["fc.weight"] + 1}
     save(tmp_path / "a.safetensors", checkpoint)
-    assert np.array_equal(
-        read_network(tmp_path / "a.safetensors")[0]["fc.weight"], checkpoint.ema["fc.weight"]
-    )
+    given = read(tmp_path / "a.safetensors").network_arrays()
+    assert np.array_equal(given["fc.weight"], checkpoint.ema["fc.weight"])
 
 
 def test_a_weight_file_is_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
-    save_weights(path, example().model, {"arch": "LeNet"})
+    save_best_model(path, example().model, {"arch": "LeNet"})
     with pytest.raises(CheckpointError, match=r"holds weights only.*Global\.pretrained_model"):
         load(path)
 

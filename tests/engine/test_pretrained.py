@@ -15,9 +15,8 @@ import pytest
 
 from ppcls.arch import create_model
 from ppcls.data.imagenet_classes import imagenet_classes
-from ppcls.engine.checkpoint import read_network, weights_metadata
 from ppcls.inference import read_bundle
-from ppcls.weights.loading import save_weights
+from ppcls.weights import read, save_weights
 from ppcls.weights.reference import reference_names
 
 Recipe = Dict[str, Any]
@@ -65,8 +64,7 @@ def in_colour(recipe: Recipe) -> Recipe:
 
 def result(recipe: Recipe) -> Dict[str, np.ndarray]:
     """The weights that a run ended with."""
-    arrays, _ = read_network(Path(recipe["Global"]["output_dir"]) / "best_model.safetensors")
-    return arrays
+    return read(Path(recipe["Global"]["output_dir"]) / "best_model.safetensors").arrays
 
 
 def test_training_starts_from_published_weights(
@@ -90,8 +88,7 @@ def test_a_file_of_ones_own_is_adapted_too(
     ppcls: Run, squeezed: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "mine.safetensors"
-    facts = weights_metadata({"arch": NAME, "class_num": 10})
-    save_weights(create_model(NAME, class_num=10), path, facts)
+    save_weights(create_model(NAME, class_num=10), path, {"arch": NAME, "class_num": 10})
     squeezed["Arch"]["pretrained"] = str(path)
     assert ppcls("train", squeezed) == 0
     assert "starts fresh, for 4 classes" in capsys.readouterr().out
@@ -173,8 +170,8 @@ def test_arguments_that_make_another_network_are_refused(
     ppcls: Run, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "tanh.safetensors"
-    facts = {"arch": "LeNet", "arguments": {"act": "tanh"}}
-    save_weights(create_model("LeNet", class_num=4), path, weights_metadata(facts))
+    metadata = {"arch": "LeNet", "arguments": {"act": "tanh"}}
+    save_weights(create_model("LeNet", class_num=4), path, metadata)
     weights = f"Global.pretrained_model={path}"
     for verb in ("train", "eval"):
         assert ppcls(verb, recipe, "-o", weights) == 1

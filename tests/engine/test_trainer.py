@@ -15,10 +15,11 @@ from safetensors.numpy import load_file
 
 from ppcls import registry
 from ppcls.engine import trainer as trainer_module
-from ppcls.engine.checkpoint import load, read_with_facts
+from ppcls.engine.checkpoint import load
 from ppcls.engine.interrupt import StopRequest
 from ppcls.engine.loggers import Logger, Record, RunInfo
 from ppcls.engine.world import World
+from ppcls.weights import read
 
 Run = Callable[..., int]
 Recipe = Dict[str, Any]
@@ -441,7 +442,7 @@ def test_a_branch_takes_the_best_model_along_or_looks_for_one_anew(
         assert ppcls("train", recipe, "--resume", str(path), "-o", output, "Global.epochs=4") == 0
         best = folder / "best_model.safetensors"
         epoch = load(sorted((folder / "checkpoints").iterdir())[-1]).state.best_epoch
-        assert read_with_facts(best)[1]["epoch"] == epoch
+        assert read(best).metadata["epoch"] == epoch
 
 
 def test_overwrite_does_not_delete_what_is_to_be_resumed(
