@@ -213,7 +213,7 @@ def test_pickles_are_read_in_one_place_that_accepts_arrays_only() -> None:
         for file in FILES
         if {name.split(".")[0] for name in imported_modules(tree(file))} & PICKLERS
     ]
-    assert readers == ["weights/pickles.py"]
+    assert readers == ["weights/formats/pickles.py"]
 
 
 def test_nothing_is_left_to_do() -> None:

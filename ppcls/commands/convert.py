@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(source: str, pattern: str) -> int:
-    from ppcls.weights.reference import reference_models
+    from ppcls.weights.names.toolkits import reference_models
 
     found = fnmatch.filter(reference_models(source), pattern)
     print("\n".join(found) if found else f"no network of {source} matches '{pattern}'")
@@ -71,7 +71,7 @@ def _check(arguments: argparse.Namespace) -> None:
         ConfigError: the toolkit or the network is unknown.
     """
     from ppcls.errors import UsageError
-    from ppcls.weights.reference import find_reference
+    from ppcls.weights.names.toolkits import find_reference
 
     missing = [f"--{name}" for name in _NEEDED if getattr(arguments, name) is None]
     if missing:
@@ -118,8 +118,8 @@ def _read(path: str) -> Dict[str, np.ndarray]:
 
 def _metadata(network: Any, source: str, name: str, state: Dict[str, Any]) -> Dict[str, Any]:
     """Return what the file says of its network, so that it is refused where it does not belong."""
+    from ppcls.weights.names.toolkits import find_reference
     from ppcls.weights.network_metadata import metadata_of
-    from ppcls.weights.reference import find_reference
 
     (_, fixed), naming = find_reference(source, name)
     return {**metadata_of(network), "arguments": {**fixed, **naming.arguments(state)}}

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Tuple
-
-import numpy as np
+from typing import Any, List, Optional, Tuple
 
 from ppcls import runtime, weights
 from ppcls.arch import build as build_network_part

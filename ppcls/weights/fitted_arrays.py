@@ -15,7 +15,8 @@ import numpy as np
 
 from ppcls.errors import CheckpointError
 from ppcls.weights.load_report import LoadReport, Mismatch, compare, difference, does_not_fit
-from ppcls.weights.reference import from_names, is_auxiliary, to_own_names
+from ppcls.weights.names.own_names import from_names, to_own_names
+from ppcls.weights.names.toolkits import is_auxiliary
 
 Arrays = Dict[str, np.ndarray]
 Fitted = Tuple[Arrays, LoadReport]

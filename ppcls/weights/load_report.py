@@ -9,7 +9,7 @@ from typing import Any, List, Mapping, Optional, Tuple
 import numpy as np
 
 from ppcls.errors import CheckpointError
-from ppcls.weights.reference import other_form
+from ppcls.weights.names.toolkits import other_form
 
 Shape = Tuple[int, ...]
 
@@ -31,7 +31,8 @@ class LoadReport:
     """What of a file fits a network, by the network's parameter names.
 
     Attributes:
-        toolkit: whose names the file uses: "ppcls" or a key of `ppcls.weights.reference.SOURCES`.
+        toolkit: whose names the file uses: "ppcls" or a key of
+            `ppcls.weights.names.toolkits.SOURCES`.
         matched: what both have, in the same shape.
         missing: what only the network has.
         unexpected: what only the file has.

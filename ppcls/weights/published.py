@@ -20,7 +20,7 @@ from ppcls.weights.download import (
     download,
     megabytes,
 )
-from ppcls.weights.files import read_weights
+from ppcls.weights.formats.any_format import read_any_format
 from ppcls.weights.mirrors import VARIABLE, mirrors_file, places
 from ppcls.weights.records import PACKAGE, Record, find_record
 
@@ -196,7 +196,7 @@ def _try_to_read(record: Record, path: Path) -> None:
         WrongContentError: the file cannot be read.
     """
     try:
-        read_weights(path)
+        read_any_format(path)
     except CheckpointError as error:
         raise WrongContentError(
             f"{error}; delete it, and `{_how_to_get(record)}` gets it again"
@@ -207,7 +207,7 @@ def _readable(path: Path) -> None:
     """Refuse a fetched file that holds no weights, before it is kept."""
     _look_like_weights(path)
     try:
-        read_weights(path)
+        read_any_format(path)
     except CheckpointError as error:
         raise WrongContentError(f"what came cannot be read: {error}") from None
 

@@ -10,9 +10,9 @@ import numpy as np
 from ppcls.arch import create_model, require_paddle
 from ppcls.errors import CheckpointError
 from ppcls.weights.fitted_arrays import sizes_of
+from ppcls.weights.formats.pth import without_prefix
+from ppcls.weights.names.toolkits import find_reference
 from ppcls.weights.network_weights import load
-from ppcls.weights.pth import without_prefix
-from ppcls.weights.reference import find_reference
 
 if TYPE_CHECKING:
     from ppcls.arch.network import Network

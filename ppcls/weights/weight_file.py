@@ -14,7 +14,8 @@ from typing import Any, Dict, Mapping, Optional
 import numpy as np
 
 from ppcls.errors import CheckpointError
-from ppcls.weights.files import PathLike, read_weights, write_weights
+from ppcls.weights.formats.any_format import PathLike, read_any_format
+from ppcls.weights.formats.safetensors import write_safetensors
 
 FORMAT = 1
 _KEY = "ppcls"
@@ -72,7 +73,7 @@ def read(path: PathLike) -> WeightFile:
         CheckpointError: the file is missing, unreadable, damaged, of another kind, asks for more
             than arrays, or is of a newer format than this version reads.
     """
-    arrays, texts = read_weights(path)
+    arrays, texts = read_any_format(path)
     try:
         metadata = json.loads(texts.get(_KEY, "{}"))
     except ValueError:
@@ -104,7 +105,7 @@ def write(
         CheckpointError: the file cannot be written; one that was there before is still intact.
     """
     noted = {"format": FORMAT, "kind": kind, **metadata}
-    write_weights(path, arrays, {_KEY: json.dumps(noted, ensure_ascii=False)})
+    write_safetensors(path, arrays, {_KEY: json.dumps(noted, ensure_ascii=False)})
 
 
 def save_weights(
@@ -125,7 +126,7 @@ def save_weights(
     arrays = weights if isinstance(weights, Mapping) else arrays_of(weights)
     refuse_not_finite(arrays, Path(path))
     if metadata is None:
-        write_weights(path, arrays)
+        write_safetensors(path, arrays)
     else:
         write(path, arrays, "weights", metadata)
 

@@ -26,7 +26,7 @@ from ppcls.arch.summary import (
     table,
 )
 from ppcls.errors import ConfigError
-from ppcls.weights.reference import find_reference, reference_models
+from ppcls.weights.names.toolkits import find_reference, reference_models
 
 _PEERS = yaml.safe_load((Path(__file__).parents[1] / "fixtures/macs.yaml").read_text("utf-8"))
 _RARELY_COUNT = {"padding", "eps", "momentum", "dropout"}

@@ -12,8 +12,8 @@ import pytest
 from ppcls.arch import create_model
 from ppcls.cli import main
 from ppcls.weights import read
-from ppcls.weights.files import write_weights
-from ppcls.weights.reference import find_reference, reference_models, reference_names
+from ppcls.weights.formats.safetensors import write_safetensors
+from ppcls.weights.names.toolkits import find_reference, reference_models, reference_names
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     arrays = {names[key]: in_torch_layout(value) for key, value in network.state_dict().items()}
     arrays["bn1.num_batches_tracked"] = np.array(3)
     path = tmp_path_factory.mktemp("theirs") / "resnet18.safetensors"
-    write_weights(path, arrays)
+    write_safetensors(path, arrays)
     return path
 
 

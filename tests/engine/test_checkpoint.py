@@ -20,7 +20,7 @@ from ppcls.engine.checkpoint import (
 )
 from ppcls.errors import CheckpointError
 from ppcls.weights import read
-from ppcls.weights.files import write_weights
+from ppcls.weights.formats.safetensors import write_safetensors
 
 
 def example(step: int = 3, size: int = 10) -> Checkpoint:
@@ -129,14 +129,14 @@ def test_a_weight_file_is_no_checkpoint(tmp_path: Path) -> None:
 )
 def test_damaged_notes_are_a_clear_error(tmp_path: Path, note: str) -> None:
     path = tmp_path / "a.safetensors"
-    write_weights(path, example().model, {"ppcls": note})
+    write_safetensors(path, example().model, {"ppcls": note})
     with pytest.raises(CheckpointError, match="notes in its files is damaged|position of the run"):
         load(path)
 
 
 def test_a_file_of_a_later_version_is_not_passed_over(tmp_path: Path) -> None:
     later = tmp_path / "step_00000009.safetensors"
-    write_weights(later, example().model, {"ppcls": '{"format": 99}'})
+    write_safetensors(later, example().model, {"ppcls": '{"format": 99}'})
     CheckpointFolder(tmp_path, keep=3).save(example(1))
     with pytest.raises(CheckpointError, match="upgrade ppcls"):
         CheckpointFolder(tmp_path, keep=3).newest()

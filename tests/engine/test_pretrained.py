@@ -17,7 +17,7 @@ from ppcls.arch import create_model
 from ppcls.data.imagenet_classes import imagenet_classes
 from ppcls.inference import read_bundle
 from ppcls.weights import read, save_weights
-from ppcls.weights.reference import reference_names
+from ppcls.weights.names.toolkits import reference_names
 
 Recipe = Dict[str, Any]
 Run = Callable[..., int]

@@ -14,7 +14,7 @@ from ppcls.arch import create_model
 from ppcls.errors import CheckpointError
 from ppcls.weights import load, save_weights
 from ppcls.weights.fitted_arrays import sizes_of, with_channels
-from ppcls.weights.reference import reference_names
+from ppcls.weights.names.toolkits import reference_names
 
 
 def _arrays(**arguments: Any) -> Dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ from ppcls.arch import create_model
 from ppcls.engine.checkpoint import Checkpoint, TrainState, save
 from ppcls.errors import CheckpointError, ConfigError
 from ppcls.weights import LoadReport, WeightFile, load, read, save_weights
-from ppcls.weights.reference import reference_names
+from ppcls.weights.names.toolkits import reference_names
 
 
 def _arrays(network: paddle.nn.Layer) -> Dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ import pytest
 from ppcls.arch import create_model
 from ppcls.errors import CheckpointError, ConfigError
 from ppcls.weights import from_reference
-from ppcls.weights.reference import reference_names
+from ppcls.weights.names.toolkits import reference_names
 
 Arrays = Dict[str, np.ndarray]
 

@@ -12,7 +12,7 @@ from ppcls.arch import create_model
 from ppcls.arch.backbone.densenet import DenseLayer, Transition
 from ppcls.errors import ConfigError
 from ppcls.weights import load
-from ppcls.weights.reference import reference_names
+from ppcls.weights.names.toolkits import reference_names
 
 _SLIM: Dict[str, Any] = {"growth": 4, "depths": [1, 2, 1, 1], "class_num": 3}
 

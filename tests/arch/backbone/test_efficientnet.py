@@ -15,7 +15,7 @@ from ppcls.arch.layers import DropPath
 from ppcls.arch.network import Network
 from ppcls.arch.summary import count_parameters
 from ppcls.errors import ConfigError
-from ppcls.weights.reference import find_reference, reference_names
+from ppcls.weights.names.toolkits import find_reference, reference_names
 
 _SLIM: Dict[str, Any] = {"width": 0.25, "class_num": 4}
 

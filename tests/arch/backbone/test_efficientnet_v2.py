@@ -12,7 +12,7 @@ from ppcls.arch.backbone.efficientnet import MBConv, conv_for
 from ppcls.arch.backbone.efficientnet_v2 import FusedMBConv
 from ppcls.arch.layers import SqueezeExcitation
 from ppcls.errors import ConfigError
-from ppcls.weights.reference import find_reference, reference_names
+from ppcls.weights.names.toolkits import find_reference, reference_names
 
 _SLIM: Dict[str, Any] = {"width": 0.25, "depth": 0.2, "class_num": 4}
 

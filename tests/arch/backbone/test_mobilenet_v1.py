@@ -15,7 +15,7 @@ from ppcls.arch.backbone.mobilenet_v1 import DepthwiseSeparable
 from ppcls.arch.layers import ConvBNAct
 from ppcls.arch.summary import network_costs
 from ppcls.errors import ConfigError
-from ppcls.weights.reference import reference_names
+from ppcls.weights.names.toolkits import reference_names
 
 
 @pytest.mark.slow

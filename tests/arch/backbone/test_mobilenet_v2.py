@@ -10,7 +10,7 @@ import pytest
 from ppcls.arch import create_model
 from ppcls.arch.summary import count_parameters, network_costs
 from ppcls.errors import ConfigError
-from ppcls.weights.reference import reference_names
+from ppcls.weights.names.toolkits import reference_names
 
 
 def _small(**arguments: Any) -> paddle.nn.Layer:

@@ -12,7 +12,7 @@ from ppcls.arch.layers import InvertedResidual, SqueezeExcitation
 from ppcls.arch.network import Network
 from ppcls.arch.summary import network_costs
 from ppcls.errors import ConfigError
-from ppcls.weights.reference import reference_names
+from ppcls.weights.names.toolkits import reference_names
 
 # Tables 1 and 2 of the paper as printed: kernel, inner channels, channels, SE, h-swish, stride.
 _LARGE = """

@@ -12,7 +12,7 @@ from ppcls.arch import create_model
 from ppcls.arch.backbone.shufflenet_v2 import BasicUnit, DownUnit
 from ppcls.arch.summary import network_costs
 from ppcls.errors import ConfigError
-from ppcls.weights.reference import reference_names
+from ppcls.weights.names.toolkits import reference_names
 
 
 @pytest.mark.slow

@@ -1,0 +1,73 @@
+"""safetensors files, the format of this toolkit: arrays by name, and texts by name beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Dict, Mapping, Optional, Tuple, Union
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from ppcls.errors import CheckpointError
+from ppcls.files import replacing
+
+
+def write_safetensors(
+    path: Union[str, Path],
+    arrays: Mapping[str, np.ndarray],
+    metadata: Optional[Mapping[str, str]] = None,
+) -> None:
+    """Write arrays as a safetensors file, whole or not at all.
+
+    The same arrays give the same bytes, as long as there is one metadata entry at most.
+
+    Args:
+        path: the file; its folder is made if need be.
+        arrays: {name: array} of numbers or truth values.
+        metadata: text to keep with them, such as the network's name.
+
+    Raises:
+        CheckpointError: the file cannot be written; one that was there before is still intact.
+    """
+    try:
+        with replacing(Path(path)) as draft:
+            draft.write_bytes(save(_contiguous(arrays), dict(metadata or {}) or None))
+    except (OSError, SafetensorError) as error:
+        kept = "; the file that was there before is intact" if Path(path).exists() else ""
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"cannot write {path}: {reason}{kept}") from None
+
+
+def _contiguous(arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    """Return the arrays in C order; safetensors writes transposed ones as they lie."""
+    return {name: np.asarray(array, order="C") for name, array in arrays.items()}
+
+
+def read_safetensors(file: Path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
+    """Return the arrays of a safetensors file, and the metadata that its writer added.
+
+    Raises:
+        CheckpointError: the file is truncated or damaged, or holds numbers that NumPy lacks.
+    """
+    try:
+        with safe_open(file, framework="numpy") as content:
+            names = content.keys()
+            return {name: content.get_tensor(name) for name in names}, content.metadata() or {}
+    except SafetensorError as error:
+        reason = _damage(file) or f"it is truncated or damaged ({error})"
+        raise CheckpointError(f"{file} is not a readable safetensors file: {reason}") from None
+    except (TypeError, AttributeError) as error:
+        raise CheckpointError(f"{file} holds numbers of a type that NumPy lacks: {error}") from None
+
+
+def _damage(file: Path) -> str:
+    """Say what is wrong where the start tells: eight bytes of length, then a header that long."""
+    with file.open("rb") as content:
+        start = content.read(9)
+    length, size = int.from_bytes(start[:8], "little"), file.stat().st_size
+    if size < 9:
+        return f"it is too short, {size} bytes"
+    if start[8:] != b"{":
+        return "it does not start like one"
+    return "it is truncated" if length > size - 8 else ""
