@@ -15,7 +15,7 @@ import tracemalloc
 import warnings
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, Sequence
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ppcls.errors import CheckpointError
+from ppcls.weights.formats.any_format import read_any_format
 from ppcls.weights.formats.pth import read_pth
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "pth"
@@ -229,96 +230,27 @@ def test_parameters_of_old_versions_are_read(made: bytes, write: Any) -> None:
     assert read_pth(write(state(w=parameter)))["w"].tolist() == [0, 2, 4]
 
 
-# The oldest format, which today's PyTorch reads but no longer writes; it reads these files alike.
-
-
-def tarred(path: Path, **other: bytes) -> Path:
-    """Write a tar archive of three tensors, a: transposed, b: of int64, c: in a view of a's."""
-    parts = {"sys_info": pickle.dumps({}, 2), **TAR, **other}
+def tarred(path: Path) -> Path:
+    """Write a tar archive such as PyTorch wrote before 0.1.10, of the right members."""
     with tarfile.open(path, "w:", format=tarfile.PAX_FORMAT) as file:
-        for name, content in parts.items():
+        for name in ("sys_info", "storages", "tensors", "pickle"):
             member = tarfile.TarInfo(name)
-            member.size, member.mtime = len(content), 1234.5  # type: ignore[assignment]
-            if content:
-                file.addfile(member, io.BytesIO(content))
+            member.size, member.mtime = 4, 1234.5  # type: ignore[assignment]
+            file.addfile(member, io.BytesIO(pickle.dumps({}, 2)[:4]))
     return path
 
 
-def tar_storage(index: int, kind: bytes, data: np.ndarray) -> bytes:
-    """A storage as it stands in a tar archive."""
-    about = program(b"(", number(index), b"U\x03cpuctorch\n" + kind + b"Storage\nt")
-    return about + struct.pack("<q", data.size) + data.tobytes()
-
-
-def tar_tensor(index: int, of: int, shape: Sequence[int], strides: Sequence[int], at: int) -> bytes:
-    """A tensor as it stands in a tar archive."""
-    about = program(b"(", number(index), number(of), b"ctorch\nFloatTensor\nt")
-    return about + struct.pack(f"<{2 * len(shape) + 2}q", len(shape), *shape, *strides, at)
-
-
-def tar_state(**entries: bytes) -> bytes:
-    """A state dict as it stands in a tar archive, of references to tensors by number."""
-    return program(b"ccollections\nOrderedDict\n)R(", *map(b"".join, _pairs(entries)), b"u")
-
-
-def _pairs(entries: Dict[str, bytes]) -> List[Tuple[bytes, bytes]]:
-    return [(text(name), value + b"Q") for name, value in entries.items()]
-
-
-TAR = {
-    "storages": pickle.dumps(2, 2)
-    + tar_storage(10, b"Float", np.arange(6, dtype="<f4"))
-    + tar_storage(11, b"Long", np.array([7, 8], "<i8"))
-    + pickle.dumps([(12, 10, 2, 3)], 2),
-    "tensors": pickle.dumps(3, 2)
-    + tar_tensor(1, 10, (2, 3), (1, 2), 0)
-    + tar_tensor(2, 11, (2,), (1,), 0)
-    + tar_tensor(3, 12, (2,), (1,), 1),
-    "pickle": tar_state(a=text("1"), b=b"U\x012", c=text("3")),
-}
-
-
-def test_tar_archives_of_the_first_versions_are_read(tmp_path: Path) -> None:
-    arrays = read_pth(tarred(tmp_path / "a.pth"))
-    assert arrays["a"].tolist() == [[0, 2, 4], [1, 3, 5]]
-    assert arrays["b"].tolist() == [7, 8] and arrays["b"].dtype == np.int64
-    assert arrays["c"].tolist() == [3, 4]
-
-
-@pytest.mark.parametrize(
-    ("part", "content", "words"),
-    [
-        ("pickle", b"", "not one of the three parts"),
-        ("pickle", tar_state(a=text("9")), "damaged"),
-        ("pickle", tar_state(a=b"(NNt"), "holds more than tensors"),
-        ("pickle", program(b"cos\nsystem\n"), "os.system"),
-        ("tensors", pickle.dumps(10**9, 2), "more tensors than any network"),
-        ("tensors", pickle.dumps(1, 2) + tar_tensor(1, 99, (2,), (1,), 0), "damaged"),
-        ("tensors", pickle.dumps(1, 2) + tar_tensor(1, 10, (1,) * 65, (1,) * 65, 0), "dimensions"),
-        ("tensors", pickle.dumps(1, 2) + tar_tensor(1, 10, (-2,), (1,), 0), "whole numbers"),
-        ("tensors", pickle.dumps(1, 2) + tar_tensor(1, 10, (2,), (1,), 0)[:-1], "truncated"),
-        ("storages", pickle.dumps(1, 2), "truncated"),
-        ("storages", TAR["storages"].replace(SIX, b""), "opcode"),
-        ("storages", TAR["storages"].replace(b"Float", b"Fl"), "torch.FlStorage"),
-        ("storages", pickle.dumps("many", 2), "more tensors than any network"),
-        ("storages", TAR["storages"][:-1] + b"N.", "damaged"),
-        ("storages", pickle.dumps(1, 2) + program(b"(NNNt") + bytes(8), "describes a storage"),
-    ],
-)
-def test_tar_archives_with_parts_that_cannot_be(
-    part: str, content: bytes, words: str, tmp_path: Path
+@pytest.mark.parametrize("name", ["a.pth", "a.pdparams"])
+def test_a_tar_archive_of_the_first_versions_is_named_with_the_way_to_convert_it(
+    name: str, tmp_path: Path
 ) -> None:
-    assert words in refusal(tarred(tmp_path / "a.pth", **{part: content}))
-
-
-def test_views_and_tensors_beyond_storages_of_tar_archives(tmp_path: Path) -> None:
-    view = TAR["storages"].replace(pickle.dumps([(12, 10, 2, 3)], 2), b"")
-    content = view + pickle.dumps([(12, 10, 2, 5)], 2)
-    assert "view that reaches beyond" in refusal(tarred(tmp_path / "a.pth", storages=content))
-    long = pickle.dumps(1, 2) + tar_tensor(1, 10, (2,), (6,), 0)
-    content = tar_state(a=text("1"))
-    path = tarred(tmp_path / "a.pth", tensors=long, pickle=content)
-    assert "reaches beyond its storage" in refusal(path)
+    path = tarred(tmp_path / name)
+    with pytest.raises(CheckpointError) as caught:
+        read_any_format(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path} is a tar archive, as PyTorch wrote before version 0.1.10")
+    assert f"torch.save(torch.load('{path}', weights_only=False), 'NEW.pth')" in message
+    assert message == refusal(path)
 
 
 def test_byte_order_of_zip_archives(tmp_path: Path) -> None:
@@ -605,15 +537,13 @@ def test_files_of_another_kind(content: bytes, words: str, tmp_path: Path) -> No
 
 
 CONTENTS = [
-    *(pytest.param(path.read_bytes(), id=path.stem) for path in sorted(FIXTURES.glob("*.pth"))),
-    pytest.param(b"tar", id="tar"),
+    pytest.param(path.read_bytes(), id=path.stem) for path in sorted(FIXTURES.glob("*.pth"))
 ]
 
 
 @pytest.mark.parametrize("content", CONTENTS)
 def test_a_file_truncated_anywhere_is_an_error(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
-    content = tarred(path).read_bytes().rstrip(b"\0") if content == b"tar" else content
     for length in [*range(0, len(content), 29), len(content) - 1]:
         path.write_bytes(content[:length])
         with pytest.raises(CheckpointError):
@@ -630,7 +560,6 @@ def test_damaged_bytes_give_arrays_or_a_clear_error(
     content: bytes, data: st.DataObject, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.pth"
-    content = tarred(path).read_bytes() if content == b"tar" else content
     damaged = bytearray(content)
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
