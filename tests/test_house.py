@@ -216,6 +216,25 @@ def test_pickles_are_read_in_one_place_that_accepts_arrays_only() -> None:
     assert readers == ["weights/formats/pickles.py"]
 
 
+SETTERS = {
+    "arch/layers.py": "folds a normalisation into a convolution",
+    "engine/ema.py": "keeps the moving average",
+    "optimizer/core.py": "restores the state of an optimizer",
+    "weights/network_weights.py": "ppcls.weights.load",
+}
+"""The files that set arrays, and what for; weights come to a network by the last one only."""
+
+
+def test_networks_are_given_their_weights_in_one_place() -> None:
+    setting = {
+        str(file.relative_to(PACKAGE))
+        for file in FILES
+        for _, name in calls(file)
+        if name.rpartition(".")[2] in ("set_value", "set_state_dict", "set_dict")
+    }
+    assert setting == SETTERS.keys()
+
+
 def test_nothing_is_left_to_do() -> None:
     marks = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3]) + r")\b")
     files = [*FILES, *SCRIPTS, *(ROOT / "tests").rglob("*.py"), *ROOT.glob("configs/**/*.yaml")]
