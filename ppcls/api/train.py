@@ -13,7 +13,7 @@ from ppcls import runtime
 from ppcls.arch.summary import count_parameters
 from ppcls.config import ConfigSource, as_config, to_yaml
 from ppcls.engine.builder import build_job
-from ppcls.engine.checkpoint import Checkpoint, TrainState, load
+from ppcls.engine.checkpoint import Checkpoint, TrainState, load_checkpoint
 from ppcls.engine.dry_run import dry_run
 from ppcls.engine.interrupt import Interrupted, StopRequest
 from ppcls.engine.job import Job
@@ -110,7 +110,7 @@ def _checkpoint(trainer: Trainer, wanted: Optional[str]) -> Optional[Tuple[Path,
         if found is None:
             _log.info("there is no checkpoint to resume from yet: starting from the beginning")
         return found
-    checkpoint = load(Path(wanted))
+    checkpoint = load_checkpoint(Path(wanted))
     trainer.checkpoints.refuse_newer_than(checkpoint.state.step)
     return Path(wanted), checkpoint
 

@@ -59,7 +59,7 @@ class Checkpoint:
     ema: Arrays = field(default_factory=dict)
 
 
-def save(path: Path, checkpoint: Checkpoint) -> None:
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint as a whole or not at all.
 
     Raises:
@@ -99,7 +99,7 @@ def _advising() -> Iterator[None]:
         ) from None
 
 
-def load(path: Path) -> Checkpoint:
+def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:
@@ -139,7 +139,7 @@ class CheckpointFolder:
             CheckpointError: it cannot be written; nothing is deleted then.
         """
         path = self.folder / f"step_{checkpoint.state.step:08d}.safetensors"
-        save(path, checkpoint)
+        save_checkpoint(path, checkpoint)
         older = [known for known in self.paths() if _step(known) < checkpoint.state.step]
         for known in older[: len(older) - self.keep + 1]:
             known.unlink(missing_ok=True)
@@ -170,7 +170,7 @@ class CheckpointFolder:
         paths, damaged = self.paths(), []
         for path in reversed(paths):
             try:
-                found = load(path)
+                found = load_checkpoint(path)
             except NewerFormatError:
                 raise
             except CheckpointError as error:

@@ -14,9 +14,9 @@ from ppcls.engine.checkpoint import (
     Checkpoint,
     CheckpointFolder,
     TrainState,
-    load,
-    save,
+    load_checkpoint,
     save_best_model,
+    save_checkpoint,
 )
 from ppcls.errors import CheckpointError
 from ppcls.weights import read
@@ -44,8 +44,8 @@ def example(step: int = 3, size: int = 10) -> Checkpoint:
 
 def test_what_is_saved_comes_back_exactly(tmp_path: Path) -> None:
     path, checkpoint = tmp_path / "a.safetensors", example()
-    save(path, checkpoint)
-    found = load(path)
+    save_checkpoint(path, checkpoint)
+    found = load_checkpoint(path)
     assert asdict(found.state) == asdict(checkpoint.state)
     assert found.about == checkpoint.about
     assert np.array_equal(found.model["fc.weight"], checkpoint.model["fc.weight"])
@@ -56,18 +56,18 @@ def test_what_is_saved_comes_back_exactly(tmp_path: Path) -> None:
 
 
 def test_the_same_state_gives_the_same_bytes(tmp_path: Path) -> None:
-    save(tmp_path / "a", example())
-    save(tmp_path / "b", example())
+    save_checkpoint(tmp_path / "a", example())
+    save_checkpoint(tmp_path / "b", example())
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 @pytest.mark.parametrize("size", [0, 7, 8, 100, -1])
 def test_a_truncated_file_is_refused(tmp_path: Path, size: int) -> None:
     path = tmp_path / "a.safetensors"
-    save(path, example())
+    save_checkpoint(path, example())
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(CheckpointError, match=r"a\.safetensors"):
-        load(path)
+        load_checkpoint(path)
 
 
 def test_an_unreadable_newest_checkpoint_is_passed_over(tmp_path: Path) -> None:
@@ -102,17 +102,17 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     checkpoint = example()
     checkpoint.model["fc.weight"][0, 0] = np.nan
     with pytest.raises(CheckpointError, match=r"fc\.weight holds NaN or Inf"):
-        save(tmp_path / "a", checkpoint)
+        save_checkpoint(tmp_path / "a", checkpoint)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_average_is_what_a_network_is_given(tmp_path: Path) -> None:
     checkpoint = example()
-    save(tmp_path / "a.safetensors", checkpoint)
+    save_checkpoint(tmp_path / "a.safetensors", checkpoint)
     given = read(tmp_path / "a.safetensors").network_arrays()
     assert np.array_equal(given["fc.weight"], checkpoint.model["fc.weight"])
     checkpoint.ema = {"fc.weight": checkpoint.model["fc.weight"] + 1}
-    save(tmp_path / "a.safetensors", checkpoint)
+    save_checkpoint(tmp_path / "a.safetensors", checkpoint)
     given = read(tmp_path / "a.safetensors").network_arrays()
     assert np.array_equal(given["fc.weight"], checkpoint.ema["fc.weight"])
 
@@ -121,7 +121,7 @@ def test_a_weight_file_is_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     save_best_model(path, example().model, {"arch": "LeNet"})
     with pytest.raises(CheckpointError, match=r"holds weights only.*Global\.pretrained_model"):
-        load(path)
+        load_checkpoint(path)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_damaged_notes_are_a_clear_error(tmp_path: Path, note: str) -> None:
     path = tmp_path / "a.safetensors"
     write_safetensors(path, example().model, {"ppcls": note})
     with pytest.raises(CheckpointError, match="notes in its files is damaged|position of the run"):
-        load(path)
+        load_checkpoint(path)
 
 
 def test_a_file_of_a_later_version_is_not_passed_over(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List
 
 import pytest
 
-from ppcls.engine.checkpoint import load
+from ppcls.engine.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 10
@@ -78,12 +78,12 @@ def test_ten_kills_at_random_moments_change_nothing(
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         # Every file that has the name of a checkpoint is one.
-        steps.append([load(path).state.step for path in checkpoints(folder)])
+        steps.append([load_checkpoint(path).state.step for path in checkpoints(folder)])
     output = finished(start(recipe, "--resume", "auto"))
     assert "passed over" not in output
     print("steps on disk after each kill:", steps)
     whole, killed = checkpoints(tmp_path / "whole")[-1], checkpoints(folder)[-1]
-    ours, theirs = load(killed), load(whole)
+    ours, theirs = load_checkpoint(killed), load_checkpoint(whole)
     assert killed.name == whole.name and ours.state == theirs.state
     for group in ("model", "optimizer", "ema"):
         for name, array in getattr(theirs, group).items():
@@ -115,4 +115,4 @@ def test_a_signal_saves_and_leaves_with_its_status(
     output = process.communicate(timeout=60)[0].decode()
     assert process.returncode == status, output
     assert f"stopped by {number.name}; the state is saved, continue with --resume auto" in output
-    assert load(checkpoints(folder)[-1]).state.step > 0
+    assert load_checkpoint(checkpoints(folder)[-1]).state.step > 0

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 from ppcls import registry
 from ppcls.engine import trainer as trainer_module
-from ppcls.engine.checkpoint import load
+from ppcls.engine.checkpoint import load_checkpoint
 from ppcls.engine.interrupt import StopRequest
 from ppcls.engine.loggers import Logger, Record, RunInfo
 from ppcls.engine.world import World
@@ -76,7 +76,7 @@ def test_a_run_leaves_all_that_is_promised(ppcls: Run, recipe: Recipe) -> None:
 
 def test_the_checkpoint_holds_everything(ppcls: Run, recipe: Recipe) -> None:
     assert ppcls("train", recipe) == 0
-    checkpoint = load(final_checkpoint(recipe))
+    checkpoint = load_checkpoint(final_checkpoint(recipe))
     assert (checkpoint.state.epoch, checkpoint.state.batch, checkpoint.state.step) == (2, 0, 10)
     assert checkpoint.about["class_names"] == ["0", "1", "2", "3"]
     assert checkpoint.about["arch"] == "LeNet"
@@ -130,7 +130,7 @@ def test_a_stop_during_the_evaluation_is_saved_and_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(StopRequest, "watch", watch)
         assert ppcls("train", recipe, "--overwrite") == 130
-    state = load(final_checkpoint(recipe)).state
+    state = load_checkpoint(final_checkpoint(recipe)).state
     assert (state.epoch, state.batch) == (0, 5)
     assert ppcls("train", recipe, "--resume", "auto") == 0
     assert final_checkpoint(recipe).read_bytes() == whole.read_bytes()
@@ -201,7 +201,7 @@ def test_no_improvement_stops_early(ppcls: Run, recipe: Recipe) -> None:
     recipe["Global"].update(epochs=50, early_stop={"patience": 2}, best_metric="loss")
     recipe["Optimizer"]["lr"] = {"name": "Constant", "learning_rate": 0.0}
     assert ppcls("train", recipe) == 0
-    state = load(final_checkpoint(recipe)).state
+    state = load_checkpoint(final_checkpoint(recipe)).state
     assert state.finished and state.epoch == 3 and state.best_epoch == 1
 
 
@@ -211,7 +211,7 @@ def test_the_best_model_is_the_one_with_the_best_metric(
     recipe["Global"].update(epochs=4, best_metric="loss")
     assert ppcls("train", recipe) == 0
     losses = [r["metrics"]["loss"] for r in records(recipe) if r["event"] == "eval"]
-    assert load(final_checkpoint(recipe)).state.best_epoch == 1 + int(np.argmin(losses))
+    assert load_checkpoint(final_checkpoint(recipe)).state.best_epoch == 1 + int(np.argmin(losses))
     report = tmp_path / "eval.json"
     assert ppcls("eval", recipe, "--json", str(report)) == 0
     assert json.loads(report.read_text())["metrics"]["loss"] == pytest.approx(min(losses), rel=1e-6)
@@ -241,7 +241,7 @@ def test_bad_images_are_skipped_counted_and_named(
     log = (run_folder(recipe) / "train.log").read_text()
     for path in bad:
         assert log.count(path) == 1
-    assert len(load(final_checkpoint(recipe)).state.bad_samples) == 2
+    assert len(load_checkpoint(final_checkpoint(recipe)).state.bad_samples) == 2
 
 
 def test_too_many_bad_images_stop_the_run(
@@ -287,7 +287,7 @@ def test_paddle_still_computes_in_float32_where_mixed_precision_is_refused(dtype
 def test_the_average_of_weights_is_what_is_evaluated(ppcls: Run, recipe: Recipe) -> None:
     recipe["EMA"] = {"decay": 0.5}
     assert ppcls("train", recipe) == 0
-    checkpoint = load(final_checkpoint(recipe))
+    checkpoint = load_checkpoint(final_checkpoint(recipe))
     best = load_file(run_folder(recipe) / "best_model.safetensors")
     if checkpoint.state.best_epoch == 2:
         assert all(np.array_equal(best[name], checkpoint.ema[name]) for name in best)
@@ -331,7 +331,7 @@ def test_an_older_checkpoint_is_not_mixed_with_newer_ones(
     whole = final_checkpoint(recipe)
     branch = tmp_path / "branch"
     assert ppcls("train", recipe, "--resume", str(first), "-o", f"Global.output_dir={branch}") == 0
-    ours, theirs = load(branch / "checkpoints" / whole.name), load(whole)
+    ours, theirs = load_checkpoint(branch / "checkpoints" / whole.name), load_checkpoint(whole)
     assert all(np.array_equal(ours.model[name], theirs.model[name]) for name in theirs.model)
 
 
@@ -441,7 +441,7 @@ def test_a_branch_takes_the_best_model_along_or_looks_for_one_anew(
         output = f"Global.output_dir={folder}"
         assert ppcls("train", recipe, "--resume", str(path), "-o", output, "Global.epochs=4") == 0
         best = folder / "best_model.safetensors"
-        epoch = load(sorted((folder / "checkpoints").iterdir())[-1]).state.best_epoch
+        epoch = load_checkpoint(sorted((folder / "checkpoints").iterdir())[-1]).state.best_epoch
         assert read(best).metadata["epoch"] == epoch
 
 

@@ -11,7 +11,7 @@ import paddle
 import pytest
 
 from ppcls.arch import create_model
-from ppcls.engine.checkpoint import Checkpoint, TrainState, save
+from ppcls.engine.checkpoint import Checkpoint, TrainState, save_checkpoint
 from ppcls.errors import CheckpointError, ConfigError
 from ppcls.weights import LoadReport, WeightFile, load, read, save_weights
 from ppcls.weights.names.toolkits import reference_names
@@ -180,7 +180,7 @@ def checkpoint(tmp_path: Path) -> Callable[[bool], Path]:
         ema = {name: array + 1 for name, array in arrays.items()} if averaged else {}
         path = tmp_path / "step_00000460.safetensors"
         about = {"arch": "LeNet", "class_num": 4}
-        save(path, Checkpoint(TrainState(step=460), about, arrays, ema=ema))
+        save_checkpoint(path, Checkpoint(TrainState(step=460), about, arrays, ema=ema))
         return path
 
     return write
