@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import paddle
 import pytest
 
 from ppcls.arch import create_model
 from ppcls.arch.summary import count_parameters
-from ppcls.weights.names.own_names import to_own_names
 from ppcls.weights.names.toolkits import find_reference, reference_names
 
 
@@ -57,14 +55,6 @@ def test_paddleclas_names(name: str, pairs: dict[str, str]) -> None:
     names = reference_names("paddleclas", create_model(name, class_num=2))
     assert {own: names[own] for own in pairs} == pairs
     assert len(set(names.values())) == len(names)
-
-
-def test_a_family_that_was_never_published_keeps_its_names() -> None:
-    network = create_model("LeNet")
-    assert reference_names("paddleclas", network) == {}
-    arrays = {"c1.conv.weight": np.zeros(1), "other": np.ones(1)}
-    renamed, source = to_own_names(network, arrays)
-    assert (list(renamed), source) == (["c1.conv.weight", "other"], "ppcls")
 
 
 @pytest.mark.slow
