@@ -152,8 +152,6 @@ def test_functions_are_short_and_take_few_arguments() -> None:
 SAME_NAME = {"add_arguments", "main", "run"}
 """Functions that every command has."""
 
-SAME_NAME |= {"find_weights", "save_weights"}
-
 
 def test_no_two_public_functions_have_the_same_name() -> None:
     places: Dict[str, List[str]] = {}
