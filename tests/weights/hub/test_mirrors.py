@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ppcls.errors import UsageError
-from ppcls.weights.mirrors import mirrors_file, places
+from ppcls.weights.hub.mirrors import mirrors_file, places
 
 ADDRESS = "https://a.example/x/net.pdparams"
 

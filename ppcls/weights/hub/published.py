@@ -11,8 +11,9 @@ from typing import List, Optional
 from urllib.parse import urlsplit
 
 from ppcls.errors import CheckpointError, DownloadError, UsageError
-from ppcls.weights.cache import Pin, pin_of, read_pins, sha256_of, weights_folder, write_pin
-from ppcls.weights.download import (
+from ppcls.weights.files import read_weights
+from ppcls.weights.hub.cache import Pin, pin_of, read_pins, sha256_of, weights_folder, write_pin
+from ppcls.weights.hub.download import (
     Patience,
     UnreachableError,
     WrongContentError,
@@ -20,9 +21,8 @@ from ppcls.weights.download import (
     download,
     megabytes,
 )
-from ppcls.weights.files import read_weights
-from ppcls.weights.mirrors import VARIABLE, mirrors_file, places
-from ppcls.weights.records import PACKAGE, Record, find_record
+from ppcls.weights.hub.mirrors import VARIABLE, mirrors_file, places
+from ppcls.weights.hub.records import PACKAGE, Record, find_record
 
 _log = logging.getLogger("ppcls")
 
@@ -62,7 +62,7 @@ def published_weights(name: str, repin: bool = False, patience: Optional[Patienc
     that was published or, where none was, that it had when it was first used here.
 
     Args:
-        name: a network or further checkpoint, as `ppcls.weights.records.record_names` lists them.
+        name: a network or further checkpoint, as `record_names` lists them.
         repin: fetch the file again, and from now on expect what comes.
         patience: when to give up on a bad connection.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ppcls.errors import DownloadError
-from ppcls.weights.cache import (
+from ppcls.weights.hub.cache import (
     cache_folder,
     locked,
     pin_of,
@@ -23,7 +23,7 @@ from ppcls.weights.cache import (
     write_pin,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_folder_is_where_the_environment_says(
@@ -83,7 +83,7 @@ def test_damaged_pins_are_explained(cache: Path, text: str) -> None:
 
 def test_processes_that_pin_at_once_lose_nothing(cache: Path) -> None:
     code = (
-        "import sys; from ppcls.weights.cache import Pin, write_pin\n"
+        "import sys; from ppcls.weights.hub.cache import Pin, write_pin\n"
         "for n in range(20): write_pin(f'{sys.argv[1]}{n}', Pin('0', '', 0, '', 0))"
     )
     commands = [[sys.executable, "-c", code, name] for name in "ab"]
@@ -97,7 +97,7 @@ def test_lock_waits_and_ends_with_the_process(tmp_path: Path) -> None:
     with locked(path) as lock:
         assert lock.held and not lock.waited
     code = (
-        "import sys, time; from pathlib import Path; from ppcls.weights.cache import locked\n"
+        "import sys, time; from pathlib import Path; from ppcls.weights.hub.cache import locked\n"
         "with locked(Path(sys.argv[1])): print('locked', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen(

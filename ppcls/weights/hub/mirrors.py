@@ -18,7 +18,7 @@ from typing import Any, Dict, Iterator, List, Tuple, Union
 import yaml
 
 from ppcls.errors import UsageError
-from ppcls.weights.cache import cache_folder
+from ppcls.weights.hub.cache import cache_folder
 
 VARIABLE = "PPCLS_MIRRORS"
 

@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ppcls.errors import DownloadError, PpclsError
-from ppcls.weights import download as module
-from ppcls.weights.download import (
+from ppcls.weights.hub import download as module
+from ppcls.weights.hub.download import (
     Patience,
     UnreachableError,
     WrongContentError,
@@ -32,7 +32,7 @@ from ppcls.weights.download import (
     megabytes,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HASTY = Patience(timeout=0.4, attempts=3, pause=0.01)
 
 
@@ -103,7 +103,7 @@ except OSError:
 FETCH = """
 import sys
 from pathlib import Path
-from ppcls.weights.download import download
+from ppcls.weights.hub.download import download
 download(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
 """
 
@@ -562,7 +562,7 @@ def test_without_locks_everybody_has_a_part_of_his_own(
     def refuse(*_: Any) -> None:
         raise OSError("no locks here")
 
-    monkeypatch.setattr("ppcls.weights.cache.fcntl.flock", refuse)
+    monkeypatch.setattr("ppcls.weights.hub.cache.fcntl.flock", refuse)
     names: List[str] = []
 
     def look(path: Path) -> None:

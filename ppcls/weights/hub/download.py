@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from ppcls import __version__
 from ppcls.errors import DownloadError
 from ppcls.files import replacing, write_text
-from ppcls.weights.cache import locked, sha256_of
+from ppcls.weights.hub.cache import locked, sha256_of
 
 _BLOCK = 1 << 18
 _LARGEST = 1 << 34
