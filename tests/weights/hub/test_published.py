@@ -17,11 +17,12 @@ from typing import Any, Callable, Dict, Iterator, Optional
 import pytest
 import yaml
 
-from ppcls.errors import DownloadError, UsageError
+from ppcls.errors import DownloadError, UnreachableError, UsageError, WrongContentError
 from ppcls.weights.hub import records
 from ppcls.weights.hub.cache import read_pins, weights_folder
-from ppcls.weights.hub.download import Patience, UnreachableError, WrongContentError
-from ppcls.weights.hub.published import Verdict, locate, published_weights, verify
+from ppcls.weights.hub.download import Patience
+from ppcls.weights.hub.local import locate
+from ppcls.weights.hub.published import Verdict, published_weights, verify
 from ppcls.weights.hub.records import find_record
 
 ROOT = Path(__file__).resolve().parents[3]
