@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ppcls.errors import DownloadError
 from ppcls.weights.hub.cache import (
@@ -73,12 +75,36 @@ def test_size_and_time_stamp_tell_whether_a_file_changed(tmp_path: Path) -> None
     assert not pin.is_unchanged(file)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"A": 1}', '{"A": {"sha256": 1}}', "\x00"])
+GOOD = {"sha256": "0", "address": "", "size": 1, "date": "2024-12-31", "mtime_ns": 1}
+DAMAGED = ["{", "[]", '{"A": 1}', '{"A": {"sha256": 1}}', "\x00", "[" * 9999]
+DAMAGED += [json.dumps({"A": {**GOOD, key: [1]}}) for key in GOOD]
+DAMAGED += [json.dumps({"A": {**GOOD, key: 1.5}}) for key in GOOD]
+
+
+@pytest.mark.parametrize("text", DAMAGED)
 def test_damaged_pins_are_explained(cache: Path, text: str) -> None:
     weights_folder().mkdir(parents=True)
     (weights_folder() / "pins.json").write_text(text)
     with pytest.raises(DownloadError, match=r"pins\.json, which .* is damaged .*; delete it"):
         read_pins()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_damage_to_pins_is_noticed_or_harmless(cache: Path, data: st.DataObject) -> None:
+    content = json.dumps({"A": GOOD, "B": GOOD}).encode()
+    place = data.draw(st.integers(0, len(content) - 1))
+    end = data.draw(st.sampled_from([place, place + 1, len(content)]))
+    weights_folder().mkdir(parents=True, exist_ok=True)
+    damaged = content[:place] + data.draw(st.binary(max_size=4)) + content[end:]
+    (weights_folder() / "pins.json").write_bytes(damaged)
+    try:
+        pins = read_pins()
+    except DownloadError as error:
+        assert "is damaged" in str(error)
+        assert "\n" not in str(error)
+    else:
+        assert {type(value) for pin in pins.values() for value in vars(pin).values()} <= {str, int}
 
 
 def test_processes_that_pin_at_once_lose_nothing(cache: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import logging
 import os
 import signal
@@ -277,6 +278,31 @@ def test_server_says_when_to_come_back(site: Any, target: Path) -> None:
     started = time.monotonic()
     fetch(site, target)
     assert time.monotonic() - started >= 1
+
+
+def pauses(site: Any, target: Path, monkeypatch: pytest.MonkeyPatch, pause: float) -> List[float]:
+    slept: List[float] = []
+    monkeypatch.setattr(module.time, "sleep", slept.append)
+    patience = Patience(attempts=len(site.plan) + 1, pause=pause)
+    download(site.address, target, site.sha256, patience=patience)
+    site.assert_fetched(target)
+    return slept
+
+
+def test_pauses_double(site: Any, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.plan = [site.answers(503)] * 7
+    assert pauses(site, target, monkeypatch, 1.5) == [1.5, 3, 6, 12, 24, 48, 60]
+
+
+def test_longer_pauses_may_be_asked_for(
+    site: Any, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = email.utils.formatdate(time.time() + 50, usegmt=True)
+    asked = ["9", "soon", "99999", later]
+    site.plan = [site.answers(503, Retry_After=when) for when in asked]
+    *known, until = pauses(site, target, monkeypatch, 0.25)
+    assert known == [9, 0.5, 60]
+    assert 40 < until <= 50
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])

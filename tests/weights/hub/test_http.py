@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import ssl
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ppcls.errors import DownloadError, PpclsError
+from ppcls.errors import DownloadError, PpclsError, UnreachableError
 from ppcls.weights.hub.download import Patience, download
 from ppcls.weights.hub.http import _redirected, check_address
 
@@ -77,6 +78,19 @@ def test_redirection_to_what_is_no_web_address(site: Any, target: Path, elsewher
     assert not target.exists()
 
 
+@pytest.mark.parametrize("location", [None, ""])
+def test_redirection_to_nowhere(site: Any, target: Path, location: Optional[str]) -> None:
+    site.plan = [site.answers(302, Location=location)]
+    with pytest.raises(DownloadError, match=f"redirects to {location!r}, which is not followed"):
+        fetch(site, target)
+
+
+def test_redirection_to_characters_that_no_address_has(site: Any, target: Path) -> None:
+    site.plan = [site.answers(302, Location="/a b/\xe9")]
+    fetch(site, target)
+    assert site.requests[-1]["path"] == "/a%20b/%E9"
+
+
 def test_redirection_in_circles(site: Any, target: Path) -> None:
     site.plan = [site.answers(302, Location="/round")] * 99
     with pytest.raises(DownloadError, match="redirects to"):
@@ -122,3 +136,59 @@ def test_https_needs_a_valid_certificate_and_stays_https(
     with pytest.raises(DownloadError, match="redirects from https to http"):
         fetch(secure, target)
     assert site.requests == []
+
+
+# --- proxies -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("login", ["", "me:a%40b@"])
+@pytest.mark.parametrize("scheme", ["", "http://"])
+def test_proxy_of_the_environment_is_asked(
+    site: Any, target: Path, monkeypatch: pytest.MonkeyPatch, login: str, scheme: str
+) -> None:
+    monkeypatch.setenv("no_proxy", "b.example")
+    monkeypatch.setenv("http_proxy", f"{scheme}{login}{site.root[len('http://') :]}")
+    download("http://a.example/net", target, site.sha256, patience=HASTY)
+    site.assert_fetched(target)
+    assert [request["path"] for request in site.requests] == ["http://a.example/net"]
+    sent = {name.lower(): value for name, value in site.requests[0].items()}
+    known = "Basic " + base64.b64encode(b"me:a@b").decode() if login else None
+    assert sent.get("proxy-authorization") == known
+
+
+def test_each_redirection_chooses_its_proxy(
+    site: Any, new_site: Callable[[], Any], target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = new_site()
+    proxy.plan = [proxy.answers(302, Location=site.address)]
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("http_proxy", proxy.root)
+    download("http://a.example/net", target, site.sha256, patience=HASTY)
+    site.assert_fetched(target)
+    assert len(proxy.requests) == len(site.requests) == 1
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://[::1", "http://a:port"])
+def test_proxy_that_cannot_be_used(
+    cache: Path, target: Path, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("https_proxy", proxy)
+    with pytest.raises(DownloadError, match="^https_proxy names no proxy that can be used"):
+        download("https://a.example/net", target, patience=HASTY)
+
+
+def test_proxy_that_is_out_of_reach(
+    cache: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    with pytest.raises(UnreachableError, match=r"a.example: no answer \(Connection refused\)$"):
+        download("https://a.example/net", target, patience=HASTY)
+
+
+def test_proxy_that_refuses(site: Any, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("https_proxy", site.root)
+    with pytest.raises(UnreachableError, match=r"a.example: no answer \(Tunnel connection failed"):
+        download("https://a.example/net", target, patience=HASTY)
