@@ -19,7 +19,7 @@ from typing import IO, Dict, Iterator, Optional
 
 from pydantic import TypeAdapter, ValidationError
 
-from ppcls.errors import DownloadError, WrongContentError
+from ppcls.errors import DownloadError
 from ppcls.files import write_text
 
 _BLOCK = 1 << 20
@@ -50,17 +50,6 @@ def sha256_of(path: Path) -> str:
         for block in iter(lambda: file.read(_BLOCK), b""):
             digest.update(block)
     return digest.hexdigest()
-
-
-def check_sha256(file: Path, sha256: Optional[str], where: str) -> None:
-    """Compare the SHA-256 of a file that came from `where` with what it must be, if that is known.
-
-    Raises:
-        WrongContentError: it is another one.
-    """
-    found = sha256 and sha256_of(file)
-    if found != sha256:
-        raise WrongContentError(f"{where} has the SHA-256 {found}; it should be {sha256}")
 
 
 def megabytes(size: float) -> str:

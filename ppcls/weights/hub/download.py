@@ -12,7 +12,6 @@ import http.client
 import logging
 import shutil
 import ssl
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,19 +19,18 @@ from typing import Any, Iterator, Optional
 
 from urllib3 import BaseHTTPResponse, Retry
 from urllib3.exceptions import (
-    ConnectTimeoutError,
     HTTPError,
     InvalidHeader,
-    MaxRetryError,
+    LocationValueError,
     ProtocolError,
     ReadTimeoutError,
 )
 
 from ppcls.errors import DownloadError, UnreachableError, WrongContentError
 from ppcls.files import replacing
-from ppcls.weights.hub.cache import check_sha256, locked, megabytes, sha256_of
+from ppcls.weights.hub.cache import locked, megabytes, sha256_of
 from ppcls.weights.hub.http import check_address, check_answer, host_of, request
-from ppcls.weights.hub.part import Check, Origin, Part
+from ppcls.weights.hub.part import Check, Part, accept
 
 _BLOCK = 1 << 18
 _LARGEST = 1 << 34
@@ -59,16 +57,13 @@ class Patience:
     pause: float = 1.0
 
 
-class _PassingError(HTTPError):
+class _PassingError(Exception):
     """An attempt failed, and another one may succeed."""
 
-    def __init__(self, reason: str, pause: float = 0.0) -> None:
+    def __init__(self, reason: str, *, no_answer: bool = False, pause: float = 0.0) -> None:
         super().__init__(reason)
+        self.no_answer = no_answer
         self.pause = pause
-
-
-class _NoAnswerError(_PassingError, ConnectTimeoutError):
-    """The server was not heard of, which `Retry` counts apart."""
 
 
 def download(
@@ -107,16 +102,16 @@ def download(
     with locked(target) as lock:
         if lock.waited and target.is_file() and sha256 in (None, sha256_of(target)):
             return
-        part = Part(target, private=not lock.held)
+        part = Part(address, target, private=not lock.held)
         try:
-            _fetch(address, part, patience or Patience())
-            part.become_target(address, sha256, check)
+            _fetch(part, patience or Patience())
+            part.become_target(sha256, check)
         except WrongContentError as error:
             if sha256 is None:
                 raise
             _log.warning("%s; fetching it once more", error)
-            _fetch(address, part, patience or Patience())
-            part.become_target(address, sha256, check)
+            _fetch(part, patience or Patience())
+            part.become_target(sha256, check)
 
 
 def copy(
@@ -136,73 +131,59 @@ def copy(
             shutil.copyfile(source, draft)
         except PermissionError as error:
             raise DownloadError(f"cannot read {source}: {error.strerror}") from None
-        check_sha256(draft, sha256, str(source))
-        if check is not None:
-            check(draft)
+        accept(draft, str(source), sha256, check)
 
 
 # --- attempts ----------------------------------------------------------------------------------
 
 
-def _fetch(address: str, part: Part, patience: Patience) -> None:
+def _fetch(part: Part, patience: Patience) -> None:
     """Attempt until the part is complete; give up after failures in a row that bring nothing."""
-    tries, furthest = _tries(patience, unheard=1), part.size
-    while not part.is_complete(address):
+    # urllib3's Retry counts requests, not those that bring nothing, and knows no bodies.
+    first = furthest = part.size
+    failures = 0
+    while not part.is_complete:
         try:
-            _attempt(address, part, patience.timeout)
+            _attempt(part, patience.timeout)
         except _PassingError as error:
-            if part.size > furthest:
-                tries, furthest = _tries(patience), part.size
-            try:
-                tries = tries.increment(error=error)
-            except MaxRetryError:
-                raise UnreachableError(_give_up(address, part, error)) from None
-            pause = max(tries.get_backoff_time() or patience.pause, error.pause)
-            _log.info("%s: %s; trying again in %.3g s", host_of(address), error, pause)
+            failures = 1 if part.size > furthest else failures + 1
+            furthest = max(furthest, part.size)
+            # Who has never answered is probably out of reach, and waiting for that is no use.
+            never = error.no_answer and furthest == first
+            if failures >= (min(2, patience.attempts) if never else patience.attempts):
+                raise UnreachableError(_give_up(part, error)) from None
+            pause = max(min(patience.pause * 2 ** (failures - 1), _LONGEST_PAUSE), error.pause)
+            _log.info("%s: %s; trying again in %.3g s", host_of(part.address), error, pause)
             time.sleep(pause)
 
 
-def _tries(patience: Patience, unheard: Optional[int] = None) -> Retry:
-    """Count failures. Who has never answered is probably out of reach, and waiting is no use."""
-    return Retry(
-        total=patience.attempts - 1,
-        connect=unheard,
-        backoff_factor=patience.pause,
-        backoff_max=_LONGEST_PAUSE,
-    )
-
-
-def _give_up(address: str, part: Part, error: Exception) -> str:
+def _give_up(part: Part, error: _PassingError) -> str:
     kept = f"; {megabytes(part.size)} are kept, and the next try goes on there" if part.size else ""
-    return f"{host_of(address)}: {error}{kept}"
+    return f"{host_of(part.address)}: {error}{kept}"
 
 
-def _attempt(address: str, part: Part, timeout: float) -> None:
+def _attempt(part: Part, timeout: float) -> None:
     """Make one request and append what it brings to the part."""
-    headers = part.headers(address)
-    with _explained(address, part, timeout), request(address, headers, timeout) as answer:
-        _accept(address, answer, part)
-        _append(address, answer, part, timeout)
+    with _explained(part, timeout), request(part.address, part.headers, timeout) as answer:
+        _begin(part, answer)
+        _append(part, answer, timeout)
     part.end()
 
 
-def _accept(address: str, answer: BaseHTTPResponse, part: Part) -> None:
-    """Make the part ready for what the answer brings: the rest, or all from the start."""
+def _begin(part: Part, answer: BaseHTTPResponse) -> None:
     if answer.status == 416:
         part.discard()
         raise _PassingError("what was kept is no part of the file (any more)")
     if answer.status in _PASSING_STATUS:
         status = f"the server answers {answer.status} {answer.reason}"
         raise _PassingError(status, pause=_asked_pause(answer))
-    check_answer(address, answer)
-    if answer.status == 200:
-        part.restart(Origin.of(address, answer.headers, answer.length_remaining))
-    elif not part.continues(address, answer.headers):
+    check_answer(part.address, answer)
+    if not part.begin(answer):
         raise _PassingError("the file on the server changed; starting over")
-    part.check_space(host_of(address))
+    part.check_space()
     size = megabytes(part.total) if part.total else "of unknown size"
     more = f", of which {megabytes(part.size)} are here" if part.size else ""
-    _log.info("fetching %s (%s%s)", address, size, more)
+    _log.info("fetching %s (%s%s)", part.address, size, more)
 
 
 def _asked_pause(answer: BaseHTTPResponse) -> float:
@@ -213,7 +194,7 @@ def _asked_pause(answer: BaseHTTPResponse) -> float:
         return 0.0
 
 
-def _append(address: str, answer: BaseHTTPResponse, part: Part, timeout: float) -> None:
+def _append(part: Part, answer: BaseHTTPResponse, timeout: float) -> None:
     """Write the body to the part as it comes."""
     # urllib3 notices a server that sends nothing, but not one that hardly sends anything.
     since, received = time.monotonic(), 0
@@ -223,7 +204,7 @@ def _append(address: str, answer: BaseHTTPResponse, part: Part, timeout: float) 
             bar.update(len(block))
             received += len(block)
             if file.tell() > _LARGEST:
-                raise DownloadError(f"{address} does not end after {megabytes(_LARGEST)}")
+                raise DownloadError(f"{part.address} does not end after {megabytes(_LARGEST)}")
             if time.monotonic() - since > timeout:
                 if received < _SLOWEST * timeout:
                     raise _PassingError(f"it sends fewer than {_SLOWEST} bytes a second")
@@ -231,30 +212,34 @@ def _append(address: str, answer: BaseHTTPResponse, part: Part, timeout: float) 
 
 
 @contextlib.contextmanager
-def _explained(address: str, part: Part, timeout: float) -> Iterator[None]:
+def _explained(part: Part, timeout: float) -> Iterator[None]:
     """Turn what urllib3 raises into passing errors, and into final ones with a message."""
     try:
         yield
-    except _PassingError:
-        raise
+    except LocationValueError as error:
+        raise DownloadError(f"{part.address}: {error}") from None
     except ReadTimeoutError:
-        kind = _PassingError if part.size else _NoAnswerError
-        raise kind(f"nothing came for {timeout:.3g} s") from None
+        late = f"nothing came for {timeout:.3g} s"
+        raise _PassingError(late, no_answer=not part.size) from None
     except (InvalidHeader, ValueError, OverflowError) as error:
-        raise DownloadError(f"{address}: the server's answer makes no sense ({error})") from None
+        raise DownloadError(
+            f"{part.address}: the server's answer makes no sense ({error})"
+        ) from None
     except HTTPError as error:
-        cause = _cause(error)
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            raise DownloadError(
-                f"{host_of(address)}: its certificate is not valid ({cause.verify_message}); is "
-                "the clock right, or does a proxy stand in between?"
-            ) from None
-        reason = str(getattr(cause, "strerror", None) or cause or type(cause).__name__)
-        if isinstance(error, ProtocolError):
-            words = "" if isinstance(cause, http.client.IncompleteRead) else f" ({reason})"
-            of = f"{part.size} of {part.total or '?'} bytes"
-            raise _PassingError(f"it broke off after {of}{words}") from None
-        raise _NoAnswerError(f"no answer ({reason})") from None
+        raise _failure(part, error, _cause(error)) from None
+
+
+def _failure(part: Part, error: HTTPError, cause: BaseException) -> Exception:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return DownloadError(
+            f"{host_of(part.address)}: its certificate is not valid ({cause.verify_message}); is "
+            "the clock right, or does a proxy stand in between?"
+        )
+    reason = str(getattr(cause, "strerror", None) or cause or type(cause).__name__)
+    if not isinstance(error, ProtocolError):
+        return _PassingError(f"no answer ({reason})", no_answer=True)
+    words = "" if isinstance(cause, http.client.IncompleteRead) else f" ({reason})"
+    return _PassingError(f"it broke off after {part.size} of {part.total or '?'} bytes{words}")
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -266,13 +251,5 @@ def _cause(error: BaseException) -> BaseException:
 def _progress(part: Part) -> Any:
     from tqdm import tqdm
 
-    return tqdm(
-        total=part.total,
-        initial=part.size,
-        desc=part.target.name,
-        unit="B",
-        unit_scale=True,
-        leave=False,
-        file=sys.stderr,
-        disable=not sys.stderr.isatty(),
-    )
+    look = {"unit": "B", "unit_scale": True, "leave": False, "disable": None}
+    return tqdm(total=part.total, initial=part.size, desc=part.target.name, **look)

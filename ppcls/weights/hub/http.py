@@ -11,13 +11,11 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
-from urllib3.exceptions import LocationValueError
 from urllib3.util import parse_url
 
 from ppcls import __version__
 from ppcls.errors import DownloadError, WrongContentError
 
-_HEADERS = {"User-Agent": f"ppcls/{__version__}", "Accept-Encoding": "identity"}
 _REDIRECTIONS = 10
 
 
@@ -59,23 +57,18 @@ def request(
         timeout: seconds without a byte after which the connection counts as stalled.
 
     Raises:
-        DownloadError: a redirection or the proxy is not accepted.
-        urllib3.exceptions.HTTPError: there is no answer, or none that makes sense.
+        DownloadError: a redirection is not accepted.
+        urllib3.exceptions.HTTPError: there is no answer, or none that makes sense; it is a
+            LocationValueError if the proxy is none.
     """
-    place = address
+    place, wanted = address, {"User-Agent": f"ppcls/{__version__}", "Accept-Encoding": "identity"}
     # urllib3 would follow redirections from https to http, and all of them through one proxy.
     for _ in range(_REDIRECTIONS):
-        answer = _connections(place).request(
-            "GET",
-            place,
-            headers={**_HEADERS, **headers},
-            timeout=timeout,
-            retries=False,
-            redirect=False,
-            preload_content=False,
-            decode_content=False,
-        )
-        with contextlib.closing(answer):
+        with contextlib.closing(
+            _connections(place, timeout).request(
+                "GET", place, headers={**wanted, **headers}, redirect=False, preload_content=False
+            )
+        ) as answer:
             location = answer.get_redirect_location()
             if not location:
                 yield answer
@@ -84,22 +77,16 @@ def request(
     raise DownloadError(_not_followed(address, location))
 
 
-def _connections(address: str) -> urllib3.PoolManager:
+def _connections(address: str, timeout: float) -> urllib3.PoolManager:
     """Return what connects to the address: directly, or through the environment's proxy."""
     parts = urlsplit(address)
     proxy = getproxies().get(parts.scheme)
     if not proxy or proxy_bypass(parts.netloc):
-        return urllib3.PoolManager()
-    try:
-        proxy = proxy if "://" in proxy else f"http://{proxy}"
-        login = parse_url(proxy).auth
-        known = urllib3.make_headers(proxy_basic_auth=unquote(login)) if login else None
-        return urllib3.ProxyManager(proxy, proxy_headers=known)
-    except LocationValueError:
-        raise DownloadError(
-            f"{parts.scheme}_proxy names no proxy that can be used; it should be like "
-            "http://HOST:PORT"
-        ) from None
+        return urllib3.PoolManager(timeout=timeout, retries=False)
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    login = unquote(parse_url(proxy).auth or "")
+    known = urllib3.make_headers(proxy_basic_auth=login) if login else None
+    return urllib3.ProxyManager(proxy, proxy_headers=known, timeout=timeout, retries=False)
 
 
 def _redirected(place: str, location: str) -> str:
@@ -133,7 +120,7 @@ def check_answer(address: str, answer: urllib3.BaseHTTPResponse) -> None:
     Raises:
         DownloadError: it is one of these; WrongContentError if it is a page or empty.
     """
-    if 300 <= answer.status < 400:
+    if answer.get_redirect_location() is not False:
         raise DownloadError(_not_followed(address, answer.headers.get("Location")))
     if answer.status not in (200, 206):
         raise DownloadError(f"{address}: the server answers {answer.status} {answer.reason}")

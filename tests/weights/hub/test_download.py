@@ -220,6 +220,18 @@ def test_part_of_another_place_in_the_file_is_refused(site: Any, target: Path) -
     site.assert_fetched(target)
 
 
+def test_rest_may_come_in_pieces(site: Any, target: Path) -> None:
+    def piece(site: Any, handler: Any) -> None:
+        start = int(handler.headers["Range"][len("bytes=") : -1])
+        site.head(handler, 206, 50_000, start)
+        handler.wfile.write(site.content[start : start + 50_000])
+
+    site.plan = [site.breaks_off(100_000), piece, piece]
+    fetch(site, target, site.sha256)
+    site.assert_fetched(target)
+    assert site.ranges == [None, "bytes=100000-", "bytes=150000-", "bytes=200000-"]
+
+
 def test_start_of_a_file_from_elsewhere_is_not_used(
     site: Any, new_site: Callable[[], Any], target: Path
 ) -> None:
