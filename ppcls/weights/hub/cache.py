@@ -15,7 +15,7 @@ import logging
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Dict, Iterator, Optional
+from typing import IO, Dict, Iterator
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -111,18 +111,15 @@ def read_pins() -> Dict[str, Pin]:
         ) from None
 
 
-def write_pin(name: str, pin: Optional[Pin]) -> None:
-    """Remember a file, or forget it, while other processes may be doing the same.
+def write_pin(name: str, pin: Pin) -> None:
+    """Remember a file, while other processes may be doing the same.
 
     Raises:
         OSError: the cache folder cannot be written to.
     """
     with locked(_pins_file()):
-        pins = read_pins()
-        pins.pop(name, None)
-        if pin is not None:
-            pins[name] = pin
-        content = {key: asdict(value) for key, value in sorted(pins.items())}
+        pins = sorted({**read_pins(), name: pin}.items())
+        content = {key: asdict(value) for key, value in pins}
         write_text(_pins_file(), json.dumps(content, indent=1) + "\n")
 
 

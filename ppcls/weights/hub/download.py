@@ -15,16 +15,9 @@ import ssl
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Iterator, Optional
 
-from urllib3 import BaseHTTPResponse, Retry
-from urllib3.exceptions import (
-    HTTPError,
-    InvalidHeader,
-    LocationValueError,
-    ProtocolError,
-    ReadTimeoutError,
-)
+from urllib3 import BaseHTTPResponse, Retry, exceptions
 
 from ppcls.errors import DownloadError, UnreachableError, WrongContentError
 from ppcls.files import replacing
@@ -37,6 +30,7 @@ _LARGEST = 1 << 34
 _SLOWEST = 1024
 """Bytes a second; a server that sends less for as long as a timeout counts as one that stalls."""
 _LONGEST_PAUSE = 60.0
+_BAR = {"unit": "B", "unit_scale": True, "leave": False}
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 _log = logging.getLogger("ppcls")
@@ -190,15 +184,18 @@ def _asked_pause(answer: BaseHTTPResponse) -> float:
     """Return the seconds that Retry-After asks for, to at most a minute."""
     try:
         return min(Retry().get_retry_after(answer) or 0.0, _LONGEST_PAUSE)
-    except InvalidHeader:
+    except exceptions.InvalidHeader:
         return 0.0
 
 
 def _append(part: Part, answer: BaseHTTPResponse, timeout: float) -> None:
     """Write the body to the part as it comes."""
+    from tqdm import tqdm
+
+    bar = tqdm(total=part.total, initial=part.size, desc=part.target.name, disable=None, **_BAR)
     # urllib3 notices a server that sends nothing, but not one that hardly sends anything.
     since, received = time.monotonic(), 0
-    with part.path.open("ab") as file, _progress(part) as bar:
+    with part.path.open("ab") as file, bar:
         while block := answer.read1(_BLOCK):
             file.write(block)
             bar.update(len(block))
@@ -216,27 +213,27 @@ def _explained(part: Part, timeout: float) -> Iterator[None]:
     """Turn what urllib3 raises into passing errors, and into final ones with a message."""
     try:
         yield
-    except LocationValueError as error:
+    except exceptions.LocationValueError as error:
         raise DownloadError(f"{part.address}: {error}") from None
-    except ReadTimeoutError:
+    except exceptions.ReadTimeoutError:
         late = f"nothing came for {timeout:.3g} s"
         raise _PassingError(late, no_answer=not part.size) from None
-    except (InvalidHeader, ValueError, OverflowError) as error:
+    except (exceptions.InvalidHeader, ValueError, OverflowError) as error:
         raise DownloadError(
             f"{part.address}: the server's answer makes no sense ({error})"
         ) from None
-    except HTTPError as error:
+    except exceptions.HTTPError as error:
         raise _failure(part, error, _cause(error)) from None
 
 
-def _failure(part: Part, error: HTTPError, cause: BaseException) -> Exception:
+def _failure(part: Part, error: exceptions.HTTPError, cause: BaseException) -> Exception:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return DownloadError(
             f"{host_of(part.address)}: its certificate is not valid ({cause.verify_message}); is "
             "the clock right, or does a proxy stand in between?"
         )
     reason = str(getattr(cause, "strerror", None) or cause or type(cause).__name__)
-    if not isinstance(error, ProtocolError):
+    if not isinstance(error, exceptions.ProtocolError):
         return _PassingError(f"no answer ({reason})", no_answer=True)
     words = "" if isinstance(cause, http.client.IncompleteRead) else f" ({reason})"
     return _PassingError(f"it broke off after {part.size} of {part.total or '?'} bytes{words}")
@@ -246,10 +243,3 @@ def _cause(error: BaseException) -> BaseException:
     """Return what the system reported, which urllib3 wraps up to three times."""
     inner = next((arg for arg in error.args if isinstance(arg, Exception)), error.__cause__)
     return _cause(inner) if inner else error
-
-
-def _progress(part: Part) -> Any:
-    from tqdm import tqdm
-
-    look = {"unit": "B", "unit_scale": True, "leave": False, "disable": None}
-    return tqdm(total=part.total, initial=part.size, desc=part.target.name, **look)

@@ -120,7 +120,7 @@ def check_answer(address: str, answer: urllib3.BaseHTTPResponse) -> None:
     Raises:
         DownloadError: it is one of these; WrongContentError if it is a page or empty.
     """
-    if answer.get_redirect_location() is not False:
+    if answer.get_redirect_location() is not False:  # it redirects, and does not say where
         raise DownloadError(_not_followed(address, answer.headers.get("Location")))
     if answer.status not in (200, 206):
         raise DownloadError(f"{address}: the server answers {answer.status} {answer.reason}")

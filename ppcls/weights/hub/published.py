@@ -17,15 +17,8 @@ from ppcls.errors import (
     WrongContentError,
 )
 from ppcls.weights.files import read_weights
-from ppcls.weights.hub.cache import (
-    Pin,
-    megabytes,
-    pin_of,
-    read_pins,
-    sha256_of,
-    weights_folder,
-    write_pin,
-)
+from ppcls.weights.hub import cache
+from ppcls.weights.hub.cache import Pin
 from ppcls.weights.hub.local import locate, packaged_file, target_of
 from ppcls.weights.hub.mirrors import VARIABLE, mirrors_file, places
 from ppcls.weights.hub.records import Record, find_record
@@ -71,8 +64,9 @@ def published_weights(name: str, repin: bool = False, patience: Optional[Patienc
         raise DownloadError(_package_missing(record))
     if found.path is None or repin:
         _fetch(record, None if repin else _expected(record), patience)
-    _check(record, locate(record).path or target_of(record))
-    return locate(record).path or target_of(record)
+    path = locate(record).path or target_of(record)
+    _check(record, path)
+    return path
 
 
 def verify(name: str, repin: bool = False) -> Verdict:
@@ -93,8 +87,8 @@ def verify(name: str, repin: bool = False) -> Verdict:
         return Verdict(name, False, f"`{_how_to_get(record)}` gets it", here=False)
     if repin and not record.sha256:
         _check_readable(path, _damaged(record))
-        write_pin(name, pin_of(path, sha256_of(path), address=""))
-    wanted, found = _expected(record), sha256_of(path)
+        cache.write_pin(name, cache.pin_of(path, cache.sha256_of(path), address=""))
+    wanted, found = _expected(record), cache.sha256_of(path)
     if wanted is None:
         return Verdict(name, True, f"not used yet, so its SHA-256 {found} is not compared: {path}")
     if wanted == found:
@@ -102,8 +96,12 @@ def verify(name: str, repin: bool = False) -> Verdict:
     return Verdict(name, False, _changed(record, path, found))
 
 
+def _pin(record: Record) -> Optional[Pin]:
+    return cache.read_pins().get(record.name)
+
+
 def _expected(record: Record) -> Optional[str]:
-    pin = read_pins().get(record.name)
+    pin = _pin(record)
     return record.sha256 or (pin.sha256 if pin else None)
 
 
@@ -112,28 +110,29 @@ def _expected(record: Record) -> Optional[str]:
 
 def _check(record: Record, path: Path) -> None:
     """Compare a file with what it was when it was first used; the first time, remember that."""
-    pin = read_pins().get(record.name)
+    pin = _pin(record)
     wanted = _expected(record)
     if pin is not None and pin.sha256 == wanted and pin.is_unchanged(path):
         return
-    _check_start(path)
     if wanted is None:
         _check_readable(path, _damaged(record))
-    found = sha256_of(path)
+    else:
+        _check_start(path)
+    found = cache.sha256_of(path)
     if wanted not in (None, found):
         raise WrongContentError(_changed(record, path, found))
     if record.in_package:
         return
     if pin is None:
         _log.info("%s is pinned: its SHA-256 is %s", path, found)
-    fresh = pin_of(path, found, address="")
+    fresh = cache.pin_of(path, found, address="")
     _remember(record, replace(fresh, address=pin.address, date=pin.date) if pin else fresh)
 
 
 def _remember(record: Record, pin: Pin) -> None:
     # A cache that others filled may be read-only; then the hash is computed every time.
     with contextlib.suppress(OSError):
-        write_pin(record.name, pin)
+        cache.write_pin(record.name, pin)
 
 
 def _check_start(path: Path) -> None:
@@ -169,7 +168,7 @@ def _damaged(record: Record) -> str:
 
 
 def _changed(record: Record, path: Path, found: str) -> str:
-    pin = read_pins().get(record.name)
+    pin = _pin(record)
     if path == packaged_file(record):
         return (
             f"{path} is damaged (SHA-256 {found} instead of {record.sha256}): run "
@@ -206,9 +205,10 @@ def _fetch(record: Record, sha256: Optional[str], patience: Optional[Patience]) 
         except DownloadError as error:
             failures.append(error)
         except OSError as error:
+            folder = cache.weights_folder()
             raise DownloadError(
-                f"{error.filename or weights_folder()}: {error.strerror or error}; weights are "
-                f"kept in {weights_folder()}, and setting PPCLS_HOME chooses another folder"
+                f"{error.filename or folder}: {error.strerror or error}; weights are kept in "
+                f"{folder}, and setting PPCLS_HOME chooses another folder"
             ) from None
         else:
             return _note(record, str(place))
@@ -217,11 +217,11 @@ def _fetch(record: Record, sha256: Optional[str], patience: Optional[Patience]) 
 
 def _note(record: Record, place: str) -> None:
     path = target_of(record)
-    pin, known = pin_of(path, sha256_of(path), place), read_pins().get(record.name)
+    pin, known = cache.pin_of(path, cache.sha256_of(path), place), _pin(record)
     if known is not None and known.sha256 == pin.sha256:
         pin = replace(pin, date=known.date)
     _remember(record, pin)
-    _log.info("fetched %s: %s, SHA-256 %s", path, megabytes(pin.size), pin.sha256)
+    _log.info("fetched %s: %s, SHA-256 %s", path, cache.megabytes(pin.size), pin.sha256)
 
 
 def _no_luck(record: Record, failures: List[DownloadError]) -> DownloadError:
@@ -234,7 +234,7 @@ def _no_luck(record: Record, failures: List[DownloadError]) -> DownloadError:
 
 
 def _if_trusted(record: Record) -> str:
-    pin = read_pins().get(record.name)
+    pin = _pin(record)
     if pin is None:
         return ""
     return (

@@ -198,7 +198,7 @@ def test_cache_of_somebody_else_may_be_read_only(
 
     weights_folder().mkdir(parents=True)
     (weights_folder() / "Net.pdparams").write_bytes(shop.content)
-    monkeypatch.setattr("ppcls.weights.hub.published.write_pin", refuse)
+    monkeypatch.setattr("ppcls.weights.hub.published.cache.write_pin", refuse)
     assert get().read_bytes() == shop.content
     assert read_pins() == {}
 
