@@ -87,8 +87,8 @@ def _load(network: Network, path: Optional[Path]) -> None:
     """Give the network weights from a file, or the published ones."""
     from ppcls.weights.adapting import load_adapted
     from ppcls.weights.files import read_weights
-    from ppcls.weights.published import published_weights
-    from ppcls.weights.records import find_network_record
+    from ppcls.weights.hub.published import published_weights
+    from ppcls.weights.hub.records import find_network_record
 
     if path is None:
         path = published_weights(find_network_record(network.model_name).name)

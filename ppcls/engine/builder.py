@@ -28,9 +28,9 @@ from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
 from ppcls.registry import Part, arguments_model
 from ppcls.weights.adapting import load_adapted
+from ppcls.weights.hub.published import published_weights
+from ppcls.weights.hub.records import find_network_record
 from ppcls.weights.loading import LoadReport, load_into
-from ppcls.weights.published import published_weights
-from ppcls.weights.records import find_network_record
 
 Key = Tuple[str, str]
 """A section and a key of it."""
