@@ -54,6 +54,14 @@ class DownloadError(PpclsError):
     """Published weights cannot be fetched, or are not what they should be."""
 
 
+class UnreachableError(DownloadError):
+    """The server does not answer, or stops answering: perhaps this machine is offline."""
+
+
+class WrongContentError(DownloadError):
+    """What came is not the file that it should be."""
+
+
 class TrainingError(PpclsError):
     """Training cannot go on, for example because the loss is not finite."""
 

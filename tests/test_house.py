@@ -38,7 +38,7 @@ LIGHT = [
     "ppcls.registry",
 ]
 HEAVY = ["PIL", "matplotlib", "onnxruntime", "openvino", "paddle", "pandas", "scipy", "sklearn"]
-HEAVY += ["torch", "tqdm", "visualdl"]
+HEAVY += ["torch", "tqdm", "urllib3", "visualdl"]
 
 Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 

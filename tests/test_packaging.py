@@ -96,7 +96,7 @@ def test_ranges_hold_the_versions_that_are_promised(
 
 
 def test_a_demonstration_needs_no_gpu_and_brings_weights(facts: Dict[str, Any]) -> None:
-    from ppcls.weights.records import find_record
+    from ppcls.weights.hub.records import find_record
 
     extras = facts["extras_require"]
     assert set(extras["cpu"]) < set(extras["demo"])

@@ -19,7 +19,7 @@ import yaml
 
 from ppcls import registry
 from ppcls.arch.summary import network_costs
-from ppcls.weights.records import Record, find_record, record_names
+from ppcls.weights.hub.records import Record, find_record, record_names
 
 NOTHING = "–"
 

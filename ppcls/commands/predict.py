@@ -14,7 +14,7 @@ from ppcls.inference import cli
 
 if TYPE_CHECKING:
     from ppcls.inference.predictor import Classifier
-    from ppcls.weights.records import Record
+    from ppcls.weights.hub.records import Record
 
 _log = logging.getLogger("ppcls")
 
@@ -55,7 +55,7 @@ def _published(arguments: argparse.Namespace) -> Classifier:
     from ppcls.inference.postprocess import Topk
     from ppcls.inference.predictor import Classifier, refuse_below_one
     from ppcls.registry import parse
-    from ppcls.weights.records import find_record
+    from ppcls.weights.hub.records import find_record
 
     numbers = {name: getattr(arguments, name) for name in ("batch_size", "threads", "topk")}
     refuse_below_one(**numbers)
@@ -77,7 +77,7 @@ def _published(arguments: argparse.Namespace) -> Classifier:
 def _network(record: Record) -> Any:
     from ppcls import weights
     from ppcls.arch import create_model
-    from ppcls.weights.published import published_weights
+    from ppcls.weights.hub.published import published_weights
 
     path = published_weights(record.name)
     network = create_model(record.network)

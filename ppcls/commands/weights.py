@@ -8,10 +8,10 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
-from ppcls.errors import DownloadError, UsageError
+from ppcls.errors import DownloadError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
-    from ppcls.weights.published import Local
+    from ppcls.weights.hub.local import Local
 
 _COLUMNS = ("name", "top-1", "top-5", "resize", "crop", "size", "state")
 
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _names(patterns: List[str]) -> List[str]:
     """Expand patterns, and refuse what matches nothing."""
-    from ppcls.weights.records import find_record, record_names
+    from ppcls.weights.hub.records import find_record, record_names
 
     found: Dict[str, None] = {}
     for pattern in patterns:
@@ -66,8 +66,8 @@ def _names(patterns: List[str]) -> List[str]:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from ppcls.weights.published import locate
-    from ppcls.weights.records import find_record, record_names
+    from ppcls.weights.hub.local import locate
+    from ppcls.weights.hub.records import find_record, record_names
 
     found = [locate(find_record(name)) for name in record_names(arguments.pattern)]
     if arguments.json:
@@ -86,7 +86,7 @@ def _facts(item: Local) -> Dict[str, Any]:
 
 
 def _row(item: Local) -> Tuple[str, ...]:
-    from ppcls.weights.download import megabytes
+    from ppcls.weights.hub.cache import megabytes
 
     record = item.record
     size = megabytes(item.size) if item.size else ""
@@ -113,8 +113,8 @@ def _table(rows: List[Tuple[str, ...]]) -> str:
 
 def _pull_all(arguments: argparse.Namespace) -> int:
     """Fetch one after the other; a server that is out of reach ends it, other errors do not."""
-    from ppcls.weights.download import Patience, UnreachableError
-    from ppcls.weights.published import published_weights
+    from ppcls.weights.hub.download import Patience
+    from ppcls.weights.hub.published import published_weights
 
     if not arguments.timeout > 0:
         raise UsageError(f"--timeout must be a number of seconds above 0, not {arguments.timeout}")
@@ -132,9 +132,10 @@ def _pull_all(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from ppcls.weights.cache import weights_folder
-    from ppcls.weights.published import locate, verify
-    from ppcls.weights.records import find_record, record_names
+    from ppcls.weights.hub.cache import weights_folder
+    from ppcls.weights.hub.local import locate
+    from ppcls.weights.hub.published import verify
+    from ppcls.weights.hub.records import find_record, record_names
 
     names = _names(arguments.names)
     if not arguments.names:

@@ -23,8 +23,8 @@ from ppcls.errors import ConfigError, did_you_mean
 from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
 from ppcls.registry import Part
-from ppcls.weights.published import published_weights
-from ppcls.weights.records import find_network_record
+from ppcls.weights.hub.published import published_weights
+from ppcls.weights.hub.records import find_network_record
 
 Key = Tuple[str, str]
 """A section and a key of it."""

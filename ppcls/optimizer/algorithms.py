@@ -23,7 +23,6 @@ from typing import Annotated, Any, Dict, List, Optional, Union
 import paddle
 from pydantic import BeforeValidator, Field
 
-from ppcls.errors import ConfigError
 from ppcls.optimizer.core import Clip, Decay, Job, Optimizer
 from ppcls.optimizer.schedule import Factor, Rate
 from ppcls.registry import Part, PartOf, Provided, register
@@ -42,7 +41,7 @@ Lr = Annotated[Part, PartOf("schedule"), BeforeValidator(_named_schedule)]
 Penalty = Annotated[Part, PartOf("regularizer")]
 Names = Union[str, List[str]]
 
-Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 """How much of a running mean stays at each step."""
 
 Small = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -91,7 +90,7 @@ class Momentum(Optimizer):
     def __init__(  # noqa: PLR0913 - the signature is the schema
         self,
         lr: Lr,
-        momentum: Share = 0.9,
+        momentum: Fraction = 0.9,
         use_nesterov: bool = False,
         weight_decay: Optional[Rate] = None,
         regularizer: Optional[Penalty] = None,
@@ -105,7 +104,6 @@ class Momentum(Optimizer):
         epochs: Provided[int] = 1,
         steps_per_epoch: Provided[int] = 1,
     ) -> None:
-        _check_fractions(momentum=momentum)
         decay = Decay(
             weight_decay, _build(regularizer), one_dim_param_no_weight_decay, no_weight_decay_name
         )
@@ -135,8 +133,8 @@ class Adam(Optimizer):
     def __init__(  # noqa: PLR0913 - the signature is the schema
         self,
         lr: Lr,
-        beta1: Share = 0.9,
-        beta2: Share = 0.999,
+        beta1: Fraction = 0.9,
+        beta2: Fraction = 0.999,
         epsilon: Small = 1e-8,
         lazy_mode: bool = False,
         weight_decay: Optional[Rate] = None,
@@ -151,8 +149,6 @@ class Adam(Optimizer):
         epochs: Provided[int] = 1,
         steps_per_epoch: Provided[int] = 1,
     ) -> None:
-        _check_fractions(beta1=beta1, beta2=beta2)
-        _check_epsilon(epsilon)
         decay = Decay(
             weight_decay, _build(regularizer), one_dim_param_no_weight_decay, no_weight_decay_name
         )
@@ -182,8 +178,8 @@ class AdamW(Optimizer):
     def __init__(  # noqa: PLR0913 - the signature is the schema
         self,
         lr: Lr,
-        beta1: Share = 0.9,
-        beta2: Share = 0.999,
+        beta1: Fraction = 0.9,
+        beta2: Fraction = 0.999,
         epsilon: Small = 1e-8,
         weight_decay: Rate = 0.01,
         one_dim_param_no_weight_decay: bool = False,
@@ -196,8 +192,6 @@ class AdamW(Optimizer):
         epochs: Provided[int] = 1,
         steps_per_epoch: Provided[int] = 1,
     ) -> None:
-        _check_fractions(beta1=beta1, beta2=beta2)
-        _check_epsilon(epsilon)
         decay = Decay(weight_decay, None, one_dim_param_no_weight_decay, no_weight_decay_name)
         clip = Clip(clip_norm, clip_norm_global, clip_value)
         schedule = lr.build(epochs=epochs, steps_per_epoch=steps_per_epoch)
@@ -235,8 +229,8 @@ class RMSProp(Optimizer):
     def __init__(  # noqa: PLR0913 - the signature is the schema
         self,
         lr: Lr,
-        momentum: Share = 0.0,
-        rho: Share = 0.95,
+        momentum: Fraction = 0.0,
+        rho: Fraction = 0.95,
         epsilon: Small = 1e-6,
         centered: bool = False,
         weight_decay: Optional[Rate] = None,
@@ -251,8 +245,6 @@ class RMSProp(Optimizer):
         epochs: Provided[int] = 1,
         steps_per_epoch: Provided[int] = 1,
     ) -> None:
-        _check_fractions(momentum=momentum, rho=rho)
-        _check_epsilon(epsilon)
         decay = Decay(
             weight_decay, _build(regularizer), one_dim_param_no_weight_decay, no_weight_decay_name
         )
@@ -268,16 +260,3 @@ class RMSProp(Optimizer):
         super().__init__(rule, Job(model, schedule, decay, clip))
         # Paddle's constructor has no such argument; paddle.amp.decorate sets the same attribute.
         self.inner._multi_precision = multi_precision
-
-
-def _check_fractions(**arguments: float) -> None:
-    for key, value in arguments.items():
-        if not 0 <= value < 1:
-            raise ConfigError(f"Optimizer.{key} must lie in [0, 1), got {value!r}")
-
-
-def _check_epsilon(epsilon: float) -> None:
-    if not 0 <= epsilon < float("inf"):
-        raise ConfigError(
-            f"Optimizer.epsilon must be a finite number of at least 0, got {epsilon!r}"
-        )

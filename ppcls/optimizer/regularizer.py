@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ppcls.errors import ConfigError
 from ppcls.registry import register
 
 Coefficient = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -14,17 +13,9 @@ Coefficient = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Regularizer:
-    """Base of the penalties: a strength `coeff`.
+    """Base of the penalties: a strength `coeff`."""
 
-    Raises:
-        ConfigError: the strength is negative or not a number.
-    """
-
-    def __init__(self, coeff: float) -> None:
-        if not 0 <= coeff < float("inf"):
-            raise ConfigError(
-                f"regularizer.coeff must be a finite number of at least 0, got {coeff!r}"
-            )
+    def __init__(self, coeff: Coefficient) -> None:
         self.coeff = coeff
 
 
@@ -32,13 +23,7 @@ class Regularizer:
 class L1(Regularizer):
     """Add coeff * sign(weight) to the gradient."""
 
-    def __init__(self, coeff: Coefficient) -> None:
-        super().__init__(coeff)
-
 
 @register("regularizer")
 class L2(Regularizer):
     """Add coeff * weight to the gradient, which is the derivative of coeff / 2 * weight^2."""
-
-    def __init__(self, coeff: Coefficient) -> None:
-        super().__init__(coeff)

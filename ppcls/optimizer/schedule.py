@@ -46,7 +46,7 @@ class Span:
     """How long training takes, and how it begins.
 
     Raises:
-        ConfigError: a number is out of range, or training ends before the warm-up.
+        ConfigError: training ends before the warm-up, or is to begin at another epoch.
     """
 
     epochs: int
@@ -57,8 +57,6 @@ class Span:
     last_epoch: int = -1
 
     def __post_init__(self) -> None:
-        _at_least(1, epochs=self.epochs, steps_per_epoch=self.steps_per_epoch)
-        _at_least(0, warmup_epoch=self.warmup_epoch, warmup_start_lr=self.warmup_start_lr)
         if self.last_epoch != -1:
             raise ConfigError(
                 f"lr.last_epoch: {self.last_epoch} is not possible, because the rate follows from "
@@ -98,7 +96,6 @@ class Schedule(ABC):
     """Base of all schedules: a linear warm-up to `peak`, then what `_value` says."""
 
     def __init__(self, peak: float, span: Span) -> None:
-        _at_least(0, learning_rate=peak)
         self.peak = peak
         self.span = span
 
@@ -117,7 +114,7 @@ class Schedule(ABC):
         """Return the rate after the warm-up, `unit` epochs or steps from the start of training."""
 
     def _progress(self, unit: float) -> float:
-        """Return the share, 0 to 1, that has passed of the time from warm-up to end of training."""
+        """Return the fraction, 0 to 1, that has passed of the time from warm-up to the end."""
         warmup = self.span.warmup
         return min(1.0, (unit - warmup) / (self.span.units - warmup))
 
@@ -164,7 +161,6 @@ class Cosine(Schedule):
     ) -> None:
         span = Span(epochs, steps_per_epoch, warmup_epoch, warmup_start_lr, by_epoch, last_epoch)
         super().__init__(learning_rate, span)
-        _at_least(0, eta_min=eta_min)
         self.eta_min = eta_min
 
     def _value(self, unit: float) -> float:
@@ -196,8 +192,6 @@ class Linear(Schedule):
     ) -> None:
         span = Span(epochs, steps_per_epoch, warmup_epoch, warmup_start_lr, by_epoch, last_epoch)
         super().__init__(learning_rate, span)
-        _at_least(0, end_lr=end_lr)
-        _above(0, power=power)
         self.end_lr, self.power, self.cycle = end_lr, power, cycle
 
     def _value(self, unit: float) -> float:
@@ -228,7 +222,6 @@ class Step(Schedule):
     ) -> None:
         span = Span(epochs, steps_per_epoch, warmup_epoch, warmup_start_lr, by_epoch, last_epoch)
         super().__init__(learning_rate, span)
-        _above(0, step_size=step_size, gamma=gamma)
         self.step_size, self.gamma = max(span.in_units(step_size), 1e-9), gamma
 
     def _value(self, unit: float) -> float:
@@ -273,7 +266,6 @@ class Piecewise(_Stairs):
                 f"change: {len(decay_epochs)} epochs need {len(decay_epochs) + 1} values, "
                 f"got {len(values)}"
             )
-        _at_least(0, **{f"values.{index}": value for index, value in enumerate(values)})
         if learning_rate is not None and learning_rate != values[0]:
             _log.warning(
                 "lr.learning_rate: %g has no effect, since Piecewise takes its rates from values, "
@@ -302,7 +294,6 @@ class MultiStep(_Stairs):
         steps_per_epoch: Provided[int] = 1,
     ) -> None:
         _check_ascending("decay_epochs", decay_epochs)
-        _above(0, gamma=gamma)
         span = Span(epochs, steps_per_epoch, warmup_epoch, warmup_start_lr, by_epoch, last_epoch)
         values = [learning_rate * gamma**index for index in range(len(decay_epochs) + 1)]
         super().__init__(values, decay_epochs, span)
@@ -338,20 +329,7 @@ class MultiStepDecay(MultiStep):
         )
 
 
-def _at_least(minimum: float, **arguments: float) -> None:
-    for key, value in arguments.items():
-        if not (math.isfinite(value) and value >= minimum):
-            raise ConfigError(f"lr.{key} must be finite and at least {minimum:g}, got {value!r}")
-
-
-def _above(minimum: float, **arguments: float) -> None:
-    for key, value in arguments.items():
-        if not (math.isfinite(value) and value > minimum):
-            raise ConfigError(f"lr.{key} must be finite and above {minimum:g}, got {value!r}")
-
-
 def _check_ascending(key: str, epochs: Sequence[float]) -> None:
-    _at_least(0, **{f"{key}.{index}": value for index, value in enumerate(epochs)})
     if any(later <= earlier for earlier, later in zip(epochs, epochs[1:])):
         raise ConfigError(
             f"lr.{key} must ascend, each epoch after the one before, got {list(epochs)}"

@@ -74,8 +74,8 @@ def _weight_file(network: Any, source: Source) -> WeightFile:
     if isinstance(source, Mapping):
         return WeightFile(dict(source))
     if source is True:
-        from ppcls.weights.published import published_weights
-        from ppcls.weights.records import find_network_record
+        from ppcls.weights.hub.published import published_weights
+        from ppcls.weights.hub.records import find_network_record
 
         source = published_weights(find_network_record(network.model_name).name)
     return read(source)  # type: ignore[arg-type]

@@ -130,7 +130,7 @@ def test_folder_without_the_file_is_no_way_out(
         (["verify", "resnet50"], "Did you mean 'ResNet50'?"),
         (["pull", "ResNet18", "--timeout", "0"], "--timeout must be"),
         (["pull", "ResNet18", "--timeout", "nan"], "--timeout must be"),
-        (["pull", "EfficientNetLite0", "--repin"], "there is nothing to pin anew"),
+        (["pull", "EfficientNetLite0", "--repin"], "there is nothing to pin again"),
     ],
 )
 def test_wrong_command_line(

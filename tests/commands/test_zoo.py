@@ -14,7 +14,7 @@ from ppcls import registry
 from ppcls.cli import main
 from ppcls.commands import model_tables, zoo
 from ppcls.commands.model_tables import Sources, find_families, markdown, read_facts
-from ppcls.weights.records import record_names
+from ppcls.weights.hub.records import record_names
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from ppcls.errors import ConfigError
-from ppcls.optimizer.regularizer import L1, L2
-from ppcls.registry import parse
+from ppcls.optimizer.regularizer import L2
+from ppcls.registry import create, parse
 
 
 def test_they_are_built_from_their_paddleclas_form():
@@ -16,8 +16,8 @@ def test_they_are_built_from_their_paddleclas_form():
     assert isinstance(built, L2) and built.coeff == 0.0001
 
 
-@pytest.mark.parametrize("kind", [L1, L2])
+@pytest.mark.parametrize("kind", ["L1", "L2"])
 @pytest.mark.parametrize("coeff", [-1e-4, math.inf, math.nan])
 def test_nonsense_is_refused(kind, coeff):
-    with pytest.raises(ConfigError, match="regularizer.coeff"):
-        kind(coeff)
+    with pytest.raises(ConfigError, match=f"{kind}: coeff"):
+        create("regularizer", kind, {"coeff": coeff})

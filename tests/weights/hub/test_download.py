@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
+import email.utils
 import logging
 import os
-import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any, Callable, List, Optional
-from urllib.request import Request
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ppcls.errors import DownloadError, PpclsError
-from ppcls.weights import download as module
-from ppcls.weights.download import (
-    Patience,
-    UnreachableError,
-    WrongContentError,
-    check_address,
-    copy,
-    download,
-    megabytes,
-)
+from ppcls.errors import DownloadError, UnreachableError, WrongContentError
+from ppcls.weights.hub import download as module
+from ppcls.weights.hub.cache import megabytes
+from ppcls.weights.hub.download import Patience, copy, download
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HASTY = Patience(timeout=0.4, attempts=3, pause=0.01)
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Path:
-    return tmp_path / "files/net.pdparams"
 
 
 def fetch(site: Any, target: Path, sha256: Optional[str] = None) -> None:
@@ -49,19 +35,10 @@ def visible(folder: Path) -> List[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def assert_fetched(site: Any, target: Path) -> None:
-    assert target.read_bytes() == site.content
-    assert visible(target.parent) == [target.name]
-
-
-def ranges(site: Any) -> List[Optional[str]]:
-    return [request.get("Range") for request in site.requests]
-
-
 def test_file_comes_whole_and_leaves_nothing_else(site: Any, target: Path) -> None:
     fetch(site, target, site.sha256)
-    assert_fetched(site, target)
-    assert ranges(site) == [None]
+    site.assert_fetched(target)
+    assert site.ranges == [None]
     assert site.requests[0]["User-Agent"].startswith("ppcls/")
     assert site.requests[0]["Accept-Encoding"] == "identity"
 
@@ -74,7 +51,7 @@ def test_file_that_was_there_is_replaced_only_by_a_whole_one(site: Any, target: 
         fetch(site, target)
     assert target.read_bytes() == b"old"
     fetch(site, target)
-    assert_fetched(site, target)
+    site.assert_fetched(target)
 
 
 def test_log_says_what_is_fetched(
@@ -103,7 +80,7 @@ except OSError:
 FETCH = """
 import sys
 from pathlib import Path
-from ppcls.weights.download import download
+from ppcls.weights.hub.download import download
 download(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
 """
 
@@ -113,7 +90,7 @@ def test_terminal_shows_a_bar(site: Any, target: Path) -> None:
     done = subprocess.run(list(map(str, program)), cwd=ROOT, capture_output=True, text=True)
     assert "net.pdparams:   0%" in done.stdout, done.stderr
     assert max(map(len, done.stdout.replace("\r", "\n").splitlines())) <= 80
-    assert_fetched(site, target)
+    site.assert_fetched(target)
 
 
 # --- connections that break off or stall -------------------------------------------------------
@@ -122,8 +99,8 @@ def test_terminal_shows_a_bar(site: Any, target: Path) -> None:
 def test_goes_on_where_the_connection_broke_off(site: Any, target: Path) -> None:
     site.plan = [site.breaks_off(100_000)]
     fetch(site, target, site.sha256)
-    assert_fetched(site, target)
-    assert ranges(site) == [None, "bytes=100000-"]
+    site.assert_fetched(target)
+    assert site.ranges == [None, "bytes=100000-"]
     assert site.requests[1]["If-Range"] == '"one"'
 
 
@@ -133,8 +110,8 @@ def test_gives_up_after_failures_in_a_row_but_keeps_what_came(site: Any, target:
         fetch(site, target)
     assert not target.exists()
     fetch(site, target)
-    assert_fetched(site, target)
-    assert ranges(site) == [None, "bytes=100000-", "bytes=100000-", "bytes=100000-"]
+    site.assert_fetched(target)
+    assert site.ranges == [None, "bytes=100000-", "bytes=100000-", "bytes=100000-"]
 
 
 def test_failures_with_new_bytes_in_between_do_not_add_up(site: Any, target: Path) -> None:
@@ -145,7 +122,7 @@ def test_failures_with_new_bytes_in_between_do_not_add_up(site: Any, target: Pat
 
     site.plan = [a_little] * 8
     fetch(site, target, site.sha256)
-    assert_fetched(site, target)
+    site.assert_fetched(target)
     assert len(site.requests) == 9
 
 
@@ -153,9 +130,9 @@ def test_stall_is_noticed_and_the_rest_fetched(site: Any, target: Path) -> None:
     site.plan = [site.stalls(50_000)]
     started = time.monotonic()
     fetch(site, target, site.sha256)
-    assert_fetched(site, target)
+    site.assert_fetched(target)
     assert 0.4 <= time.monotonic() - started < 5
-    assert ranges(site) == [None, "bytes=50000-"]
+    assert site.ranges == [None, "bytes=50000-"]
 
 
 def test_server_that_never_answers_is_given_up_soon(site: Any, target: Path) -> None:
@@ -188,25 +165,25 @@ def test_no_network(target: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_server_that_ignores_ranges_starts_anew(site: Any, target: Path) -> None:
     site.plan = [site.breaks_off(100_000), site.whole]
     fetch(site, target, site.sha256)
-    assert_fetched(site, target)
-    assert ranges(site) == [None, "bytes=100000-"]
+    site.assert_fetched(target)
+    assert site.ranges == [None, "bytes=100000-"]
 
 
 def test_server_without_validators_starts_anew(site: Any, target: Path) -> None:
     site.etag = None
     site.plan = [site.breaks_off(100_000)]
     fetch(site, target)
-    assert_fetched(site, target)
-    assert ranges(site) == [None, None]
+    site.assert_fetched(target)
+    assert site.ranges == [None, None]
 
 
 def test_time_of_change_is_a_validator_where_the_etag_is_weak(site: Any, target: Path) -> None:
     site.etag, site.modified = 'W/"one"', "Sat, 01 Jan 2022 00:00:00 GMT"
     site.plan = [site.breaks_off(100_000)]
     fetch(site, target)
-    assert_fetched(site, target)
+    site.assert_fetched(target)
     assert site.requests[1]["If-Range"] == site.modified
-    assert ranges(site) == [None, "bytes=100000-"]
+    assert site.ranges == [None, "bytes=100000-"]
 
 
 def test_file_that_changes_in_between_is_not_pieced_together(site: Any, target: Path) -> None:
@@ -216,7 +193,7 @@ def test_file_that_changes_in_between_is_not_pieced_together(site: Any, target: 
 
     site.plan = [breaks_off_and_changes]
     fetch(site, target)
-    assert_fetched(site, target)
+    site.assert_fetched(target)
 
 
 def test_server_that_sends_the_rest_of_another_file_is_seen_through(
@@ -229,8 +206,8 @@ def test_server_that_sends_the_rest_of_another_file_is_seen_through(
 
     site.plan = [site.breaks_off(100_000), rest]
     fetch(site, target)
-    assert_fetched(site, target)
-    assert ranges(site) == [None, "bytes=100000-", None]
+    site.assert_fetched(target)
+    assert site.ranges == [None, "bytes=100000-", None]
 
 
 def test_part_of_another_place_in_the_file_is_refused(site: Any, target: Path) -> None:
@@ -240,7 +217,19 @@ def test_part_of_another_place_in_the_file_is_refused(site: Any, target: Path) -
 
     site.plan = [site.breaks_off(100_000), wrong_place]
     fetch(site, target)
-    assert_fetched(site, target)
+    site.assert_fetched(target)
+
+
+def test_rest_may_come_in_pieces(site: Any, target: Path) -> None:
+    def piece(site: Any, handler: Any) -> None:
+        start = int(handler.headers["Range"][len("bytes=") : -1])
+        site.head(handler, 206, 50_000, start)
+        handler.wfile.write(site.content[start : start + 50_000])
+
+    site.plan = [site.breaks_off(100_000), piece, piece]
+    fetch(site, target, site.sha256)
+    site.assert_fetched(target)
+    assert site.ranges == [None, "bytes=100000-", "bytes=150000-", "bytes=200000-"]
 
 
 def test_start_of_a_file_from_elsewhere_is_not_used(
@@ -252,15 +241,15 @@ def test_start_of_a_file_from_elsewhere_is_not_used(
     with pytest.raises(UnreachableError):
         fetch(other, target)
     fetch(site, target)
-    assert_fetched(site, target)
-    assert ranges(site) == [None]
+    site.assert_fetched(target)
+    assert site.ranges == [None]
 
 
 def test_part_that_does_not_fit_any_more_is_dropped(site: Any, target: Path) -> None:
     site.plan = [site.breaks_off(100_000), site.answers(416)]
     fetch(site, target)
-    assert_fetched(site, target)
-    assert ranges(site) == [None, "bytes=100000-", None]
+    site.assert_fetched(target)
+    assert site.ranges == [None, "bytes=100000-", None]
 
 
 def test_damaged_note_on_the_part_means_starting_anew(site: Any, target: Path) -> None:
@@ -268,7 +257,7 @@ def test_damaged_note_on_the_part_means_starting_anew(site: Any, target: Path) -
     target.with_name("net.pdparams.part").write_bytes(b"rubbish")
     target.with_name("net.pdparams.part.json").write_text("{")
     fetch(site, target)
-    assert_fetched(site, target)
+    site.assert_fetched(target)
 
 
 def test_chunks_and_their_breaking_off(site: Any, target: Path) -> None:
@@ -283,7 +272,7 @@ def test_chunks_and_their_breaking_off(site: Any, target: Path) -> None:
 
     site.plan = [chunks(b""), chunks(b"0\r\n\r\n")]
     fetch(site, target)
-    assert_fetched(site, target)
+    site.assert_fetched(target)
     assert len(site.requests) == 2
 
 
@@ -293,7 +282,7 @@ def test_chunks_and_their_breaking_off(site: Any, target: Path) -> None:
 def test_busy_server_is_asked_again(site: Any, target: Path) -> None:
     site.plan = [site.answers(500), site.answers(429, Retry_After="0")]
     fetch(site, target)
-    assert_fetched(site, target)
+    site.assert_fetched(target)
 
 
 def test_server_says_when_to_come_back(site: Any, target: Path) -> None:
@@ -301,6 +290,31 @@ def test_server_says_when_to_come_back(site: Any, target: Path) -> None:
     started = time.monotonic()
     fetch(site, target)
     assert time.monotonic() - started >= 1
+
+
+def pauses(site: Any, target: Path, monkeypatch: pytest.MonkeyPatch, pause: float) -> List[float]:
+    slept: List[float] = []
+    monkeypatch.setattr(module.time, "sleep", slept.append)
+    patience = Patience(attempts=len(site.plan) + 1, pause=pause)
+    download(site.address, target, site.sha256, patience=patience)
+    site.assert_fetched(target)
+    return slept
+
+
+def test_pauses_double(site: Any, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.plan = [site.answers(503)] * 7
+    assert pauses(site, target, monkeypatch, 1.5) == [1.5, 3, 6, 12, 24, 48, 60]
+
+
+def test_longer_pauses_may_be_asked_for(
+    site: Any, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = email.utils.formatdate(time.time() + 50, usegmt=True)
+    asked = ["9", "soon", "99999", later]
+    site.plan = [site.answers(503, Retry_After=when) for when in asked]
+    *known, until = pauses(site, target, monkeypatch, 0.25)
+    assert known == [9, 0.5, 60]
+    assert 40 < until <= 50
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
@@ -333,7 +347,7 @@ def test_compressed_endless_and_empty_answers_are_refused(site: Any, target: Pat
 
 def test_disk_too_small(site: Any, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 1_000_000})
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr("ppcls.weights.hub.part.shutil.disk_usage", lambda _: usage)
     with pytest.raises(DownloadError, match=r"has 1.0 MB left, and 0.3 MB are to come.*PPCLS_HOME"):
         fetch(site, target)
     assert target.with_name("net.pdparams.part").exists() is False
@@ -397,8 +411,8 @@ def test_corrupt_bytes_are_fetched_once_more(
     site.plan = [site.corrupts]
     with caplog.at_level(logging.WARNING, "ppcls"):
         fetch(site, target, site.sha256)
-    assert_fetched(site, target)
-    assert ranges(site) == [None, None]
+    site.assert_fetched(target)
+    assert site.ranges == [None, None]
     assert f"it should be {site.sha256}; fetching it once more" in caplog.text
 
 
@@ -437,111 +451,6 @@ def test_copy_of_a_local_file(tmp_path: Path, target: Path) -> None:
         copy(tmp_path / "none", target)
 
 
-# --- addresses ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("address", "words"),
-    [
-        ("file:///etc/passwd", "only http:// and https://"),
-        ("ftp://a.example/f", "only http:// and https://"),
-        ("net.pdparams", "only http:// and https://"),
-        ("https:///f", "names no host"),
-        ("https://a.example/f g", "characters that no address has"),
-        ("https://a.example/\r\nHost: b", "characters that no address has"),
-        ("https://a.example/é", "characters that no address has"),
-        ("https://me:secret@a.example/f", "^a.example: names and passwords"),
-        ("https://a.example:port/f", "is no address"),
-        ("https://[::1/f", "is no address"),
-        ("https://a..b/f", "is no address"),
-    ],
-)
-def test_addresses_that_are_not_fetched(address: str, words: str, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match=words):
-        download(address, tmp_path / "f")
-    assert list(tmp_path.iterdir()) == []
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.one_of(st.text(), st.text().map("https://".__add__), st.from_regex(r"https?://[^/]*/.*")))
-def test_any_text_is_an_address_or_an_error_in_words(text: str) -> None:
-    try:
-        check_address(text)
-    except PpclsError as error:
-        assert str(error)
-    else:
-        assert text.lower().startswith(("http://", "https://"))
-
-
-def test_redirection_is_followed_and_the_rest_asked_for_there(
-    site: Any, new_site: Callable[[], Any], target: Path
-) -> None:
-    front = new_site()
-    front.plan = [front.answers(302, Location=site.address), front.answers(308, Location="/x")]
-    front.plan += [front.answers(307, Location=site.address)]
-    site.plan = [site.breaks_off(100_000)]
-    fetch(front, target, site.sha256)
-    assert_fetched(site, target)
-    assert ranges(site) == [None, "bytes=100000-"]
-    assert front.requests[-1]["path"] == "/x"
-
-
-@pytest.mark.parametrize("elsewhere", ["file:///etc/passwd", "ftp://127.0.0.1/f"])
-def test_redirection_to_what_is_no_web_address(site: Any, target: Path, elsewhere: str) -> None:
-    site.plan = [site.answers(302, Location=elsewhere)]
-    with pytest.raises(DownloadError, match="redirects to|only http"):
-        fetch(site, target)
-    assert not target.exists()
-
-
-def test_redirection_in_circles(site: Any, target: Path) -> None:
-    site.plan = [site.answers(302, Location="/round")] * 99
-    with pytest.raises(DownloadError, match="redirects to"):
-        fetch(site, target)
-    assert len(site.requests) < 20
-
-
-def test_redirection_from_https_to_http_is_refused() -> None:
-    request = Request("https://a.example/f")
-    with pytest.raises(DownloadError, match="from https to http://b.example/f"):
-        module._Redirects().redirect_request(request, None, 302, "", {}, "http://b.example/f")
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A fresh key and its certificate for 127.0.0.1, in one file."""
-    if not shutil.which("openssl"):
-        pytest.skip("there is no openssl to make a certificate with")
-    file = tmp_path / "both.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-    extra = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    out = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")]
-    subprocess.run([*command.split(), *extra, *out], check=True, capture_output=True)
-    file.write_text((tmp_path / "key.pem").read_text() + (tmp_path / "cert.pem").read_text())
-    return file
-
-
-def test_https_needs_a_valid_certificate_and_stays_https(
-    certificate: Path,
-    site: Any,
-    new_site: Callable[..., Any],
-    target: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate)
-    secure = new_site(tls)
-    with pytest.raises(DownloadError, match="127.0.0.1: its certificate is not valid"):
-        fetch(secure, target)
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    fetch(secure, target)
-    assert_fetched(secure, target)
-    secure.plan = [secure.answers(302, Location=site.address)]
-    with pytest.raises(DownloadError, match="redirects from https to http"):
-        fetch(secure, target)
-    assert site.requests == []
-
-
 # --- several at once, and killed ones ----------------------------------------------------------
 
 
@@ -552,7 +461,7 @@ def test_threads_that_want_the_same_file_fetch_it_once(site: Any, target: Path) 
         thread.start()
     for thread in threads:
         thread.join()
-    assert_fetched(site, target)
+    site.assert_fetched(target)
     assert len(site.requests) == 1
 
 
@@ -562,7 +471,7 @@ def test_without_locks_everybody_has_a_part_of_his_own(
     def refuse(*_: Any) -> None:
         raise OSError("no locks here")
 
-    monkeypatch.setattr("ppcls.weights.cache.fcntl.flock", refuse)
+    monkeypatch.setattr("ppcls.weights.hub.cache.fcntl.flock", refuse)
     names: List[str] = []
 
     def look(path: Path) -> None:
@@ -570,7 +479,7 @@ def test_without_locks_everybody_has_a_part_of_his_own(
 
     download(site.address, target, check=look, patience=HASTY)
     assert names == [f"net.pdparams.part-{os.getpid()}"]
-    assert_fetched(site, target)
+    site.assert_fetched(target)
 
 
 @pytest.mark.slow
@@ -586,5 +495,5 @@ def test_killed_process_is_gone_on_from(site: Any, target: Path) -> None:
     process.wait()
     assert not target.exists()
     assert subprocess.run(command, cwd=ROOT).returncode == 0
-    assert_fetched(site, target)
-    assert ranges(site) == [None, "bytes=150000-"]
+    site.assert_fetched(target)
+    assert site.ranges == [None, "bytes=150000-"]

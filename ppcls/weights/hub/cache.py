@@ -15,7 +15,9 @@ import logging
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Dict, Iterator, Optional
+from typing import IO, Dict, Iterator
+
+from pydantic import TypeAdapter, ValidationError
 
 from ppcls.errors import DownloadError
 from ppcls.files import write_text
@@ -50,6 +52,11 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def megabytes(size: float) -> str:
+    """Say a number of bytes as people do: ``97.8 MB``."""
+    return f"{size / 1e6:.1f} MB"
+
+
 @dataclass(frozen=True)
 class Pin:
     """What a file was when it was first used.
@@ -71,15 +78,18 @@ class Pin:
 
     def is_unchanged(self, path: Path) -> bool:
         """Whether the file is, by size and time stamp, the one whose hash was computed."""
-        facts = path.stat()
-        return (facts.st_size, facts.st_mtime_ns) == (self.size, self.mtime_ns)
+        status = path.stat()
+        return (status.st_size, status.st_mtime_ns) == (self.size, self.mtime_ns)
+
+
+_PINS = TypeAdapter(Dict[str, Pin])
 
 
 def pin_of(path: Path, sha256: str, address: str) -> Pin:
     """Describe a file of known hash as it is today."""
-    facts = path.stat()
+    status = path.stat()
     today = datetime.date.today().isoformat()
-    return Pin(sha256, address, facts.st_size, today, facts.st_mtime_ns)
+    return Pin(sha256, address, status.st_size, today, status.st_mtime_ns)
 
 
 def read_pins() -> Dict[str, Pin]:
@@ -89,30 +99,28 @@ def read_pins() -> Dict[str, Pin]:
         DownloadError: the file of pins is damaged; the message says what to do.
     """
     try:
-        known = json.loads(_pins_file().read_text(encoding="utf-8"))
-        return {name: Pin(**facts) for name, facts in known.items()}
+        return _PINS.validate_json(_pins_file().read_bytes(), strict=True)
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (ValueError, TypeError, AttributeError) as error:
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = ": ".join([*map(str, first["loc"]), first["msg"]])
         raise DownloadError(
-            f"{_pins_file()}, which remembers the SHA-256 of weights, is damaged ({error}); delete "
-            "it, and the files beside it are pinned again on their next use"
+            f"{_pins_file()}, which remembers the SHA-256 of weights, is damaged ({reason}); "
+            "delete it, and the files beside it are pinned again on their next use"
         ) from None
 
 
-def write_pin(name: str, pin: Optional[Pin]) -> None:
-    """Remember a file, or forget it, while other processes may be doing the same.
+def write_pin(name: str, pin: Pin) -> None:
+    """Remember a file, while other processes may be doing the same.
 
     Raises:
         OSError: the cache folder cannot be written to.
     """
     with locked(_pins_file()):
-        pins = read_pins()
-        pins.pop(name, None)
-        if pin is not None:
-            pins[name] = pin
-        facts = {key: asdict(value) for key, value in sorted(pins.items())}
-        write_text(_pins_file(), json.dumps(facts, indent=1) + "\n")
+        pins = sorted({**read_pins(), name: pin}.items())
+        content = {key: asdict(value) for key, value in pins}
+        write_text(_pins_file(), json.dumps(content, indent=1) + "\n")
 
 
 def _pins_file() -> Path:
@@ -141,6 +149,8 @@ def locked(path: Path) -> Iterator[Lock]:
     Raises:
         OSError: the folder cannot be written to.
     """
+    # Not `filelock`: on file systems without locks its versions for Python 3.9 wait for ever, and
+    # its newer ones leave marks that outlive a process that is killed.
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("w") as file:
         yield _acquire(file, path)

@@ -46,6 +46,16 @@ class Site:
     def sha256(self) -> str:
         return hashlib.sha256(self.content).hexdigest()
 
+    @property
+    def ranges(self) -> List[Optional[str]]:
+        """What part of the file each request asked for."""
+        return [request.get("Range") for request in self.requests]
+
+    def assert_fetched(self, target: Path) -> None:
+        """The file is there as a whole, and nothing else but hidden locks."""
+        assert target.read_bytes() == self.content
+        assert list(target.parent.glob("[!.]*")) == [target]
+
     def close(self) -> None:
         self.released.set()
         self._server.shutdown()
@@ -145,6 +155,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Where a download goes."""
+    return tmp_path / "files/net.pdparams"
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ppcls.errors import UsageError
-from ppcls.weights.mirrors import mirrors_file, places
+from ppcls.weights.hub.mirrors import mirrors_file, places
 
 ADDRESS = "https://a.example/x/net.pdparams"
 
@@ -47,6 +47,7 @@ def test_prefix_ends_with_a_slash(cache: Path) -> None:
     [
         ("- a\n", "must hold lines such as"),
         ("a: [\n", "is not readable YAML"),
+        ("a: 2024-99-99\n", "is not readable YAML"),
         ("a.example: https://b.example/\n", r"mirrors.yaml: 'a.example' is no prefix"),
         ("https://a.example/: ftp://b.example/\n", "'ftp://b.example/' is no mirror"),
         ("https://a.example/: {a: b}\n", "is no mirror"),

@@ -18,7 +18,7 @@ from typing import Any, Dict, Iterator, List, Tuple, Union
 import yaml
 
 from ppcls.errors import UsageError
-from ppcls.weights.cache import cache_folder
+from ppcls.weights.hub.cache import cache_folder
 
 VARIABLE = "PPCLS_MIRRORS"
 
@@ -77,7 +77,7 @@ def _read(file: Path) -> Dict[Any, Any]:
         content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{file} is not readable YAML: {error}") from None
     if not isinstance(content, dict):
         raise UsageError(f"{file} must hold lines such as `https://a.example/: https://b.example/`")

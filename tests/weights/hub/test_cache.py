@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ppcls.errors import DownloadError
-from ppcls.weights.cache import (
+from ppcls.weights.hub.cache import (
     cache_folder,
     locked,
     pin_of,
@@ -23,7 +25,7 @@ from ppcls.weights.cache import (
     write_pin,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_folder_is_where_the_environment_says(
@@ -46,19 +48,18 @@ def test_hash_is_that_of_hashlib(tmp_path: Path) -> None:
     assert sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
 
 
-def test_pin_is_kept_and_forgotten(cache: Path) -> None:
+def test_pins_are_kept(cache: Path) -> None:
     assert read_pins() == {}
     file = weights_folder() / "A.pdparams"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"abc")
     pin = pin_of(file, sha256_of(file), "https://a.example/A")
-    write_pin("A", pin)
     write_pin("B", pin)
+    write_pin("A", pin)
     assert read_pins() == {"A": pin, "B": pin}
     assert pin.size == 3
     assert pin.date == time.strftime("%Y-%m-%d")
-    write_pin("B", None)
-    assert list(json.loads((weights_folder() / "pins.json").read_text())) == ["A"]
+    assert list(json.loads((weights_folder() / "pins.json").read_text())) == ["A", "B"]
 
 
 def test_size_and_time_stamp_tell_whether_a_file_changed(tmp_path: Path) -> None:
@@ -73,7 +74,13 @@ def test_size_and_time_stamp_tell_whether_a_file_changed(tmp_path: Path) -> None
     assert not pin.is_unchanged(file)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"A": 1}', '{"A": {"sha256": 1}}', "\x00"])
+GOOD = {"sha256": "0", "address": "", "size": 1, "date": "2024-12-31", "mtime_ns": 1}
+DAMAGED = ["{", "[]", '{"A": 1}', '{"A": {"sha256": 1}}', "\x00", "[" * 9999]
+DAMAGED += [json.dumps({"A": {**GOOD, key: [1]}}) for key in GOOD]
+DAMAGED += [json.dumps({"A": {**GOOD, key: 1.5}}) for key in GOOD]
+
+
+@pytest.mark.parametrize("text", DAMAGED)
 def test_damaged_pins_are_explained(cache: Path, text: str) -> None:
     weights_folder().mkdir(parents=True)
     (weights_folder() / "pins.json").write_text(text)
@@ -81,9 +88,27 @@ def test_damaged_pins_are_explained(cache: Path, text: str) -> None:
         read_pins()
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_damage_to_pins_is_noticed_or_harmless(cache: Path, data: st.DataObject) -> None:
+    content = json.dumps({"A": GOOD, "B": GOOD}).encode()
+    place = data.draw(st.integers(0, len(content) - 1))
+    end = data.draw(st.sampled_from([place, place + 1, len(content)]))
+    weights_folder().mkdir(parents=True, exist_ok=True)
+    damaged = content[:place] + data.draw(st.binary(max_size=4)) + content[end:]
+    (weights_folder() / "pins.json").write_bytes(damaged)
+    try:
+        pins = read_pins()
+    except DownloadError as error:
+        assert "is damaged" in str(error)
+        assert "\n" not in str(error)
+    else:
+        assert {type(value) for pin in pins.values() for value in vars(pin).values()} <= {str, int}
+
+
 def test_processes_that_pin_at_once_lose_nothing(cache: Path) -> None:
     code = (
-        "import sys; from ppcls.weights.cache import Pin, write_pin\n"
+        "import sys; from ppcls.weights.hub.cache import Pin, write_pin\n"
         "for n in range(20): write_pin(f'{sys.argv[1]}{n}', Pin('0', '', 0, '', 0))"
     )
     commands = [[sys.executable, "-c", code, name] for name in "ab"]
@@ -97,7 +122,7 @@ def test_lock_waits_and_ends_with_the_process(tmp_path: Path) -> None:
     with locked(path) as lock:
         assert lock.held and not lock.waited
     code = (
-        "import sys, time; from pathlib import Path; from ppcls.weights.cache import locked\n"
+        "import sys, time; from pathlib import Path; from ppcls.weights.hub.cache import locked\n"
         "with locked(Path(sys.argv[1])): print('locked', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen(

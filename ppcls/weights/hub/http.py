@@ -1,0 +1,143 @@
+"""One request: through the environment's proxies and past redirections, to an answer that is a
+file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import string
+from typing import Any, Dict, Iterator
+from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+from urllib3.util import parse_url
+
+from ppcls import __version__
+from ppcls.errors import DownloadError, WrongContentError
+
+_REDIRECTIONS = 10
+
+
+def check_address(address: str) -> None:
+    """Accept http and https addresses of a named host.
+
+    Raises:
+        DownloadError: the address is another one; the message says what is wrong with it.
+    """
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+        (host or "").encode("idna")
+    except ValueError as error:
+        raise DownloadError(f"{address!r} is no address: {error}") from None
+    if parts.scheme not in ("http", "https"):
+        raise DownloadError(f"{address!r}: only http:// and https:// addresses are fetched")
+    if not host or not address.isascii() or not address.isprintable() or " " in address:
+        raise DownloadError(f"{address!r} names no host, or has characters that no address has")
+    if parts.username is not None:
+        raise DownloadError(f"{host}: names and passwords in addresses are not accepted")
+
+
+def host_of(address: str) -> str:
+    """Return the name of an address's host."""
+    return urlsplit(address).hostname or address
+
+
+@contextlib.contextmanager
+def request(
+    address: str, headers: Dict[str, str], timeout: float
+) -> Iterator[urllib3.BaseHTTPResponse]:
+    """Yield what the server answers, whatever its status, before its body is read.
+
+    Args:
+        address: where to ask. Redirections are followed to addresses that could have been given in
+            the first place, and never from https to http.
+        headers: what to send besides the names of this program.
+        timeout: seconds without a byte after which the connection counts as stalled.
+
+    Raises:
+        DownloadError: a redirection is not accepted.
+        urllib3.exceptions.HTTPError: there is no answer, or none that makes sense; it is a
+            LocationValueError if the proxy is none.
+    """
+    place, wanted = address, {"User-Agent": f"ppcls/{__version__}", "Accept-Encoding": "identity"}
+    # urllib3 would follow redirections from https to http, and all of them through one proxy.
+    for _ in range(_REDIRECTIONS):
+        with contextlib.closing(
+            _connections(place, timeout).request(
+                "GET", place, headers={**wanted, **headers}, redirect=False, preload_content=False
+            )
+        ) as answer:
+            location = answer.get_redirect_location()
+            if not location:
+                yield answer
+                return
+        place = _redirected(place, location)
+    raise DownloadError(_not_followed(address, location))
+
+
+def _connections(address: str, timeout: float) -> urllib3.PoolManager:
+    """Return what connects to the address: directly, or through the environment's proxy."""
+    parts = urlsplit(address)
+    proxy = getproxies().get(parts.scheme)
+    if not proxy or proxy_bypass(parts.netloc):
+        return urllib3.PoolManager(timeout=timeout, retries=False)
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    login = unquote(parse_url(proxy).auth or "")
+    known = urllib3.make_headers(proxy_basic_auth=login) if login else None
+    return urllib3.ProxyManager(proxy, proxy_headers=known, timeout=timeout, retries=False)
+
+
+def _redirected(place: str, location: str) -> str:
+    """Return the address to ask instead.
+
+    Raises:
+        DownloadError: it is not accepted.
+    """
+    there = urljoin(place, quote(location, safe=string.punctuation, encoding="latin-1"))
+    if urlsplit(there).scheme not in ("http", "https"):
+        raise DownloadError(_not_followed(place, location))
+    check_address(there)
+    if urlsplit(place).scheme == "https" and urlsplit(there).scheme == "http":
+        raise DownloadError(
+            f"{place}: the server redirects from https to {there}, which anybody on the way could "
+            "change; that is not followed"
+        )
+    return there
+
+
+def _not_followed(address: str, location: Any) -> str:
+    return (
+        f"{address}: the server redirects to {location!r}, which is not followed; only http:// and "
+        "https:// addresses are, and not for ever"
+    )
+
+
+def check_answer(address: str, answer: urllib3.BaseHTTPResponse) -> None:
+    """Refuse answers that are no file, or whose end could not be told from a broken connection.
+
+    Raises:
+        DownloadError: it is one of these; WrongContentError if it is a page or empty.
+    """
+    if answer.get_redirect_location() is not False:  # it redirects, and does not say where
+        raise DownloadError(_not_followed(address, answer.headers.get("Location")))
+    if answer.status not in (200, 206):
+        raise DownloadError(f"{address}: the server answers {answer.status} {answer.reason}")
+    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind == "text/html":
+        raise WrongContentError(
+            f"{host_of(address)} answers with a web page instead of a file; does this network ask "
+            "for a login first?"
+        )
+    coding = answer.headers.get("Content-Encoding", "identity")
+    if coding != "identity":
+        raise DownloadError(f"{address}: the server sends it as {coding}, which was not asked for")
+    if answer.length_remaining == 0:
+        raise WrongContentError(f"{address}: the server sends an empty file")
+    chunked = answer.headers.get("Transfer-Encoding", "").lower() == "chunked"
+    if answer.length_remaining is None and not chunked:
+        raise DownloadError(
+            f"{address}: the server does not say how long the file is, so that a connection that "
+            "breaks off could not be told from its end"
+        )
