@@ -21,9 +21,11 @@ from ppcls.engine.amp import Precision
 from ppcls.engine.checkpoint import read_network
 from ppcls.engine.ema import ExponentialMovingAverage
 from ppcls.engine.job import Job, Split, TrainSettings
+from ppcls.engine.label_kinds import check_labels_fit, takes
 from ppcls.engine.selection import ModelSelection
 from ppcls.engine.world import World
 from ppcls.errors import CheckpointError, ConfigError, did_you_mean
+from ppcls.labels import LabelKind
 from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
 from ppcls.registry import Part, arguments_model
@@ -58,8 +60,9 @@ def build_job(config: Config, device: str, world: Optional[World] = None) -> Job
     for name, split in (("Train", train), ("Eval", evaluation)):
         if split is not None:
             check_images_fit(config, network, split.dataset.transform, f"DataLoader.{name}")
+    check_labels(config, "Train", train)
     eval_metrics = build_eval_metrics(config, len(class_map))
-    metrics = config.Metric.Train or eval_metric_parts(config)
+    metrics = train_metric_parts(config, train.loader.label_kind)
     with config.naming("Loss"):
         loss = CombinedLoss(config.Loss.Train or [], network.aux_weight)
         eval_loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
@@ -92,6 +95,31 @@ def _settings(section: GlobalSection) -> TrainSettings:
 def eval_metric_parts(config: Config) -> List[Part]:
     """Return the metrics of evaluation: those of training where there are none, else top-k."""
     return config.Metric.Eval or config.Metric.Train or [Part("metric", "TopkAcc")]
+
+
+def train_metric_parts(config: Config, labels: LabelKind) -> List[Part]:
+    """Return the metrics of training; where there are none, those of evaluation that take the kind
+    of labels that training has.
+    """
+    written = config.Metric.Train
+    return written or [part for part in eval_metric_parts(config) if takes(part, labels)]
+
+
+def check_labels(config: Config, name: str, split: Split) -> None:
+    """Check that every loss and metric of "Train" or "Eval" takes the kind of labels that the split
+    gives.
+
+    Raises:
+        ConfigError: one does not; the message names its place and what would be right.
+    """
+    metrics = eval_metric_parts(config) if name == "Eval" else config.Metric.Train
+    parts = {"Loss": getattr(config.Loss, name), "Metric": metrics}
+    places = {
+        config.where(section, name, i): part
+        for section, found in parts.items()
+        for i, part in enumerate(found or [])
+    }
+    check_labels_fit(split.loader.label_kind, f"DataLoader.{name}", places)
 
 
 def build_eval_metrics(config: Config, class_num: int) -> CombinedMetric:
@@ -129,6 +157,7 @@ def build_eval(config: Config, class_map: ClassMap, world: World) -> Split:
         )
     with config.naming("DataLoader", "Eval"):
         split = build_split(config.DataLoader.Eval, config.Global.seed or 0, world, class_map)
+    check_labels(config, "Eval", split)
     if split.dataset.transform.is_random:
         _log.warning(
             "%s is random: metrics are those of changed images",
