@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
-from typing import Deque, Iterator, List, Optional, Tuple
+from typing import Deque, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from ppcls.data.batch import BadImage, Batch
+from ppcls.data.batch_transforms import BatchTransform
 from ppcls.data.dataset import Dataset
 from ppcls.data.sampler import DistributedBatchSampler
 from ppcls.data.transforms import Pipeline
@@ -23,7 +24,8 @@ class DataLoader:
     """Reads the batches of a data set in the sampler's order.
 
     Threads share the work, since OpenCV and NumPy let others run while they compute. What an image
-    looks like after random transforms depends on (seed, epoch, its number) and nothing else.
+    looks like after random transforms depends on (seed, epoch, its number) and nothing else;
+    what batch transforms do, on (seed, epoch, the batch's number).
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class DataLoader:
         num_workers: int = 0,
         seed: int = 0,
         prefetch: int = 2,
+        batch_transforms: Sequence[BatchTransform] = (),
     ) -> None:
         """Keep what to read and how.
 
@@ -41,14 +44,16 @@ class DataLoader:
             sampler: their order.
             num_workers: number of threads; 0 reads each batch in the caller's thread when it is
                 asked for.
-            seed: seed of the random transforms.
+            seed: seed of the random transforms of images and batches.
             prefetch: how many batches to have under way besides the one that is handed out.
+            batch_transforms: what is done to each batch, one after the other.
         """
         self.dataset = dataset
         self.sampler = sampler
         self.num_workers = num_workers
         self.seed = seed
         self.prefetch = prefetch
+        self.batch_transforms = batch_transforms
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -56,8 +61,15 @@ class DataLoader:
 
     @property
     def label_kind(self) -> LabelKind:
-        """How the labels of the batches are to be read."""
-        return self.dataset.label_kind
+        """How the labels of the batches are to be read, batch transforms included.
+
+        Raises:
+            ConfigError: a batch transform does not take the labels that it would get.
+        """
+        kind = self.dataset.label_kind
+        for transform in self.batch_transforms:
+            kind = transform.output_kind(kind)
+        return kind
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch, from batch number `start` on.
@@ -109,6 +121,7 @@ class _Reading:
 
     def __init__(self, loader: DataLoader, indices: np.ndarray, epoch: int, number: int) -> None:
         self._dataset = loader.dataset
+        self._transforms = loader.batch_transforms
         self._seed = [loader.seed, epoch]
         self._number = number
         self._indices = indices.astype(np.int64)
@@ -141,7 +154,7 @@ class _Reading:
             self._unread -= len(indices)
             is_last = self._unread == 0
         if is_last:
-            self._batch = self._put_together()
+            self._batch = self._transformed(self._put_together())
 
     def _read_one(self, place: int, index: int) -> None:
         out = None if self._images is None else self._images[place]
@@ -169,6 +182,14 @@ class _Reading:
             images = images[good]
         indices = self._indices[good]
         return Batch(images, self._dataset.labels[indices], indices, self._number, bad)
+
+    def _transformed(self, batch: Batch) -> Batch:
+        # The key keeps these numbers apart from those of the image with the batch's number.
+        seed = np.random.SeedSequence([*self._seed, self._number], spawn_key=(1,))
+        rng = np.random.default_rng(seed)
+        for transform in self._transforms:
+            batch = transform(batch, rng)
+        return batch
 
     def _stacked(self) -> np.ndarray:
         loaded = [image for image in self._loose if image is not None]

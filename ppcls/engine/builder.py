@@ -119,7 +119,10 @@ def check_labels(config: Config, name: str, split: Split) -> None:
         for section, found in parts.items()
         for i, part in enumerate(found or [])
     }
-    check_labels_fit(split.loader.label_kind, f"DataLoader.{name}", places)
+    with config.naming("DataLoader", name, "batch_transform_ops"):
+        labels = split.loader.label_kind
+    ops = [type(op).__name__ for op in split.loader.batch_transforms]
+    check_labels_fit(labels, " after ".join([f"DataLoader.{name}", *ops]), places)
 
 
 def build_eval_metrics(config: Config, class_num: int) -> CombinedMetric:
@@ -145,7 +148,8 @@ def build_eval(config: Config, class_map: ClassMap, world: World) -> Split:
     """Build the split DataLoader.Eval, whose classes are known; `world` shares it.
 
     Raises:
-        ConfigError: images would be left out, so that the metrics would not be those of the set.
+        ConfigError: images would be left out or mixed, so that the metrics would not be those of
+            the set; or a loss or metric does not take the labels.
         DataError: see the data set's class; the message begins with the place in the configuration.
     """
     assert config.DataLoader.Eval is not None
@@ -155,6 +159,9 @@ def build_eval(config: Config, class_map: ClassMap, world: World) -> Split:
             f"{where}: evaluation judges every image, and this leaves out those of the last batch; "
             "set it to False"
         )
+    if config.DataLoader.Eval.batch_transform_ops:
+        where = config.where("DataLoader", "Eval", "batch_transform_ops")
+        raise ConfigError(f"{where}: evaluation judges images as they are; remove this list")
     with config.naming("DataLoader", "Eval"):
         split = build_split(config.DataLoader.Eval, config.Global.seed or 0, world, class_map)
     check_labels(config, "Eval", split)
@@ -199,13 +206,9 @@ def build_split(
     sampler = section.sampler.build(
         length=len(dataset), seed=seed, rank=world.rank, world_size=world.size
     )
-    if section.batch_transform_ops:
-        raise ConfigError(
-            "batch_transform_ops: there are none yet that could be applied; remove the list"
-        )
-    loader = DataLoader(
-        dataset, sampler, section.loader.num_workers, seed=seed, prefetch=section.loader.prefetch
-    )
+    num_workers, prefetch = section.loader.num_workers, section.loader.prefetch
+    ops = [part.build(class_num=len(dataset.class_map)) for part in section.batch_transform_ops]
+    loader = DataLoader(dataset, sampler, num_workers, seed, prefetch, ops)
     return Split(dataset, sampler, loader)
 
 
