@@ -194,7 +194,8 @@ class _Reading:
     def _stacked(self) -> np.ndarray:
         loaded = [image for image in self._loose if image is not None]
         if not loaded:
-            return np.empty((0, self._dataset.transform.channels, 0, 0), dtype=np.float32)
+            transform = self._dataset.transform
+            return np.empty((0, transform.channels, 0, 0), transform.output_dtype)
         sizes = sorted({image.shape[1:] for image in loaded})
         if len(sizes) > 1:
             raise DataError(
@@ -209,4 +210,4 @@ def _room_for(count: int, transform: Pipeline) -> Optional[np.ndarray]:
     """Return memory for the images of a batch, or None where their size is not known before."""
     if transform.output_size is None:
         return None
-    return np.empty((count, transform.channels, *transform.output_size), dtype=np.float32)
+    return np.empty((count, transform.channels, *transform.output_size), transform.output_dtype)

@@ -148,7 +148,7 @@ class Failing:
 
     def __init__(self, error: Exception, level: int) -> None:
         self.error, self.level = error, level
-        self.output_size, self.channels = None, 3
+        self.output_size, self.channels, self.output_dtype = None, 3, np.float32
 
     def __call__(self, source: bytes, rng: Any, out: Any) -> np.ndarray:
         from ppcls.data.transforms.decode import decode_rgb
@@ -220,6 +220,17 @@ def test_the_fingerprint_is_of_names_and_labels(photo: np.ndarray, parts: Any) -
     written = bytes(8) + b"\1" + bytes(7) + b"shard.tar/0\nshard.tar/1\n"
     assert first == hashlib.sha256(written).hexdigest()[:16]
     assert InMemory([b""] * 4, Labels(LabelKind.SOFT, SOFT), pipeline).fingerprint
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("ops", [["DecodeImage", "RandFlipImage"], RANDOM], ids=["loose", "fixed"])
+def test_levels_may_stay_uint8(ops: Any, workers: int, dataset: Any, parts: Any) -> None:
+    data = dataset(*ops, damaged=True)
+    floats = list(loader(data, workers, batch_size=1).epoch(0))
+    data.transform = Pipeline(parts(*ops), output_dtype="uint8")
+    for batch, other in zip(loader(data, workers, batch_size=1).epoch(0), floats):
+        assert batch.images.dtype == np.uint8 and other.images.dtype == np.float32
+        np.testing.assert_array_equal(batch.images, other.images)
 
 
 def data_threads() -> int:
