@@ -8,7 +8,6 @@ import paddle
 import paddle.nn.functional as F
 from pydantic import Field
 
-from ppcls.errors import ConfigError
 from ppcls.labels import LabelKind, Labels
 from ppcls.loss.base import Loss
 from ppcls.loss.outputs import Outputs, main_logits
@@ -25,8 +24,9 @@ class CELoss(Loss):
     On CPUs Paddle lets no log-probability fall below -64, so that a loss above is reported as 64
     there; gradients are exact everywhere.
 
-    Raises:
-        ConfigError: `epsilon` is not in [0, 1), or `weight` is negative.
+    Args:
+        weight: what the mean is multiplied by in a sum of losses.
+        epsilon: label smoothing; none where it is left out.
     """
 
     accepts = frozenset({LabelKind.HARD, LabelKind.SOFT})
@@ -37,12 +37,6 @@ class CELoss(Loss):
         epsilon: Optional[Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]] = None,
     ) -> None:
         super().__init__()
-        if not 0 <= weight < float("inf"):
-            raise ConfigError(f"CELoss.weight must be finite and at least 0, got {weight!r}")
-        if epsilon is not None and not 0 <= epsilon < 1:
-            raise ConfigError(
-                f"CELoss.epsilon (label smoothing) must lie in [0, 1), got {epsilon!r}"
-            )
         self.weight = weight
         self.epsilon = epsilon or 0.0
 

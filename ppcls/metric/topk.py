@@ -36,7 +36,7 @@ class TopkAcc(Metric):
     always give 1.
 
     Raises:
-        ConfigError: a k is below 1, or no k is left.
+        ConfigError: no k is left.
     """
 
     def __init__(
@@ -45,8 +45,6 @@ class TopkAcc(Metric):
         class_num: Provided[Optional[int]] = None,
     ) -> None:
         wanted = [topk] if isinstance(topk, int) else list(dict.fromkeys(topk))
-        if not wanted or min(wanted) < 1:
-            raise ConfigError(f"TopkAcc.topk must be numbers of at least 1, got {topk!r}")
         self.topk = _possible(wanted, class_num)
         self.reset()
 

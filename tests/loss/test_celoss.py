@@ -113,8 +113,6 @@ def test_the_main_head_is_found_among_several():
 
 @pytest.mark.parametrize("arguments", [{"epsilon": 1.0}, {"epsilon": -0.1}, {"weight": -1.0}])
 def test_nonsense_is_refused_with_the_argument_named(arguments):
-    with pytest.raises(ConfigError, match=f"CELoss.{next(iter(arguments))}"):
-        CELoss(**arguments)
     with pytest.raises(ConfigError, match=f"CELoss: {next(iter(arguments))}: must be "):
         create("loss", "CELoss", arguments)
 
