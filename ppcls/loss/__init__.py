@@ -6,8 +6,8 @@ returns a scalar that already carries its weight.
 
 from __future__ import annotations
 
-from ppcls.loss.base import Loss
+from ppcls.loss.base import Loss, distributions
 from ppcls.loss.celoss import CELoss
 from ppcls.loss.combined import CombinedLoss
 
-__all__ = ["CELoss", "CombinedLoss", "Loss"]
+__all__ = ["CELoss", "CombinedLoss", "Loss", "distributions"]

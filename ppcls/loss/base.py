@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, FrozenSet
 
 import paddle
+import paddle.nn.functional as F
 
 from ppcls.labels import HARD_ONLY, LabelKind, Labels
 from ppcls.loss.outputs import Outputs
@@ -27,3 +28,8 @@ class Loss(paddle.nn.Layer):
             labels: n labels of a kind in `accepts`, as tensors.
         """
         raise NotImplementedError
+
+
+def distributions(labels: Labels, classes: int) -> paddle.Tensor:
+    """Return hard or soft labels as distributions: float32 [n, classes], one-hot for hard ones."""
+    return F.one_hot(labels.values, classes) if labels.kind is LabelKind.HARD else labels.values

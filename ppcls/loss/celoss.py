@@ -9,7 +9,7 @@ import paddle.nn.functional as F
 from pydantic import Field
 
 from ppcls.labels import LabelKind, Labels
-from ppcls.loss.base import Loss
+from ppcls.loss.base import Loss, distributions
 from ppcls.loss.outputs import Outputs, main_logits
 from ppcls.registry import register
 
@@ -45,12 +45,8 @@ class CELoss(Loss):
         logits = main_logits(outputs)
         if labels.kind is LabelKind.HARD and not self.epsilon:
             return self.weight * F.cross_entropy(logits, labels.values)
-        target = self._smooth(_distribution(labels, logits.shape[-1]).astype(logits.dtype))
+        target = self._smooth(distributions(labels, logits.shape[-1]).astype(logits.dtype))
         return self.weight * F.cross_entropy(logits, target, soft_label=True)
 
     def _smooth(self, target: paddle.Tensor) -> paddle.Tensor:
         return (1 - self.epsilon) * target + self.epsilon / target.shape[-1]
-
-
-def _distribution(labels: Labels, classes: int) -> paddle.Tensor:
-    return F.one_hot(labels.values, classes) if labels.kind is LabelKind.HARD else labels.values
