@@ -44,7 +44,7 @@ def _say(found: EvaluationResult) -> None:
     from ppcls.engine.loggers.console import format_metric
 
     for image in found.bad:
-        _log.error("%s: %s", image.path, image.reason)
+        _log.error("%s: %s", image.name, image.reason)
     metrics = "  ".join(
         f"{name} {format_metric(name, value)}" for name, value in found.metrics.items()
     )
@@ -61,7 +61,7 @@ def _write(path: Path, found: EvaluationResult) -> None:
         "metrics": found.metrics,
         "images": found.images,
         "errors": [
-            {"path": image.path, "label": image.label, "error": image.reason} for image in found.bad
+            {"path": image.name, "label": image.label, "error": image.reason} for image in found.bad
         ],
         "seconds": found.seconds,
         "arch": found.arch,

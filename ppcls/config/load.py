@@ -12,10 +12,10 @@ from typing import Any, Iterator, Mapping, Sequence, Tuple, Union
 import yaml
 from pydantic import ValidationError
 
-from ppcls.config.document import Document, KeyPath
+from ppcls.config.document import Document
 from ppcls.config.inert import remove_inert
 from ppcls.config.inherit import recipe_homes, resolve
-from ppcls.config.schema import Config, describe
+from ppcls.config.schema import Config, describe, written_path
 from ppcls.errors import ConfigError, did_you_mean
 
 ConfigSource = Union[Config, str, Path, Mapping[str, Any]]
@@ -144,17 +144,7 @@ def _lifted(split: Any) -> Any:
 
 def _lines(error: ValidationError, document: Document) -> Iterator[Tuple[Tuple[str, int], str]]:
     for item in error.errors():
-        path = _written_path(tuple(item["loc"]), document)
+        path = written_path(tuple(item["loc"]), document)
         place = document.place(path)
         order = (place.source, place.line or 0) if place else ("", 0)
         yield order, f"{describe(document, path)}: {item['msg']}"
-
-
-def _written_path(path: KeyPath, document: Document) -> KeyPath:
-    """Undo what `_split_arch` and `_lifted` did to the shape of the data."""
-    if path[:2] == ("Arch", "part"):
-        return ("Arch", *path[2:])
-    if len(path) > 2 and path[0] == "DataLoader" and path[2] == "batch_transform_ops":
-        inside = (*path[:2], "dataset", *path[2:])
-        return inside if inside[:4] in document.places else path
-    return path

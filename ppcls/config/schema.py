@@ -191,7 +191,7 @@ class Config(Section):
         """Return ``file:line: a.b.c`` of a key path, for messages; the path itself when it was not
         written.
         """
-        return describe(self._document, path)
+        return describe(self._document, written_path(path, self._document))
 
     @contextlib.contextmanager
     def naming(self, *path: Any) -> Iterator[None]:
@@ -210,3 +210,15 @@ def describe(document: Document, path: KeyPath) -> str:
     dotted = ".".join(map(str, path))
     place = document.place(path)
     return f"{place}: {dotted}" if place else dotted
+
+
+def written_path(path: KeyPath, document: Document) -> KeyPath:
+    """Return where in the file a key path of the schema stands, whose form differs in two places:
+    `Arch.part`, and `batch_transform_ops`, which PaddleClas has inside `dataset`.
+    """
+    if path[:2] == ("Arch", "part"):
+        return ("Arch", *path[2:])
+    if len(path) > 2 and path[0] == "DataLoader" and path[2] == "batch_transform_ops":
+        inside = (*path[:2], "dataset", *path[2:])
+        return inside if inside[:4] in document.places else path
+    return path

@@ -4,53 +4,28 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from threading import Lock
 from typing import Deque, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from ppcls.data.batch import BadImage, Batch
+from ppcls.data.batch_transforms import BatchTransform
 from ppcls.data.dataset import Dataset
 from ppcls.data.sampler import DistributedBatchSampler
+from ppcls.data.transforms import Pipeline
 from ppcls.errors import BadImageError, DataError, PpclsError
+from ppcls.labels import LabelKind
 
 _CHUNKS_PER_WORKER = 4
-
-
-@dataclass(frozen=True)
-class BadImage:
-    """An image that could not be read: its number in the data set, its path, its class, and why."""
-
-    index: int
-    path: str
-    label: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Some images of a data set.
-
-    Attributes:
-        images: float32, n x channels x height x width.
-        labels: int64, n.
-        indices: int64, n: the images' numbers in the data set.
-        bad: the images of the batch that could not be read; they are missing above, so n may be 0.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    indices: np.ndarray
-    bad: List[BadImage] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
 
 class DataLoader:
     """Reads the batches of a data set in the sampler's order.
 
     Threads share the work, since OpenCV and NumPy let others run while they compute. What an image
-    looks like after random transforms depends on (seed, epoch, its number) and nothing else.
+    looks like after random transforms depends on (seed, epoch, its number) and nothing else;
+    what batch transforms do, on (seed, epoch, the batch's number).
     """
 
     def __init__(
@@ -60,6 +35,7 @@ class DataLoader:
         num_workers: int = 0,
         seed: int = 0,
         prefetch: int = 2,
+        batch_transforms: Sequence[BatchTransform] = (),
     ) -> None:
         """Keep what to read and how.
 
@@ -68,43 +44,55 @@ class DataLoader:
             sampler: their order.
             num_workers: number of threads; 0 reads each batch in the caller's thread when it is
                 asked for.
-            seed: seed of the random transforms.
+            seed: seed of the random transforms of images and batches.
             prefetch: how many batches to have under way besides the one that is handed out.
+            batch_transforms: what is done to each batch, one after the other.
         """
         self.dataset = dataset
         self.sampler = sampler
         self.num_workers = num_workers
         self.seed = seed
-        self.prefetch = max(1, prefetch)
+        self.prefetch = prefetch
+        self.batch_transforms = batch_transforms
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
         return len(self.sampler)
+
+    @property
+    def label_kind(self) -> LabelKind:
+        """How the labels of the batches are to be read, batch transforms included.
+
+        Raises:
+            ConfigError: a batch transform does not take the labels that it would get.
+        """
+        kind = self.dataset.label_kind
+        for transform in self.batch_transforms:
+            kind = transform.output_kind(kind)
+        return kind
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch, from batch number `start` on.
 
         Raises:
             DataError: the images of a batch differ in size.
-            RuntimeError: a transform failed for another reason than the image; it names the file,
+            RuntimeError: a transform failed for another reason than the image; it names the image,
                 and its cause holds the traceback.
         """
-        batches = self.sampler.batches(epoch)[start:]
+        batches = (
+            _Reading(self, indices, epoch, number)
+            for number, indices in enumerate(self.sampler.batches(epoch)[start:], start)
+        )
         if self.num_workers < 1:
-            return (self._read_alone(batch, epoch) for batch in batches)
-        return self._read_ahead(batches, epoch)
+            return (reading.alone() for reading in batches)
+        return self._read_ahead(batches)
 
-    def _read_alone(self, indices: np.ndarray, epoch: int) -> Batch:
-        reading = _Reading(self, indices, epoch)
-        reading.read(0, len(indices))
-        return reading.batch()
-
-    def _read_ahead(self, batches: Sequence[np.ndarray], epoch: int) -> Iterator[Batch]:
+    def _read_ahead(self, batches: Iterator[_Reading]) -> Iterator[Batch]:
         pool = ThreadPoolExecutor(self.num_workers, thread_name_prefix="ppcls-data")
         under_way: Deque[Tuple[_Reading, List[Future[None]]]] = deque()
         try:
-            for indices in batches:
-                under_way.append(self._start(pool, indices, epoch))
+            for reading in batches:
+                under_way.append((reading, self._start(pool, reading)))
                 if len(under_way) > self.prefetch:
                     yield _finish(*under_way.popleft())
             while under_way:
@@ -115,13 +103,11 @@ class DataLoader:
                     future.cancel()
             pool.shutdown(wait=True)
 
-    def _start(
-        self, pool: ThreadPoolExecutor, indices: np.ndarray, epoch: int
-    ) -> Tuple[_Reading, List[Future[None]]]:
-        reading = _Reading(self, indices, epoch)
-        size = max(1, len(indices) // (self.num_workers * _CHUNKS_PER_WORKER))
-        starts = range(0, len(indices), size)
-        return reading, [pool.submit(reading.read, start, start + size) for start in starts]
+    def _start(self, pool: ThreadPoolExecutor, reading: _Reading) -> List[Future[None]]:
+        size = max(1, len(reading) // (self.num_workers * _CHUNKS_PER_WORKER))
+        # An empty batch is a piece of work too: somebody must put it together.
+        starts = range(0, max(1, len(reading)), size)
+        return [pool.submit(reading.read, start, start + size) for start in starts]
 
 
 def _finish(reading: _Reading, futures: List[Future[None]]) -> Batch:
@@ -131,41 +117,63 @@ def _finish(reading: _Reading, futures: List[Future[None]]) -> Batch:
 
 
 class _Reading:
-    """A batch that is being read; threads fill different places of it."""
+    """A batch that is being read; threads fill different places, the last one puts it together."""
 
-    def __init__(self, loader: DataLoader, indices: np.ndarray, epoch: int) -> None:
+    def __init__(self, loader: DataLoader, indices: np.ndarray, epoch: int, number: int) -> None:
         self._dataset = loader.dataset
+        self._transforms = loader.batch_transforms
         self._seed = [loader.seed, epoch]
+        self._number = number
         self._indices = indices.astype(np.int64)
         self._bad: List[Optional[BadImage]] = [None] * len(indices)
         self._loose: List[Optional[np.ndarray]] = [None] * len(indices)
-        transform = loader.dataset.transform
-        self._images: Optional[np.ndarray] = None
-        if transform.output_size is not None:
-            shape = (len(indices), transform.channels, *transform.output_size)
-            self._images = np.empty(shape, dtype=np.float32)
+        self._images = _room_for(len(indices), loader.dataset.transform)
+        self._lock = Lock()
+        self._unread = len(indices)
+        self._batch: Optional[Batch] = None
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def alone(self) -> Batch:
+        """Read everything in the caller's thread."""
+        self.read(0, len(self))
+        return self.batch()
+
+    def batch(self) -> Batch:
+        """Return the batch, once every image of it was read."""
+        assert self._batch is not None
+        return self._batch
 
     def read(self, start: int, stop: int) -> None:
         """Read the images at places `start` to `stop` of the batch."""
-        for place, index in enumerate(self._indices[start:stop].tolist(), start):
-            out = None if self._images is None else self._images[place]
-            rng = np.random.default_rng([*self._seed, index])
-            try:
-                self._loose[place] = self._dataset.load(index, rng, out)[0]
-            except BadImageError as error:
-                path = self._dataset.path(index)
-                reason = str(error)
-                reason = reason[len(path) + 2 :] if reason.startswith(f"{path}: ") else reason
-                self._bad[place] = BadImage(index, path, int(self._dataset.labels[index]), reason)
-            except PpclsError:
-                raise
-            except Exception as error:
-                path = self._dataset.path(index)
-                raise RuntimeError(
-                    f"image {index}, '{path}', could not be loaded: {error!r}"
-                ) from error
+        indices = self._indices[start:stop].tolist()
+        for place, index in enumerate(indices, start):
+            self._read_one(place, index)
+        with self._lock:
+            self._unread -= len(indices)
+            is_last = self._unread == 0
+        if is_last:
+            self._batch = self._transformed(self._put_together())
 
-    def batch(self) -> Batch:
+    def _read_one(self, place: int, index: int) -> None:
+        out = None if self._images is None else self._images[place]
+        rng = np.random.default_rng([*self._seed, index])
+        try:
+            data = self._dataset.read(index)
+            self._loose[place] = self._dataset.transform(data, rng, out)
+        except BadImageError as error:
+            label = self._dataset.labels.values[index].tolist()
+            self._bad[place] = BadImage(index, self._dataset.name(index), label, str(error))
+        except PpclsError:
+            raise
+        except Exception as error:
+            name = self._dataset.name(index)
+            raise RuntimeError(
+                f"image {index}, '{name}', could not be loaded: {error!r}"
+            ) from error
+
+    def _put_together(self) -> Batch:
         """Return the batch without its bad images."""
         bad = [item for item in self._bad if item is not None]
         good = np.array([item is None for item in self._bad], dtype=bool)
@@ -173,12 +181,21 @@ class _Reading:
         if bad and self._images is not None:
             images = images[good]
         indices = self._indices[good]
-        return Batch(images, self._dataset.labels[indices], indices, bad)
+        return Batch(images, self._dataset.labels[indices], indices, self._number, bad)
+
+    def _transformed(self, batch: Batch) -> Batch:
+        # The key keeps these numbers apart from those of the image with the batch's number.
+        seed = np.random.SeedSequence([*self._seed, self._number], spawn_key=(1,))
+        rng = np.random.default_rng(seed)
+        for transform in self._transforms:
+            batch = transform(batch, rng)
+        return batch
 
     def _stacked(self) -> np.ndarray:
         loaded = [image for image in self._loose if image is not None]
         if not loaded:
-            return np.empty((0, self._dataset.transform.channels, 0, 0), dtype=np.float32)
+            transform = self._dataset.transform
+            return np.empty((0, transform.channels, 0, 0), transform.output_dtype)
         sizes = sorted({image.shape[1:] for image in loaded})
         if len(sizes) > 1:
             raise DataError(
@@ -187,3 +204,10 @@ class _Reading:
                 "end the list with CropImage, or with ResizeImage and size"
             )
         return np.stack(loaded)
+
+
+def _room_for(count: int, transform: Pipeline) -> Optional[np.ndarray]:
+    """Return memory for the images of a batch, or None where their size is not known before."""
+    if transform.output_size is None:
+        return None
+    return np.empty((count, transform.channels, *transform.output_size), transform.output_dtype)

@@ -61,15 +61,15 @@ def prepare_digits(output_dir: Union[str, Path], size: int = 64) -> Prepared:
     order = np.argsort(labels, kind="stable")
     held_back = np.zeros(len(labels), dtype=bool)
     held_back[order[_EVERY_FIFTH]] = True
-    facts = {"dataset": "digits", "size": size, "images": len(labels)}
+    metadata = {"dataset": "digits", "size": size, "images": len(labels)}
     val = int(held_back.sum())
-    is_new = not _is_complete(folder, facts)
+    is_new = not _is_complete(folder, metadata)
     if is_new:
         entries = [
             (f"{'val' if held else 'train'}/{label}/{number:04d}.png", int(label))
             for number, (label, held) in enumerate(zip(labels, held_back))
         ]
-        _write(folder, facts, entries, [_enlarged_png(image, size) for image in images])
+        _write(folder, metadata, entries, [_enlarged_png(image, size) for image in images])
     return Prepared("digits", folder, len(labels) - val, val, len(set(labels.tolist())), is_new)
 
 
@@ -96,7 +96,7 @@ def _enlarged_png(image: np.ndarray, size: int) -> bytes:
     return cv2.imencode(".png", np.clip(levels.round(), 0, 255).astype(np.uint8))[1].tobytes()
 
 
-def _is_complete(folder: Path, facts: Dict[str, object]) -> bool:
+def _is_complete(folder: Path, metadata: Dict[str, object]) -> bool:
     """Return whether the data set is there already; False if the folder is empty or missing.
 
     Raises:
@@ -112,7 +112,7 @@ def _is_complete(folder: Path, facts: Dict[str, object]) -> bool:
         ) from None
     listed = _listed_files(folder)
     missing = sum(not (folder / name).is_file() for name in listed)
-    if found != facts or missing or len(listed) != facts["images"]:
+    if found != metadata or missing or len(listed) != metadata["images"]:
         raise UsageError(
             f"'{folder}' holds another or incomplete version of the data set ({missing} files are "
             "missing); delete the folder and run the command again"
@@ -130,14 +130,14 @@ def _lines(file: Path) -> List[str]:
 
 
 def _write(
-    folder: Path, facts: Dict[str, object], entries: List[Tuple[str, int]], files: List[bytes]
+    folder: Path, metadata: Dict[str, object], entries: List[Tuple[str, int]], files: List[bytes]
 ) -> None:
     """Write everything beside the folder, then move it there: it is never half written."""
     partial = folder.absolute().with_name(f".{folder.absolute().name}.partial-{os.getpid()}")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         _write_files(partial, entries, files)
-        (partial / _MARKER).write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+        (partial / _MARKER).write_text(json.dumps(metadata, indent=1) + "\n", "utf-8")
         partial.replace(folder.absolute())
     except OSError as error:
         raise UsageError(f"'{folder}' cannot be written: {error.strerror or error}") from None

@@ -30,7 +30,7 @@ class DistributedBatchSampler:
         world_size: number of processes.
 
     Raises:
-        ConfigError: the batch size is not positive, or `drop_last` leaves nothing.
+        ConfigError: `drop_last` leaves nothing.
     """
 
     def __init__(
@@ -43,8 +43,6 @@ class DistributedBatchSampler:
         rank: Provided[int] = 0,
         world_size: Provided[int] = 1,
     ) -> None:
-        if batch_size < 1:
-            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
         if drop_last and length < batch_size * world_size:
             raise ConfigError(
                 f"drop_last leaves no batch: there are {length} images, and a step takes "

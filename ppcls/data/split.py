@@ -69,7 +69,7 @@ def split_folder(
     _refuse_single_images(folder, found)
     if (folder / "train_list.txt").exists() and not overwrite:
         raise UsageError(
-            f"{folder} is divided already (train_list.txt is there); --overwrite divides it anew"
+            f"{folder} is divided already (train_list.txt is there); --overwrite divides it again"
         )
     train, val = _divide(list(found.values()), val_fraction, np.random.default_rng(seed))
     write_text(folder / "train_list.txt", _lines(train))

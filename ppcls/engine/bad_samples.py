@@ -6,7 +6,7 @@ import logging
 import math
 from typing import Dict, Iterable, List
 
-from ppcls.data.loader import BadImage
+from ppcls.data.batch import BadImage
 from ppcls.engine.world import World
 from ppcls.errors import DataError
 
@@ -31,7 +31,7 @@ class BadSampleCount:
         """
         for image in self.world.sum(bad):
             if image.index not in self.reasons:
-                self.reasons[image.index] = f"{image.path}: {image.reason}"
+                self.reasons[image.index] = f"{image.name}: {image.reason}"
                 _log.warning("skipped an unreadable training image: %s", self.reasons[image.index])
         if len(self.reasons) > self.limit * self.total:
             raise DataError(self._too_many())

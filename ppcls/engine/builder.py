@@ -17,9 +17,11 @@ from ppcls.data.transforms import Pipeline
 from ppcls.engine.amp import Precision
 from ppcls.engine.ema import ExponentialMovingAverage
 from ppcls.engine.job import Job, Split, TrainSettings
+from ppcls.engine.label_kinds import check_labels_fit, takes
 from ppcls.engine.selection import ModelSelection
 from ppcls.engine.world import World
 from ppcls.errors import ConfigError, did_you_mean
+from ppcls.labels import LabelKind
 from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
 from ppcls.registry import Part
@@ -52,8 +54,9 @@ def build_job(config: Config, device: str, world: Optional[World] = None) -> Job
     for name, split in (("Train", train), ("Eval", evaluation)):
         if split is not None:
             check_images_fit(config, network, split.dataset.transform, f"DataLoader.{name}")
+    check_labels(config, "Train", train)
     eval_metrics = build_eval_metrics(config, len(class_map))
-    metrics = config.Metric.Train or eval_metric_parts(config)
+    metrics = train_metric_parts(config, train.loader.label_kind)
     with config.naming("Loss"):
         loss = CombinedLoss(config.Loss.Train or [], network.aux_weight)
         eval_loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
@@ -88,6 +91,34 @@ def eval_metric_parts(config: Config) -> List[Part]:
     return config.Metric.Eval or config.Metric.Train or [Part("metric", "TopkAcc")]
 
 
+def train_metric_parts(config: Config, labels: LabelKind) -> List[Part]:
+    """Return the metrics of training; where there are none, those of evaluation that take the kind
+    of labels that training has.
+    """
+    written = config.Metric.Train
+    return written or [part for part in eval_metric_parts(config) if takes(part, labels)]
+
+
+def check_labels(config: Config, name: str, split: Split) -> None:
+    """Check that every loss and metric of "Train" or "Eval" takes the kind of labels that the split
+    gives.
+
+    Raises:
+        ConfigError: one does not; the message names its place and what would be right.
+    """
+    metrics = eval_metric_parts(config) if name == "Eval" else config.Metric.Train
+    parts = {"Loss": getattr(config.Loss, name), "Metric": metrics}
+    places = {
+        config.where(section, name, i): part
+        for section, found in parts.items()
+        for i, part in enumerate(found or [])
+    }
+    with config.naming("DataLoader", name, "batch_transform_ops"):
+        labels = split.loader.label_kind
+    ops = [type(op).__name__ for op in split.loader.batch_transforms]
+    check_labels_fit(labels, " after ".join([f"DataLoader.{name}", *ops]), places)
+
+
 def build_eval_metrics(config: Config, class_num: int) -> CombinedMetric:
     """Build the metrics of evaluation, the same while training and afterwards.
 
@@ -111,7 +142,8 @@ def build_eval(config: Config, class_map: ClassMap, world: World) -> Split:
     """Build the split DataLoader.Eval, whose classes are known; `world` shares it.
 
     Raises:
-        ConfigError: images would be left out, so that the metrics would not be those of the set.
+        ConfigError: images would be left out or mixed, so that the metrics would not be those of
+            the set; or a loss or metric does not take the labels.
         DataError: see the data set's class; the message begins with the place in the configuration.
     """
     assert config.DataLoader.Eval is not None
@@ -121,8 +153,12 @@ def build_eval(config: Config, class_map: ClassMap, world: World) -> Split:
             f"{where}: evaluation judges every image, and this leaves out those of the last batch; "
             "set it to False"
         )
+    if config.DataLoader.Eval.batch_transform_ops:
+        where = config.where("DataLoader", "Eval", "batch_transform_ops")
+        raise ConfigError(f"{where}: evaluation judges images as they are; remove this list")
     with config.naming("DataLoader", "Eval"):
         split = build_split(config.DataLoader.Eval, config.Global.seed or 0, world, class_map)
+    check_labels(config, "Eval", split)
     if split.dataset.transform.is_random:
         _log.warning(
             "%s is random: metrics are those of changed images",
@@ -164,13 +200,9 @@ def build_split(
     sampler = section.sampler.build(
         length=len(dataset), seed=seed, rank=world.rank, world_size=world.size
     )
-    if section.batch_transform_ops:
-        raise ConfigError(
-            "batch_transform_ops: there are none yet that could be applied; remove the list"
-        )
-    loader = DataLoader(
-        dataset, sampler, section.loader.num_workers, seed=seed, prefetch=section.loader.prefetch
-    )
+    num_workers, prefetch = section.loader.num_workers, section.loader.prefetch
+    ops = [part.build(class_num=len(dataset.class_map)) for part in section.batch_transform_ops]
+    loader = DataLoader(dataset, sampler, num_workers, seed, prefetch, ops)
     return Split(dataset, sampler, loader)
 
 

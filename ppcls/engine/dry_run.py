@@ -11,7 +11,7 @@ from typing import List, Tuple
 import paddle
 
 from ppcls.arch.summary import Row, count_parameters, summarise, table
-from ppcls.data.loader import Batch
+from ppcls.data.batch import Batch
 from ppcls.engine.job import Job, Split
 from ppcls.errors import DataError
 from ppcls.loss.outputs import main_logits
@@ -35,10 +35,7 @@ def dry_run(job: Job) -> str:
     layers = summarise(job.network, shape[1:])
     rows: List[Tuple[str, str]] = [
         ("network", f"{job.network.model_name}, {job.network.class_num} classes, on {job.device}"),
-        (
-            "training batch",
-            f"{shape}, {batch.images.dtype}; labels {batch.labels.min()} to {batch.labels.max()}",
-        ),
+        ("training batch", f"{shape}, {batch.images.dtype}; {batch.labels}"),
         ("output", str(output)),
         *_cost(job, layers),
         ("loss", f"{loss:.4f}, forward and backward in {seconds:.2f} s"),
@@ -83,7 +80,7 @@ def _first_batch(split: Split) -> Batch:
     finally:
         batches.close()  # type: ignore[attr-defined]
     if not len(batch):
-        reasons = "\n  ".join(f"{image.path}: {image.reason}" for image in batch.bad[:5])
+        reasons = "\n  ".join(f"{image.name}: {image.reason}" for image in batch.bad[:5])
         raise DataError(f"no image of the first batch can be read:\n  {reasons}")
     return batch
 
@@ -95,7 +92,7 @@ def _learn(job: Job, batch: Batch) -> Tuple[float, List[int]]:
     job.optimizer.set_step(0)
     with precision.forward():
         outputs = job.network(paddle.to_tensor(batch.images))
-        loss = job.loss(outputs, paddle.to_tensor(batch.labels))["loss"]
+        loss = job.loss(outputs, batch.labels.map(paddle.to_tensor))["loss"]
     precision.backward(loss)
     precision.update(job.optimizer)
     job.optimizer.clear_grad()

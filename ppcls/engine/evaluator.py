@@ -8,7 +8,7 @@ from typing import Dict, Iterable, List, Optional
 
 import paddle
 
-from ppcls.data.loader import BadImage, Batch
+from ppcls.data.batch import BadImage, Batch
 from ppcls.engine.world import World
 from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
@@ -87,6 +87,6 @@ def _judge(
     tally: _Tally,
 ) -> None:
     logits = network(paddle.to_tensor(batch.images))
-    labels = paddle.to_tensor(batch.labels)
+    labels = batch.labels.map(paddle.to_tensor)
     metrics.update(logits, labels)
     tally.add(loss(logits, labels) if loss else {}, len(batch))

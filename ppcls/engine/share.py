@@ -9,7 +9,8 @@ from typing import Iterator
 import numpy as np
 import paddle
 
-from ppcls.data.loader import Batch
+from ppcls.data.batch import Batch
+from ppcls.labels import Labels
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Share:
     """
 
     images: paddle.Tensor
-    labels: paddle.Tensor
+    labels: Labels
     count: int
 
     def scaled(self, loss: paddle.Tensor, total: int, batches: int) -> paddle.Tensor:
@@ -47,11 +48,12 @@ def on_device(batch: Batch, network: paddle.nn.Layer) -> Iterator[Share]:
     """
     images, labels = batch.images, batch.labels
     if len(batch):
-        yield Share(paddle.to_tensor(images), paddle.to_tensor(labels), len(batch))
+        yield Share(paddle.to_tensor(images), labels.map(paddle.to_tensor), len(batch))
         return
     noted = [value for value in network.state_dict().values() if value.stop_gradient]
     before = [value.clone() for value in noted]
-    yield Share(paddle.to_tensor(_one(images)), paddle.to_tensor(_one(labels)), 0)
+    stand_in = labels.map(_one).map(paddle.to_tensor)
+    yield Share(paddle.to_tensor(_one(images)), stand_in, 0)
     for value, old in zip(noted, before):
         paddle.assign(old, value)
 

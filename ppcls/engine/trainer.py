@@ -14,7 +14,7 @@ import paddle
 
 from ppcls import runtime, weights
 from ppcls.config import to_yaml
-from ppcls.data.loader import BadImage
+from ppcls.data.batch import BadImage
 from ppcls.engine.bad_samples import BadSampleCount
 from ppcls.engine.checkpoint import Checkpoint, CheckpointFolder, TrainState, save_best_model
 from ppcls.engine.evaluator import Evaluation, evaluate_network
@@ -171,7 +171,7 @@ class Trainer:
             self.save()
             raise
         for image in found.bad:
-            _log.warning("left out of the evaluation, unreadable: %s: %s", image.path, image.reason)
+            _log.warning("left out of the evaluation, unreadable: %s: %s", image.name, image.reason)
         return found
 
     def _keep_if_best(self, found: Evaluation) -> None:

@@ -1,12 +1,13 @@
 """Losses: what training makes small, and their weighted sum.
 
-A loss is called with what the network returned and the labels, and returns a scalar that already
-carries its weight.
+A loss is called with what the network returned and the labels of a kind that it `accepts`, and
+returns a scalar that already carries its weight.
 """
 
 from __future__ import annotations
 
+from ppcls.loss.base import Loss, distributions
 from ppcls.loss.celoss import CELoss
 from ppcls.loss.combined import CombinedLoss
 
-__all__ = ["CELoss", "CombinedLoss"]
+__all__ = ["CELoss", "CombinedLoss", "Loss", "distributions"]

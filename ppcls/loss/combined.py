@@ -7,6 +7,7 @@ from typing import Dict, List, Sequence
 import paddle
 
 from ppcls.errors import ConfigError
+from ppcls.labels import Labels
 from ppcls.loss.outputs import Outputs, auxiliary_logits
 from ppcls.registry import Part
 
@@ -29,7 +30,7 @@ class CombinedLoss(paddle.nn.Layer):
         self.losses = paddle.nn.LayerList([part.build() for part in parts])
         self.aux_weight = aux_weight
 
-    def forward(self, outputs: Outputs, labels: paddle.Tensor) -> Dict[str, paddle.Tensor]:
+    def forward(self, outputs: Outputs, labels: Labels) -> Dict[str, paddle.Tensor]:
         """Return each loss's weighted value by name, then their sum under "loss".
 
         What auxiliary heads add to the sum is one value, called "aux". All are scalars that stay on

@@ -22,9 +22,3 @@ def main_logits(outputs: Outputs) -> paddle.Tensor:
 def auxiliary_logits(outputs: Outputs) -> List[paddle.Tensor]:
     """Return the logits [n, classes] of the heads beside the main one; empty where there is one."""
     return list(outputs[1:]) if isinstance(outputs, (list, tuple)) else []
-
-
-def is_soft(labels: paddle.Tensor, classes: int) -> bool:
-    """Whether labels are distributions [n, classes] and not class indices [n] or [n, 1]."""
-    wide = len(labels.shape) == 2 and labels.shape[1] == classes
-    return wide and (classes > 1 or labels.is_floating_point())

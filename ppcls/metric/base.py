@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Dict, List, Mapping
+from typing import ClassVar, Dict, FrozenSet, List, Mapping
 
-import paddle
-
+from ppcls.labels import HARD_ONLY, LabelKind, Labels
 from ppcls.loss.outputs import Outputs
 
 
@@ -14,7 +13,12 @@ class Metric(ABC):
     """A measure over a set that is seen batch by batch.
 
     `update` runs in every training step: it must not wait for the device. `compute` may.
+
+    Attributes:
+        accepts: the kinds of labels that `update` takes. Training does not start with others.
     """
+
+    accepts: ClassVar[FrozenSet[LabelKind]] = HARD_ONLY
 
     @property
     @abstractmethod
@@ -30,12 +34,12 @@ class Metric(ABC):
         """Forget everything seen so far."""
 
     @abstractmethod
-    def update(self, outputs: Outputs, labels: paddle.Tensor) -> None:
+    def update(self, outputs: Outputs, labels: Labels) -> None:
         """Take in one batch; it may be empty.
 
         Args:
-            outputs: logits [n, classes], or a dict or sequence with them
-            labels: class indices [n] or [n, 1], or distributions [n, classes]
+            outputs: logits [n, classes], or a dict or sequence with them; see `main_logits`.
+            labels: n labels of a kind in `accepts`, as tensors.
         """
 
     @abstractmethod

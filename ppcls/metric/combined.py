@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Dict, List, Mapping, Optional, Sequence
 
-import paddle
-
 from ppcls.errors import CheckpointError, ConfigError
+from ppcls.labels import Labels
 from ppcls.loss.combined import distinct
 from ppcls.loss.outputs import Outputs
 from ppcls.metric.base import Metric
@@ -14,21 +13,17 @@ from ppcls.registry import Part
 
 
 class CombinedMetric(Metric):
-    """All metrics of a list, in one flat dict whose first key is the main value.
+    """All metrics of a list, in one flat dict whose first key is the main value. No metrics measure
+    nothing.
 
     A key that two of them share gets "_2" the second time.
 
     Args:
         parts: the metrics
         class_num: how many classes there are, where that is known
-
-    Raises:
-        ConfigError: the list is empty.
     """
 
     def __init__(self, parts: Sequence[Part], class_num: Optional[int] = None) -> None:
-        if not parts:
-            raise ConfigError("the list of metrics is empty; give one, such as '- TopkAcc: {}'")
         self.metrics: List[Metric] = [part.build(class_num=class_num) for part in parts]
 
     @property
@@ -58,7 +53,7 @@ class CombinedMetric(Metric):
         for metric in self.metrics:
             metric.reset()
 
-    def update(self, outputs: Outputs, labels: paddle.Tensor) -> None:
+    def update(self, outputs: Outputs, labels: Labels) -> None:
         """Update every metric; see `Metric.update`."""
         for metric in self.metrics:
             metric.update(outputs, labels)

@@ -10,7 +10,8 @@ import paddle
 from pydantic import Field
 
 from ppcls.errors import CheckpointError, ConfigError
-from ppcls.loss.outputs import Outputs, is_soft, main_logits
+from ppcls.labels import Labels
+from ppcls.loss.outputs import Outputs, main_logits
 from ppcls.metric.base import Metric
 from ppcls.registry import Provided, register
 
@@ -22,18 +23,20 @@ Count = Annotated[int, Field(ge=1)]
 
 @register("metric")
 class TopkAcc(Metric):
-    """The share of samples whose label is among the k classes with the highest scores, for each k.
+    """The fraction of samples whose label is among the k classes with the highest scores, for each
+    k.
 
     Among equal scores the lower class index comes first, as with `argmax`. Where the label's own
-    score is not a number it comes last, so that a network that has diverged gets 0. Of a
-    distribution as label the largest entry counts. Hits are counted as integers on the device, so
-    the result does not depend on the batch size.
+    score is not a number it comes last, so that a network that has diverged gets 0. Hits are
+    counted as integers on the device, so the result does not depend on the batch size.
+
+    Soft labels are not taken: an image that Mixup made of two has no class that could be hit.
 
     A k that is not below `class_num` (when that is known) is left out with a warning: it would
     always give 1.
 
     Raises:
-        ConfigError: a k is below 1, or no k is left.
+        ConfigError: no k is left.
     """
 
     def __init__(
@@ -42,8 +45,6 @@ class TopkAcc(Metric):
         class_num: Provided[Optional[int]] = None,
     ) -> None:
         wanted = [topk] if isinstance(topk, int) else list(dict.fromkeys(topk))
-        if not wanted or min(wanted) < 1:
-            raise ConfigError(f"TopkAcc.topk must be numbers of at least 1, got {topk!r}")
         self.topk = _possible(wanted, class_num)
         self.reset()
 
@@ -57,12 +58,12 @@ class TopkAcc(Metric):
         self._count = 0
         self._hits = paddle.zeros([len(self.topk)], dtype="int64")
 
-    def update(self, outputs: Outputs, labels: paddle.Tensor) -> None:
+    def update(self, outputs: Outputs, labels: Labels) -> None:
         """Count the batch's hits on the device; see `Metric.update`."""
         logits = main_logits(outputs).detach()
         if logits.shape[0] == 0:
             return
-        rank = _rank(logits, _class_indices(labels, logits.shape[-1]))
+        rank = _rank(logits, labels.values.unsqueeze(1))
         hits = [(rank < k).astype("int64").sum() for k in self.topk]
         self._hits = self._hits + paddle.stack(hits)
         self._count += logits.shape[0]
@@ -70,8 +71,8 @@ class TopkAcc(Metric):
     def compute(self) -> Dict[str, float]:
         """Return hits divided by samples, for each k."""
         hits = self._hits.tolist()
-        shares = [hit / self._count if self._count else float("nan") for hit in hits]
-        return dict(zip(self.names, shares))
+        fractions = [hit / self._count if self._count else float("nan") for hit in hits]
+        return dict(zip(self.names, fractions))
 
     def state(self) -> Dict[str, float]:
         """Return the numbers of samples and of hits; those of several processes add up."""
@@ -106,13 +107,6 @@ def _possible(wanted: Sequence[int], class_num: Optional[int]) -> List[int]:
 def _warn_once(message: str) -> None:
     """Say the same only once: training and evaluation often have the same metrics."""
     _log.warning("%s", message)
-
-
-def _class_indices(labels: paddle.Tensor, classes: int) -> paddle.Tensor:
-    """Return class indices [n, 1] of labels in any form."""
-    if is_soft(labels, classes):
-        return labels.argmax(axis=1, keepdim=True)
-    return labels.reshape([-1, 1]).astype("int64")
 
 
 def _rank(logits: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:

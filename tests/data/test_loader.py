@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 import traceback
@@ -11,10 +12,13 @@ from typing import Any, Callable, List
 import numpy as np
 import pytest
 
-from ppcls.data.dataset import ImageNetDataset
-from ppcls.data.loader import Batch, DataLoader
+from ppcls.data.batch import Batch
+from ppcls.data.dataset import ClassMap, Dataset, ImageNetDataset
+from ppcls.data.loader import DataLoader
 from ppcls.data.sampler import DistributedBatchSampler
-from ppcls.errors import ConfigError, DataError
+from ppcls.data.transforms import Pipeline
+from ppcls.errors import BadImageError, ConfigError, DataError
+from ppcls.labels import LabelKind, Labels
 
 RANDOM = [
     "DecodeImage",
@@ -49,7 +53,13 @@ def loader(data: ImageNetDataset, workers: int = 0, batch_size: int = 8, **rest:
 
 def everything(batches: List[Batch]) -> List[Any]:
     return [
-        (batch.images.tobytes(), batch.labels.tolist(), batch.indices.tolist(), batch.bad)
+        (
+            batch.images.tobytes(),
+            batch.labels.values.tolist(),
+            batch.indices.tolist(),
+            batch.number,
+            batch.bad,
+        )
         for batch in batches
     ]
 
@@ -76,10 +86,11 @@ def test_batches_hold_what_the_sampler_says(dataset: Any) -> None:
     data = dataset("DecodeImage")
     batches = list(loader(data, 2).epoch(0))
     assert [len(batch) for batch in batches] == [8, 8, 8, 6] and len(loader(data)) == 4
+    assert [batch.number for batch in batches] == [0, 1, 2, 3]
     for batch in batches:
         assert batch.images.dtype == np.float32 and batch.images.shape[1:] == (3, 12, 10)
-        assert batch.labels.dtype == batch.indices.dtype == np.int64
-        np.testing.assert_array_equal(batch.labels, batch.indices % 3)
+        assert batch.labels.kind is LabelKind.HARD and batch.indices.dtype == np.int64
+        np.testing.assert_array_equal(batch.labels.values, batch.indices % 3)
         np.testing.assert_array_equal(batch.images[:, 0, 0, 0], batch.indices * 8)
     seen = np.sort(np.concatenate([batch.indices for batch in batches]))
     np.testing.assert_array_equal(seen, np.arange(30))
@@ -94,7 +105,7 @@ def test_bad_images_are_missing_and_named(workers: int, ops: Any, dataset: Any) 
     assert sorted(bad) == sorted(BAD)
     for index, reason in BAD.items():
         assert reason in bad[index].reason and bad[index].label == index % 3
-        assert bad[index].path == data.path(index) and bad[index].path not in bad[index].reason
+        assert bad[index].name == data.path(index) and bad[index].name not in bad[index].reason
     assert sum(len(batch) for batch in batches) == 27
     for batch in batches:
         assert len(batch.images) == len(batch.labels) == len(batch.indices)
@@ -137,7 +148,7 @@ class Failing:
 
     def __init__(self, error: Exception, level: int) -> None:
         self.error, self.level = error, level
-        self.output_size, self.channels = None, 3
+        self.output_size, self.channels, self.output_dtype = None, 3, np.float32
 
     def __call__(self, source: bytes, rng: Any, out: Any) -> np.ndarray:
         from ppcls.data.transforms.decode import decode_rgb
@@ -166,6 +177,62 @@ def test_errors_for_users_pass_unchanged(dataset: Any) -> None:
         list(loader(data, 2).epoch(0))
 
 
+class InMemory(Dataset):
+    """Images without files, of which number 2 cannot be had."""
+
+    def __init__(self, images: List[bytes], labels: Labels, transform: Pipeline) -> None:
+        names = [f"shard.tar/{number}" for number in range(len(images))]
+        super().__init__(names, labels, ClassMap(["cat", "dog"]), transform)
+        self.images = images
+
+    def read(self, index: int) -> bytes:
+        if index == 2:
+            raise BadImageError("the shard ends before it")
+        return self.images[index]
+
+
+SOFT = np.array([[0.25, 0.75], [1, 0], [0.5, 0.5], [0, 1]], np.float32)
+
+
+@pytest.mark.parametrize("kind", [LabelKind.SOFT, LabelKind.MULTI_HOT])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_data_sets_need_no_files_and_have_any_labels(
+    workers: int, kind: LabelKind, photo: np.ndarray, encode: Any, parts: Any
+) -> None:
+    images = [encode(photo + np.uint8(level), "PNG") for level in range(4)]
+    data = InMemory(images, Labels(kind, SOFT), Pipeline(parts("DecodeImage")))
+    sampler = DistributedBatchSampler(4, length=4)
+    (batch,) = DataLoader(data, sampler, workers).epoch(0)
+    assert batch.labels.kind is DataLoader(data, sampler).label_kind is kind
+    np.testing.assert_array_equal(batch.labels.values, SOFT[[0, 1, 3]])
+    np.testing.assert_array_equal(batch.images[2], (photo + np.uint8(3)).transpose(2, 0, 1))
+    (bad,) = batch.bad
+    assert (bad.name, bad.label) == ("shard.tar/2", [0.5, 0.5])
+    assert bad.reason == "the shard ends before it"
+
+
+def test_the_fingerprint_is_of_names_and_labels(photo: np.ndarray, parts: Any) -> None:
+    pipeline = Pipeline(parts("DecodeImage"))
+    hard = [Labels(LabelKind.HARD, np.array(classes)) for classes in ([0, 1], [0, 1], [1, 1])]
+    first, same, other = (InMemory([b"", b""], labels, pipeline).fingerprint for labels in hard)
+    assert first == same != other
+    # SHA-256 of the classes as 8 bytes each, lowest first, then the names on lines of their own.
+    written = bytes(8) + b"\1" + bytes(7) + b"shard.tar/0\nshard.tar/1\n"
+    assert first == hashlib.sha256(written).hexdigest()[:16]
+    assert InMemory([b""] * 4, Labels(LabelKind.SOFT, SOFT), pipeline).fingerprint
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("ops", [["DecodeImage", "RandFlipImage"], RANDOM], ids=["loose", "fixed"])
+def test_levels_may_stay_uint8(ops: Any, workers: int, dataset: Any, parts: Any) -> None:
+    data = dataset(*ops, damaged=True)
+    floats = list(loader(data, workers, batch_size=1).epoch(0))
+    data.transform = Pipeline(parts(*ops), output_dtype="uint8")
+    for batch, other in zip(loader(data, workers, batch_size=1).epoch(0), floats):
+        assert batch.images.dtype == np.uint8 and other.images.dtype == np.float32
+        np.testing.assert_array_equal(batch.images, other.images)
+
+
 def data_threads() -> int:
     return sum(thread.name.startswith("ppcls-data") for thread in threading.enumerate())
 
@@ -185,8 +252,8 @@ def test_threads_end_when_the_caller_stops_early(dataset: Any) -> None:
 def test_reads_ahead_but_not_without_limit(dataset: Any) -> None:
     data = dataset()
     read: List[int] = []
-    load = data.load
-    data.load = lambda index, rng, out=None: read.append(index) or load(index, rng, out)
+    fetch = data.read
+    data.read = lambda index: read.append(index) or fetch(index)
     batches = loader(data, 2, batch_size=3, prefetch=2).epoch(0)
     next(batches)
     for _ in range(100):

@@ -34,8 +34,9 @@ def test_holds_a_fifth_of_each_class_back(digits: Path, parts: Any) -> None:
         for part in ("train", "val")
     )
     assert len(val) == 1797 // 5 and len(train) + len(val) == 1797
-    assert not set(train.paths) & set(val.paths)
-    counts, held = Counter(train.labels.tolist()), Counter(val.labels.tolist())
+    names = [{part.name(i) for i in range(len(part))} for part in (train, val)]
+    assert not names[0] & names[1]
+    counts, held = (Counter(part.labels.values.tolist()) for part in (train, val))
     for digit in range(10):
         assert abs(held[digit] - (counts[digit] + held[digit]) / 5) <= 1
     assert train.class_map == ClassMap.from_label_file(digits / "label_list.txt")

@@ -8,12 +8,13 @@ import pytest
 from scipy.special import log_softmax
 
 from ppcls.errors import ConfigError
+from ppcls.labels import LabelKind, Labels
 from ppcls.loss import CELoss, CombinedLoss
 from ppcls.loss.combined import distinct
 from ppcls.registry import parse
 
 LOGITS = paddle.to_tensor(np.random.default_rng(0).normal(0, 1, [4, 3]).astype("float32"))
-LABELS = paddle.to_tensor([0, 2, 1, 1])
+LABELS = Labels(LabelKind.HARD, paddle.to_tensor([0, 2, 1, 1]))
 
 
 def test_parts_of_one_name_are_told_apart_and_summed():
@@ -37,12 +38,12 @@ def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
 
 
-def test_auxiliary_heads_add_their_share_of_every_loss():
+def test_auxiliary_heads_add_their_part_of_every_loss():
     heads = np.random.default_rng(3).normal(0, 2, [3, 4, 3]).astype("float32")
     written = [{"CELoss": {}}, {"CELoss": {"weight": 0.5}}]
     loss = CombinedLoss([parse("loss", part) for part in written], aux_weight=0.3)
     values = loss([paddle.to_tensor(head) for head in heads], LABELS)
-    main, *further = (_cross_entropy(head, LABELS.numpy()) for head in heads)
+    main, *further = (_cross_entropy(head, LABELS.values.numpy()) for head in heads)
     assert list(values) == ["CELoss", "CELoss_2", "aux", "loss"]
     assert values["CELoss"].item() == pytest.approx(main, rel=1e-5)
     assert values["CELoss_2"].item() == pytest.approx(0.5 * main, rel=1e-5)

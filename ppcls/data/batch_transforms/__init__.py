@@ -1,1 +1,7 @@
-"""Home of the transforms that work on a whole batch; a module in this package registers its own."""
+"""Transforms of whole batches, such as Mixup; a module in this package registers its own."""
+
+from __future__ import annotations
+
+from ppcls.data.batch_transforms.base import BatchTransform
+
+__all__ = ["BatchTransform"]

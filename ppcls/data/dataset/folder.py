@@ -7,19 +7,20 @@ from typing import Annotated, Dict, List, Optional
 
 import numpy as np
 
-from ppcls.data.dataset.base import Dataset, require_folder
 from ppcls.data.dataset.class_map import ClassMap
+from ppcls.data.dataset.files import ImageFiles, require_folder
 from ppcls.data.dataset.packed import PackedStrings
 from ppcls.data.transforms import Pipeline
 from ppcls.data.transforms.imagefile import IMAGE_SUFFIXES
 from ppcls.errors import DataError, did_you_mean
+from ppcls.labels import LabelKind, Labels
 from ppcls.registry import Part, PartsOf, Provided, register
 
 _SUFFIXES = tuple(IMAGE_SUFFIXES)
 
 
 @register("dataset")
-class ImageFolder(Dataset):
+class ImageFolder(ImageFiles):
     """Images in one folder for each class, whose name is the class's; deeper folders belong to the
     class.
 
@@ -56,7 +57,8 @@ class ImageFolder(Dataset):
         if not paths:
             raise DataError(f"'{image_root}' holds no image in a folder of its class; {_LAYOUT}")
         numbers = [class_map.index(name) for name in found]
-        labels = np.repeat(numbers, [len(images) for images in found.values()]).astype(np.int64)
+        classes = np.repeat(numbers, [len(images) for images in found.values()])
+        labels = Labels(LabelKind.HARD, classes.astype(np.int64))
         super().__init__(image_root, PackedStrings(paths), labels, class_map, transform)
 
 

@@ -7,11 +7,12 @@ from typing import Annotated, Callable, Dict, List, Optional, Union
 
 import numpy as np
 
-from ppcls.data.dataset.base import Dataset, require_folder, require_some_images
 from ppcls.data.dataset.class_map import ClassMap
+from ppcls.data.dataset.files import ImageFiles, require_folder, require_some_images
 from ppcls.data.dataset.list_file import ListFile
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import DataError, did_you_mean
+from ppcls.labels import LabelKind, Labels
 from ppcls.registry import Part, PartsOf, Provided, register
 
 _MOST_CLASSES = 1_000_000
@@ -21,7 +22,7 @@ _ADVICE = "Labels are whole numbers from 0, or names of classes on every line."
 
 
 @register("dataset")
-class ImageNetDataset(Dataset):
+class ImageNetDataset(ImageFiles):
     """Images named in a list file with lines ``path label``, as ImageNet's train_list.txt and
     val_list.txt.
 
@@ -31,7 +32,7 @@ class ImageNetDataset(Dataset):
     There a number is the place of its class in the map, as long as the names are no numbers or are
     just those places: "0", "1", "2", ... Where all names are numbers but other ones, a number is a
     name: 2 means the class "2" of the folders "1", "10" and "2", and of labels 1 to 3 that
-    `relabel` numbered anew, whether or not the list at hand has `relabel` too.
+    `relabel` numbered again, whether or not the list at hand has `relabel` too.
 
     Args:
         image_root: the folder that the paths start from.
@@ -92,8 +93,8 @@ def _found_classes(images: ListFile, relabel: bool, class_num: Optional[int]) ->
     return ClassMap.numbered(class_num or numbers[-1] + 1)
 
 
-def _labels(images: ListFile, class_map: ClassMap, by_name: bool) -> np.ndarray:
-    """Return the class of each image, int64."""
+def _labels(images: ListFile, class_map: ClassMap, by_name: bool) -> Labels:
+    """Return the class of each image."""
     if by_name:
         # Folders may be called "01", "02", ...: numbers are compared by their value.
         known = ClassMap([_canonical(name) for name in class_map.names])
@@ -102,7 +103,7 @@ def _labels(images: ListFile, class_map: ClassMap, by_name: bool) -> np.ndarray:
     else:
         _refuse(images, lambda word: _fault_of_number(word, len(class_map)))
         of_word = [int(word) for word in images.words]
-    return np.array(of_word, dtype=np.int64)[images.codes]
+    return Labels(LabelKind.HARD, np.array(of_word, dtype=np.int64)[images.codes])
 
 
 def _canonical(word: str) -> str:

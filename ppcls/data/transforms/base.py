@@ -19,7 +19,8 @@ class Shape:
     """What is known before any image is read of the images that leave an op.
 
     `height` and `width` are None while they differ from image to image; `short` is the shorter side
-    where only that is fixed. `layout` is ``"hwc"`` or ``"chw"``.
+    where only that is fixed. `layout` is ``"hwc"`` or ``"chw"``, `dtype` ``"uint8"`` or
+    ``"float32"``.
     """
 
     channels: int = 3
@@ -27,6 +28,7 @@ class Shape:
     width: Optional[int] = None
     short: Optional[int] = None
     layout: str = "hwc"
+    dtype: str = "uint8"
 
     def sized(self, width: int, height: int) -> Shape:
         """Return the shape with both sides fixed."""

@@ -20,14 +20,14 @@ class ColorJitter(Transform):
     """Change brightness, contrast, saturation and hue by random amounts, in random order.
 
     An amount `x` draws a factor from ``[max(0, 1 - x), 1 + x]``, two numbers draw from that range;
-    1 changes nothing. A hue `x` turns the colour circle by a share from ``[-x, x]``, at most half a
-    turn. Grey images keep out of saturation and hue.
+    1 changes nothing. A hue `x` turns the colour circle by a fraction from ``[-x, x]``, at most
+    half a turn. Grey images keep out of saturation and hue.
 
     Args:
         brightness: mixes with black.
         contrast: mixes with the mean grey of the image.
         saturation: mixes with the grey image.
-        hue: share of a turn.
+        hue: fraction of a turn.
         p: probability that the op does anything.
         prob: another name of `p`, used by some releases of PaddleClas; wins where both are given.
 
@@ -85,7 +85,7 @@ def change_saturation(image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def change_hue(image: np.ndarray, turn: float) -> np.ndarray:
-    """Turn the colour circle by the share `turn` of a full turn."""
+    """Turn the colour circle by the fraction `turn` of a full turn."""
     if image.shape[2] == 1:
         return image
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)

@@ -66,13 +66,13 @@ class RandCropImage(Transform):
     """Cut out a random part of random size and proportions, and resize it (Szegedy et al. 2015,
     arXiv:1409.4842).
 
-    The part's area is a share of the image's, drawn uniformly from `scale`; its width / height is
-    drawn from `ratio`. Where such a part would not fit, the area is lowered to the largest that
+    The part's area is a fraction of the image's, drawn uniformly from `scale`; its width / height
+    is drawn from `ratio`. Where such a part would not fit, the area is lowered to the largest that
     fits.
 
     Args:
         size: one side of a square, or ``[width, height]``; pixels of the result.
-        scale: smallest and largest share of the area; by default 0.08 and 1.
+        scale: smallest and largest fraction of the area; by default 0.08 and 1.
         ratio: smallest and largest width / height; by default 3/4 and 4/3.
         interpolation: as for ResizeImage.
         use_log_aspect: draw the logarithm of the proportions uniformly, so that 1/2 is as likely as
@@ -116,8 +116,8 @@ class RandCropImage(Transform):
         proportions = image_width / image_height
         largest = min(proportions / ratio, ratio / proportions)
         smallest, most = (min(bound, largest) for bound in self.scale)
-        share = rng.uniform(smallest, most)
-        side = math.sqrt(image_width * image_height * share)
+        fraction = rng.uniform(smallest, most)
+        side = math.sqrt(image_width * image_height * fraction)
         width = _whole(side * math.sqrt(ratio), image_width)
         height = _whole(side / math.sqrt(ratio), image_height)
         left = int(rng.integers(image_width - width + 1))

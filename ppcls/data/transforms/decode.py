@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from dataclasses import replace
 from typing import Any, Literal, Optional
 
@@ -19,7 +20,11 @@ _FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def _quieten() -> None:
-    """Keep OpenCV from writing what BadImageError tells, unless the user asks for its log."""
+    """Keep Pillow from warning of damaged EXIF, and OpenCV from writing what BadImageError tells,
+    unless the user asks for its log.
+    """
+    # Once, and not around each call: filters belong to all threads.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
     if "OPENCV_LOG_LEVEL" in os.environ:
         return
     logging: Any = getattr(cv2.utils, "logging", cv2)
@@ -34,8 +39,8 @@ class DecodeImage(Transform):
     """Decode an image file to 8 bits a channel, upright, without transparency.
 
     JPEG (grey, colour, CMYK, YCCK), PNG (palette, grey, colour; 16 bits are scaled to 8), WebP,
-    BMP, TIFF, GIF (first frame) and whatever else OpenCV reads. What it does not read, Pillow may,
-    if it is installed. EXIF's orientation is applied, transparency dropped as it is (the colour
+    BMP, TIFF, GIF (first frame) and whatever else OpenCV or Pillow reads. EXIF's orientation is
+    applied, transparency dropped as it is (the colour
     below it shows), a file that is cut off refused.
 
     Args:
@@ -125,10 +130,8 @@ def _with_opencv(file: ImageFile) -> Optional[np.ndarray]:
 
 
 def _with_pillow(file: ImageFile) -> Optional[np.ndarray]:
-    try:
-        from PIL import Image, ImageOps
-    except ImportError:
-        return None
+    from PIL import Image, ImageOps
+
     try:
         with Image.open(io.BytesIO(file.data)) as image:
             levels = ImageOps.exif_transpose(image) if file.format == "TIFF" else image
@@ -158,12 +161,7 @@ def _high_bytes(levels: np.ndarray) -> np.ndarray:
 def _undecodable(file: ImageFile) -> str:
     if file.format == "unknown":
         return f"the file is not an image that can be read; it starts with {file.data[:8]!r}"
-    hint = (
-        " (animations and GIF need a newer OpenCV, or Pillow)"
-        if file.format in ("GIF", "WebP")
-        else ""
-    )
-    return f"the {file.format} file is damaged or of a kind that cannot be decoded{hint}"
+    return f"the {file.format} file is damaged or of a kind that cannot be decoded"
 
 
 _TURNS = {3: cv2.ROTATE_180, 5: cv2.ROTATE_90_CLOCKWISE, 6: cv2.ROTATE_90_CLOCKWISE,

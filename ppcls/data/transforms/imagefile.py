@@ -1,17 +1,21 @@
 """What image files say of themselves before they are decoded: format, completeness, orientation.
 
 Decoders differ in what they do with half a file (OpenCV fills the rest of a JPEG with grey and says
-nothing) and with the orientation that cameras write. So both are read here from the containers
-themselves, whose formats are laid down in ITU-T T.81 (JPEG), CIPA DC-008 (EXIF), ISO/IEC 15948
-(PNG), RFC 9649 (WebP), GIF89a, and TIFF 6.0.
+nothing) and with the orientation that cameras write. So both are read here before.
+
+Pillow reads EXIF and the directories of TIFF. The other containers are walked through here, after
+ITU-T T.81 (JPEG), ISO/IEC 15948 (PNG), RFC 9649 (WebP) and GIF89a, since Pillow says less: it stops
+at the first pixels, so that it finds neither a cut nor EXIF behind them unless it decodes all (and
+some cuts of a GIF not even then), and it refuses a PNG for the wrong checksum of a comment.
 """
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ppcls.errors import BadImageError
 
@@ -75,7 +79,7 @@ def _read_jpeg(data: bytes) -> ImageFile:
     orientation = 1
     for marker, start, end in _jpeg_segments(data):
         if marker == 0xE1 and data.startswith(b"Exif\0\0", start):
-            orientation = _orientation(data[start + 6 : end])
+            orientation = _orientation(data[start:end])
         if marker == 0xDA:
             # Inside the scans 0x00 or another marker follows 0xFF: this is the image's end.
             if data.rfind(b"\xff\xd9", end) < 0:
@@ -104,55 +108,57 @@ def _jpeg_segments(data: bytes) -> Iterator[Tuple[int, int, int]]:
 
 # TIFF, and EXIF, which is a TIFF without an image
 
-_TIFF_TYPES = {1: "B", 3: "H", 4: "L"}
-_ORIENTATION, _EXTRA_SAMPLES = 274, 338
+_ORIENTATION, _EXTRA_SAMPLES, _SHORT = 274, 338, 3
 _OFFSETS_AND_LENGTHS = ((273, 279), (324, 325))
-
-
-def _tiff_fields(data: bytes) -> Dict[int, Tuple[int, str, Tuple[int, ...]]]:
-    """Return {tag: (offset of the values, their format, the values)} of the first directory."""
-    order = "<" if data[:2] == b"II" else ">"
-    (position,) = struct.unpack_from(order + "L", data, 4)
-    (count,) = struct.unpack_from(order + "H", data, position)
-    fields = {}
-    for entry in range(position + 2, position + 2 + 12 * count, 12):
-        tag, kind, number = struct.unpack_from(order + "HHL", data, entry)
-        if kind in _TIFF_TYPES and number <= len(data):
-            form = f"{order}{number}{_TIFF_TYPES[kind]}"
-            inline = struct.calcsize(form) <= 4
-            at = entry + 8 if inline else struct.unpack_from(order + "L", data, entry + 8)[0]
-            fields[tag] = (at, form, struct.unpack_from(form, data, at))
-    return fields
+_MOST_EXIF = 1 << 16
+"""The bytes of EXIF that are read: what a JPEG can hold, so that no value of a file is too long."""
 
 
 def _orientation(exif: bytes) -> int:
     """Return EXIF's orientation, or 1 (upright) where the block is missing or damaged."""
+    from PIL import Image
+
+    block = Image.Exif()
     try:
-        value = _tiff_fields(exif)[_ORIENTATION][2][0]
-    except (struct.error, KeyError, IndexError):
+        # The first directory only; maker notes and thumbnails are left alone.
+        block.load(exif[:_MOST_EXIF])
+        value: Any = block.get(_ORIENTATION)
+    except Exception:  # Pillow raises almost anything on a damaged block
         return 1
-    return value if 1 <= value <= 8 else 1
+    return int(value) if value in range(1, 9) else 1
 
 
 def _read_tiff(data: bytes) -> ImageFile:
-    fields = _tiff_fields(data)
-    for offsets, lengths in _OFFSETS_AND_LENGTHS:
-        if offsets in fields and lengths in fields:
-            ends = [sum(pair) for pair in zip(fields[offsets][2], fields[lengths][2])]
-            if max(ends) > len(data):
-                raise truncated("TIFF", data)
+    try:
+        start, fields = _tiff_fields(data)
+        pairs = [zip(fields.get(at, ()), fields.get(n, ())) for at, n in _OFFSETS_AND_LENGTHS]
+        is_cut = any(at + length > len(data) for pair in pairs for at, length in pair)
+        has_loose_alpha = fields.get(_EXTRA_SAMPLES) == (2,)
+    except Exception:  # Pillow raises almost anything on a damaged block, and passes strange types
+        raise truncated("TIFF", data) from None
+    if is_cut or not any(offsets in fields for offsets, _ in _OFFSETS_AND_LENGTHS):
+        raise truncated("TIFF", data)
     # libtiff, which both decoders use, turns the image upright itself.
-    return ImageFile("TIFF", data, for_opencv=_with_associated_alpha(data, fields))
+    for_opencv = _with_associated_alpha(data, start) if has_loose_alpha else None
+    return ImageFile("TIFF", data, for_opencv=for_opencv)
 
 
-def _with_associated_alpha(
-    data: bytes, fields: Dict[int, Tuple[int, str, Tuple[int, ...]]]
-) -> Optional[bytes]:
+def _tiff_fields(data: bytes) -> Tuple[int, Mapping[int, Any]]:
+    """Return where the first directory starts, and {tag: values} as far as they can be read."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    stream = io.BytesIO(data)
+    fields = ImageFileDirectory_v2(stream.read(8))
+    start = stream.seek(fields.next)
+    fields.load(stream)
+    return start, fields
+
+
+def _with_associated_alpha(data: bytes, directory: int) -> bytes:
     """Declare the colours as multiplied by alpha already, or libtiff multiplies them."""
-    at, form, values = fields.get(_EXTRA_SAMPLES, (0, "", ()))
-    if values != (2,):
-        return None
-    return data[:at] + struct.pack(form, 1) + data[at + struct.calcsize(form) :]
+    form = ("<" if data.startswith(b"II") else ">") + "HHLHH"
+    loose, associated = (struct.pack(form, _EXTRA_SAMPLES, _SHORT, 1, i, 0) for i in (2, 1))
+    return data[:directory] + data[directory:].replace(loose, associated, 1)
 
 
 # PNG
@@ -204,8 +210,7 @@ def _read_webp(data: bytes) -> ImageFile:
     while position + 8 <= end:
         kind, length = struct.unpack_from("<4sL", data, position)
         if kind == b"EXIF":
-            exif = data[position + 8 : position + 8 + length]
-            orientation = _orientation(exif[6:] if exif.startswith(b"Exif\0\0") else exif)
+            orientation = _orientation(data[position + 8 : position + 8 + length])
         position += 8 + length + length % 2
     return ImageFile("WebP", data, orientation)
 

@@ -89,7 +89,7 @@ class NormalizeImage(Transform):
         return np.pad(image, widths)
 
     def shape_after(self, shape: Shape) -> Shape:
-        """Return the same shape, with the added channel if there is one."""
+        """Return the same shape in float32, with the added channel if there is one."""
         layout = self.order or "hwc"
         if layout != shape.layout:
             raise ConfigError(
@@ -102,7 +102,8 @@ class NormalizeImage(Transform):
                 f"{shape.channels} channel{'s' * (shape.channels > 1)}; write one a channel, as "
                 f"mean: {[0.5] * shape.channels}, std: {[0.5] * shape.channels}"
             )
-        return replace(shape, channels=4) if self._pads(shape.channels) else shape
+        channels = 4 if self._pads(shape.channels) else shape.channels
+        return replace(shape, channels=channels, dtype="float32")
 
 
 @register("transform")

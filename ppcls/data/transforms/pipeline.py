@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Literal, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -17,18 +17,25 @@ Source = Union[bytes, np.ndarray]
 
 
 class Pipeline:
-    """Turns the bytes of an image file, or an RGB image, into the float32 array that a network
-    reads.
+    """Turns the bytes of an image file, or an RGB image, into the array that a network reads.
 
     The list may begin with DecodeImage and end with ToCHWImage; where they are left out they are
     added.
     """
 
-    def __init__(self, ops: Sequence[Part]) -> None:
+    def __init__(
+        self, ops: Sequence[Part], output_dtype: Literal["float32", "uint8"] = "float32"
+    ) -> None:
         """Build the ops and follow the image's shape through them.
 
+        Args:
+            ops: the transforms.
+            output_dtype: uint8 leaves the levels as they are, a quarter of the bytes, for whoever
+                normalises whole batches later.
+
         Raises:
-            ConfigError: an op's arguments make no sense, or do not fit the op before it.
+            ConfigError: an op's arguments make no sense, or do not fit the op before it, or
+                uint8 is wanted of a list that normalises.
         """
         built = [part.build() for part in ops]
         if any(isinstance(op, DecodeImage) for op in built[1:]):
@@ -42,7 +49,13 @@ class Pipeline:
         shape = self._shape_after(self._decode.shape_after(Shape()))
         if shape.layout == "hwc":
             self._ops.append(ToCHWImage())
+        if output_dtype == "uint8" and shape.dtype != "uint8":
+            raise ConfigError(
+                f"{shape.dtype} images come out of this list where uint8 ones are wanted; remove "
+                "NormalizeImage"
+            )
         self._shape = shape
+        self.output_dtype = np.dtype(output_dtype)
         self._is_random = any(op.is_random for op in self._ops)
 
     def _shape_after(self, shape: Shape) -> Shape:
@@ -73,12 +86,12 @@ class Pipeline:
         rng: Optional[np.random.Generator] = None,
         out: Optional[np.ndarray] = None,
     ) -> np.ndarray:
-        """Return channels x height x width, float32.
+        """Return channels x height x width of `output_dtype`.
 
         Args:
             source: the bytes of an image file, or an image: height x width (x 1 or 3), uint8, RGB.
             rng: the source of all randomness; left out, a fixed one.
-            out: where to write the result, float32 of its shape; saves a copy.
+            out: where to write the result, of its shape and type; saves a copy.
 
         Raises:
             BadImageError: the bytes are no complete image, or the image is too small for a crop.
@@ -89,7 +102,7 @@ class Pipeline:
         for op in self._ops:
             image = op(image, rng)  # type: ignore[arg-type]
         if out is None:
-            return np.ascontiguousarray(image, dtype=np.float32)
+            return np.ascontiguousarray(image, dtype=self.output_dtype)
         np.copyto(out, image)
         return out
 

@@ -10,6 +10,7 @@ import pytest
 
 from ppcls.data.dataset import ClassMap, ImageFolder
 from ppcls.errors import DataError
+from ppcls.labels import LabelKind
 
 FILES = {"dog/2.png": 2, "dog/1.png": 1, "cat/x.PNG": 3, "dog/more/3.png": 4}
 
@@ -29,10 +30,9 @@ def test_folders_are_classes(make: Any, rng: np.random.Generator) -> None:
     assert dataset.class_map.names == ["cat", "dog"]
     root = dataset.image_root
     names = ["cat/x.PNG", "dog/1.png", "dog/2.png", "dog/more/3.png"]
-    assert list(dataset.paths) == [f"{root}/{name}" for name in names]
-    assert dataset.labels.tolist() == [0, 1, 1, 1] and dataset.labels.dtype == np.int64
-    image, label = dataset.load(3, rng)
-    assert label == 1 and image[0, 0, 0] == 4
+    assert [dataset.name(i) for i in range(4)] == [f"{root}/{name}" for name in names]
+    assert dataset.label_kind is LabelKind.HARD and dataset.labels.values.tolist() == [0, 1, 1, 1]
+    assert dataset.transform(dataset.read(3), rng)[0, 0, 0] == 4
 
 
 def test_leaves_out_what_is_no_image(make: Any, image_files: Any) -> None:
@@ -47,7 +47,7 @@ def test_evaluation_uses_the_classes_of_training(make: Any) -> None:
     classes = ClassMap(["bird", "cat", "cow", "dog"])
     dataset = make(class_map=classes)
     assert dataset.class_map is classes
-    assert dataset.labels.tolist() == [1, 3, 3, 3]
+    assert dataset.labels.values.tolist() == [1, 3, 3, 3]
 
 
 def test_unknown_class_in_evaluation(make: Any) -> None:

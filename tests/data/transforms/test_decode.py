@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import sys
 import zlib
 from pathlib import Path
 from typing import Any, Callable
@@ -18,6 +17,8 @@ from ppcls.data.transforms.decode import DecodeImage, decode_rgb
 from ppcls.errors import BadImageError, ConfigError
 
 Encode = Callable[..., bytes]
+# pytest undoes the filter that decode.py sets for Pillow's warnings of damaged EXIF.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 BACKENDS = ["cv2", "pil"]
 
 
@@ -232,6 +233,10 @@ def test_is_quiet_about_bad_files(
 ) -> None:
     (tmp_path / "cut.jpg").write_bytes(encode(photo, "JPEG")[:-60])
     (tmp_path / "cut.png").write_bytes(encode(photo, "PNG")[:-60])
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x02\0\x0f\x01"
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+    jpeg = encode(photo, "JPEG")
+    (tmp_path / "exif.jpg").write_bytes(jpeg[:2] + segment + jpeg[2:])
     (tmp_path / "profile.png").write_bytes(encode(photo, "PNG", icc_profile=b"x" * 200))
     code = """if True:
         import sys
@@ -244,7 +249,7 @@ def test_is_quiet_about_bad_files(
             except BadImageError as error:
                 print(path.name, error)
     """
-    result = run_python("-W", "ignore", "-c", code, tmp_path)
+    result = run_python("-c", code, tmp_path)
     assert result.stderr == ""
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["cut.jpg", "cut.png"]
 
@@ -277,19 +282,6 @@ def test_adopts_arrays(photo: np.ndarray) -> None:
     for wrong in (photo.astype(np.float32), photo[:, :, :2], photo[None]):
         with pytest.raises(BadImageError, match="uint8"):
             decode.adopt(wrong)
-
-
-def test_works_without_pillow(
-    photo: np.ndarray, encode: Encode, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    files = {kind: write(encode, photo) for kind, write in KINDS.items()}
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    np.testing.assert_array_equal(decode_rgb(files["png"]), photo)
-    with pytest.raises(BadImageError, match="not an image"):
-        decode_rgb(b"no image")
-    if cv2.imdecode(np.frombuffer(files["gif"], np.uint8), 1) is None:
-        with pytest.raises(BadImageError, match="newer OpenCV, or Pillow"):
-            decode_rgb(files["gif"])
 
 
 def test_survives_chunks_in_any_number(photo: np.ndarray, encode: Encode) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from typing import Callable
 
 import numpy as np
@@ -13,6 +14,8 @@ from ppcls.data.transforms.imagefile import inspect
 from ppcls.errors import BadImageError
 
 Encode = Callable[..., bytes]
+# pytest undoes the filter that decode.py sets for Pillow's warnings of damaged EXIF.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF"])
@@ -60,3 +63,51 @@ def test_refuses_containers_without_an_image() -> None:
     for data in (b"GIF89a" + b"\0" * 7 + b";", b"\xff\xd8\xff\xd9", b"\xff\xd8\xff\xe0\0\x02"):
         with pytest.raises(BadImageError):
             inspect(data)
+
+
+def test_damaged_fields_of_a_tiff_raise_nothing_else(photo: np.ndarray, encode: Encode) -> None:
+    data = encode(photo[:2, :2], "TIFF")
+    (start,) = struct.unpack_from("<L", data, 4)
+    for at in range(start, len(data)):
+        for value in [*range(14), 128, 255]:
+            try:
+                file = inspect(data[:at] + bytes([value]) + data[at + 1 :])
+            except BadImageError as error:
+                assert "truncated" in str(error)
+                continue
+            assert file.format == "TIFF" and file.orientation == 1
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_declares_loose_alpha_as_associated(order: str) -> None:
+    pixels = bytes(range(8))
+    fields = [(256, 2), (257, 1), (258, 8), (259, 1), (262, 2), (273, 8), (277, 4), (278, 1)]
+    fields += [(279, 8), (338, 2)]
+    directory = b"".join(struct.pack(order + "HHLHH", tag, 3, 1, n, 0) for tag, n in fields)
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    # The pixels look like the field that declares the alpha, and must not be taken for it.
+    loose = struct.pack(order + "HHLHH", 338, 3, 1, 2, 0)
+    data = start + struct.pack(order + "L", 8 + len(pixels + loose)) + pixels + loose
+    data += struct.pack(order + "H", len(fields)) + directory + bytes(4)
+    file = inspect(data)
+    changed = [i for i, (a, b) in enumerate(zip(data, file.for_opencv or b"")) if a != b]
+    assert changed == [len(data) - 4 - (4 if order == "<" else 3)]
+    assert (
+        file.for_opencv and file.for_opencv[changed[0]] == 1 and len(file.for_opencv) == len(data)
+    )
+
+
+def _exif(entries: bytes, count: int) -> bytes:
+    return b"II*\0" + struct.pack("<LH", 8, count) + entries + bytes(4)
+
+
+def test_huge_values_of_exif_cost_little(photo: np.ndarray, encode: Encode) -> None:
+    entry = [struct.pack("<HHLL", 1000 + i, 7, 0xFFFFFF, 0) for i in range(60_000)]
+    upright = struct.pack("<HHLHH", 274, 3, 1, 6, 0)
+    block = _exif(upright + b"".join(entry), 60_001) + bytes(1 << 24)
+    data = encode(photo, "PNG")
+    chunk = struct.pack(">L", len(block)) + b"eXIf" + block + bytes(4)
+    began = time.perf_counter()
+    file = inspect(data[:33] + chunk + data[33:])
+    assert file.orientation == 6
+    assert time.perf_counter() - began < 5

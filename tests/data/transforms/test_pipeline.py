@@ -197,3 +197,18 @@ def test_every_size_goes_through(encode: Encode, parts: Parts) -> None:
     pipeline = Pipeline(parts(*EVAL))
     for size in ((1, 1), (1, 300), (300, 1), (16, 16), (17, 1000)):
         assert pipeline(encode(Image.new("RGB", size), "PNG")).shape == (3, 16, 16)
+
+
+def test_levels_may_stay_uint8(parts: Any, photo: np.ndarray, encode: Any) -> None:
+    ops = parts("DecodeImage", {"CropImage": {"size": 8}})
+    pipeline = Pipeline(ops, output_dtype="uint8")
+    data, out = encode(photo, "PNG"), np.zeros((3, 8, 8), np.uint8)
+    image = pipeline(data)
+    assert (
+        image.dtype == pipeline.output_dtype == np.uint8 and Pipeline(ops).output_dtype == "float32"
+    )
+    np.testing.assert_array_equal(image, photo[8:16, 12:20].transpose(2, 0, 1))
+    np.testing.assert_array_equal(pipeline(data, out=out), image)
+    normalize = {"NormalizeImage": {"order": ""}}
+    with pytest.raises(ConfigError, match="float32 images come out .* remove NormalizeImage"):
+        Pipeline(parts("DecodeImage", normalize), output_dtype="uint8")

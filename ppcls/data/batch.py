@@ -1,0 +1,47 @@
+"""What a data loader hands out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import List, Union
+
+import numpy as np
+
+from ppcls.labels import Labels
+
+
+@dataclass(frozen=True)
+class BadImage:
+    """An image that could not be read: its number in the data set, its name, its label, and why.
+
+    The label is its class, or its row of numbers where labels are not hard.
+    """
+
+    index: int
+    name: str
+    label: Union[int, List[float]]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some images of a data set.
+
+    Attributes:
+        images: n x channels x height x width, of the data set's `transform.output_dtype`, or
+            float32 where a batch transform computed with them.
+        labels: n labels, as NumPy arrays.
+        indices: int64, n: the images' numbers in the data set.
+        number: the batch's number in its epoch, from 0; the parts of one batch that several
+            processes take have the same.
+        bad: the images of the batch that could not be read; they are missing above, so n may be 0.
+    """
+
+    images: np.ndarray
+    labels: Labels
+    indices: np.ndarray
+    number: int
+    bad: List[BadImage] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.labels)

@@ -1,0 +1,53 @@
+"""What every transform of a whole batch has in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, FrozenSet
+
+import numpy as np
+
+from ppcls.data.batch import Batch
+from ppcls.errors import ConfigError
+from ppcls.labels import HARD_ONLY, LabelKind, Labels, any_of
+
+
+class BatchTransform(ABC):
+    """Base of the ops on whole batches, which run in the loader's threads after the images' own.
+
+    Attributes:
+        accepts: the kinds of labels that the op takes.
+    """
+
+    accepts: ClassVar[FrozenSet[LabelKind]] = HARD_ONLY
+
+    @abstractmethod
+    def __call__(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """Return the changed batch, with the same number of images.
+
+        Args:
+            batch: the images that could be read; there may be none.
+            rng: the source of all randomness, a function of seed, epoch and the batch's number. The
+                parts of one batch that several processes take get the same.
+        """
+
+    def output_kind(self, kind: LabelKind) -> LabelKind:
+        """Return the kind of the labels that come out where labels of `kind` go in: the same, where
+        a subclass says nothing else.
+
+        Raises:
+            ConfigError: the op does not take such labels.
+        """
+        if kind not in self.accepts:
+            raise ConfigError(
+                f"{type(self).__name__} takes {any_of(self.accepts)} labels, but gets {kind} ones; "
+                "remove it, or give it another place in the list"
+            )
+        return kind
+
+
+def as_soft(labels: Labels, classes: int) -> Labels:
+    """Return hard or soft labels of NumPy as soft ones: float32, n x classes."""
+    if labels.kind is LabelKind.SOFT:
+        return labels
+    return Labels(LabelKind.SOFT, np.eye(classes, dtype=np.float32)[labels.values])

@@ -1,0 +1,97 @@
+"""Data sets whose images are files below one folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Optional, Sequence
+
+from ppcls.data.dataset.base import Dataset
+from ppcls.data.dataset.class_map import ClassMap
+from ppcls.data.dataset.list_file import ListFile
+from ppcls.data.transforms import Pipeline
+from ppcls.errors import BadImageError, DataError
+from ppcls.labels import Labels
+
+_TRIED_AT_ONCE = 5
+_NOT_THE_IMAGE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
+class ImageFiles(Dataset):
+    """Image files with a label each; `image_root` is the folder that the paths start from."""
+
+    def __init__(
+        self,
+        image_root: str,
+        paths: Sequence[str],
+        labels: Labels,
+        class_map: ClassMap,
+        transform: Pipeline,
+    ) -> None:
+        """Keep what a subclass found out; `paths` are relative to `image_root`."""
+        super().__init__(paths, labels, class_map, transform)
+        self.image_root = image_root
+
+    def path(self, index: int) -> str:
+        """Return the path of one image, joined with `image_root`."""
+        return os.path.join(self.image_root, self._names[index])
+
+    def name(self, index: int) -> str:
+        """Return the path, by which people find the file."""
+        return self.path(index)
+
+    def read(self, index: int) -> bytes:
+        """Return the bytes of an image file; see `Dataset.read`."""
+        return _read(self.path(index))
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise BadImageError("the file does not exist") from None
+    except IsADirectoryError:
+        raise BadImageError("this is a folder, not an image file") from None
+    except OSError as error:
+        if error.errno in _NOT_THE_IMAGE:
+            raise
+        raise BadImageError(f"the file cannot be read: {error.strerror}") from None
+
+
+def require_folder(path: str) -> None:
+    """Check that the folder of the images is there.
+
+    Raises:
+        DataError: it is missing, or a file.
+    """
+    if os.path.isdir(path):
+        return
+    seen_from = "" if os.path.isabs(path) else f" (seen from {os.getcwd()})"
+    kind = "is a file, not a folder" if os.path.exists(path) else "does not exist"
+    raise DataError(f"image_root '{path}' {kind}{seen_from}; set it to the folder of the images")
+
+
+def require_some_images(dataset: ImageFiles, images: ListFile) -> None:
+    """Check the first few images, and no more: a million look-ups on a network disk would take
+    minutes.
+
+    Raises:
+        DataError: none of them exists, so `image_root` is probably wrong, or the lines are divided
+            at the wrong place.
+    """
+    first = [dataset.path(index) for index in range(min(len(dataset), _TRIED_AT_ONCE))]
+    if any(os.path.exists(path) for path in first):
+        return
+    raise DataError(
+        f"none of the first {len(first)} images of '{images.path}' exists, for example "
+        f"'{first[0]}', which is image_root '{dataset.image_root}' and the path on the line; "
+        f"image_root is probably wrong{_hint_at(images.other_delimiter())}"
+    )
+
+
+def _hint_at(mark: Optional[str]) -> str:
+    if mark is None:
+        return ""
+    name, written = ("a tab", '"\\t"') if mark == "\t" else (f"'{mark}'", f"'{mark}'")
+    return f"; or {name} divides path and label, then set delimiter: {written}"

@@ -1,0 +1,46 @@
+"""Whether losses and metrics take the kind of labels that they are going to get."""
+
+from __future__ import annotations
+
+from typing import FrozenSet, Mapping
+
+from ppcls.errors import ConfigError
+from ppcls.labels import HARD_ONLY, LabelKind, any_of
+from ppcls.registry import Part, lookup, names
+
+
+def accepted_kinds(kind: str, name: str) -> FrozenSet[LabelKind]:
+    """Return the kinds of labels that a registered loss or metric takes."""
+    return getattr(lookup(kind, name).constructor, "accepts", HARD_ONLY)
+
+
+def takes(part: Part, labels: LabelKind) -> bool:
+    """Whether a loss or metric takes such labels."""
+    return labels in accepted_kinds(part.kind, part.name)
+
+
+def check_labels_fit(labels: LabelKind, source: str, parts: Mapping[str, Part]) -> None:
+    """Check that all losses and metrics take the labels that they will be called with.
+
+    Args:
+        labels: their kind.
+        source: what gives them, for the message, such as "DataLoader.Train".
+        parts: the losses and metrics by the place where each was written (file:line: key).
+
+    Raises:
+        ConfigError: one does not; the message says which do.
+    """
+    for place, part in parts.items():
+        if not takes(part, labels):
+            accepted = any_of(accepted_kinds(part.kind, part.name))
+            raise ConfigError(
+                f"{place}: {part.name} takes {accepted} labels, but those of {source} are "
+                f"{labels}. {_advice(part.kind, labels)}"
+            )
+
+
+def _advice(kind: str, labels: LabelKind) -> str:
+    able = [name for name in names(kind) if labels in accepted_kinds(kind, name)]
+    if able:
+        return f"Use a {kind} that takes {labels} labels: {', '.join(able)}"
+    return f"No {kind} takes {labels} labels; remove this one"

@@ -1,0 +1,35 @@
+"""The interface of losses."""
+
+from __future__ import annotations
+
+from typing import ClassVar, FrozenSet
+
+import paddle
+import paddle.nn.functional as F
+
+from ppcls.labels import HARD_ONLY, LabelKind, Labels
+from ppcls.loss.outputs import Outputs
+
+
+class Loss(paddle.nn.Layer):
+    """What training makes small. A subclass multiplies by a `weight` of its own.
+
+    Attributes:
+        accepts: the kinds of labels that `forward` takes. Training does not start with others.
+    """
+
+    accepts: ClassVar[FrozenSet[LabelKind]] = HARD_ONLY
+
+    def forward(self, outputs: Outputs, labels: Labels) -> paddle.Tensor:
+        """Return the loss of a batch, a scalar.
+
+        Args:
+            outputs: logits [n, classes], or a dict or sequence with them; see `main_logits`.
+            labels: n labels of a kind in `accepts`, as tensors.
+        """
+        raise NotImplementedError
+
+
+def distributions(labels: Labels, classes: int) -> paddle.Tensor:
+    """Return hard or soft labels as distributions: float32 [n, classes], one-hot for hard ones."""
+    return F.one_hot(labels.values, classes) if labels.kind is LabelKind.HARD else labels.values
