@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
-from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
-import yaml
-
 from ppcls import registry
-from ppcls.arch.summary import network_costs
-from ppcls.weights.hub.records import Record, find_record, record_names
+from ppcls.arch import family_data
+from ppcls.arch.family_data import FamilyData, Publication, TableRow
+from ppcls.arch.summary import Costs, network_costs
 
 NOTHING = "–"
+ENGINES = ("Paddle", "ONNX Runtime")
+"""Columns of latency."""
 
 Words = Callable[[str], str]
 """Turns an English heading into the language of a page."""
@@ -73,29 +73,6 @@ class Family:
     title: str
     papers: Tuple[str, ...]
     networks: Tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What `docs/models.yaml` says: figures that neither networks nor checkpoints' records tell.
-
-    Attributes:
-        accuracy: {source: {network: [resize, crop, top-1, top-5]}}, in pixels and in shares of 1,
-            for networks without a record.
-        comparison: {network: {column: figure}} of a published table to compare with.
-        latency: {column: {network: milliseconds for one image}}, measured here.
-    """
-
-    accuracy: Dict[str, Dict[str, List[float]]] = field(default_factory=dict)
-    comparison: Dict[str, Dict[str, float]] = field(default_factory=dict)
-    latency: Dict[str, Dict[str, float]] = field(default_factory=dict)
-
-
-def read_facts(file: Path) -> Facts:
-    """Read the file of facts; without one there are none."""
-    if not file.is_file():
-        return Facts()
-    return Facts(**yaml.safe_load(file.read_text("utf-8")))
 
 
 def find_families(pattern: str = "*", networks: str = "*") -> List[Family]:
@@ -153,19 +130,20 @@ def _label(address: str) -> str:
     return {"docs.pytorch.org": "torchvision"}.get(parts.netloc, parts.netloc)
 
 
-def family_table(family: Family, facts: Facts, words: Words, sources: Sources) -> str:
+def family_table(family: Family, words: Words, sources: Sources) -> str:
     """Return the table of a family: a row for each network."""
     head = ["Network", "Input", "Parameters", "Weights (M)", "MACs (G)", "FLOPs (G)"]
-    published = ["Resize/crop", "Top-1 (%)", "Top-5 (%)", "Source"]
-    rows = [[*map(words, head), *(f"*{words(text)}*" for text in published)]]
-    rows[0] += [f"**{column} (ms)**" for column in facts.latency]
+    metrics = ["Resize/crop", "Top-1 (%)", "Top-5 (%)", "Source"]
+    rows = [[*map(words, head), *(f"*{words(text)}*" for text in metrics)]]
+    rows[0] += [f"**{engine} (ms)**" for engine in ENGINES]
+    known = family_data.families()[family.name]
     for name in family.networks:
-        measured = [of.get(name) for of in facts.latency.values()]
+        published, latency = known.networks[name].published, known.networks[name].latency
         rows.append(
             [
                 *_computed(name),
-                *_published(name, facts, sources),
-                *(NOTHING if figure is None else f"**{figure:.1f}**" for figure in measured),
+                *_published(published, known, sources),
+                *(f"**{latency[key]:.1f}**" if key in latency else NOTHING for key in ENGINES),
             ]
         )
     return markdown(rows, left=[0, 1, 9])
@@ -183,33 +161,29 @@ def _giga(count: float) -> str:
     return f"{count / 1e9:.3f}" if count >= 1e8 else f"{count / 1e9:.3g}"
 
 
-def _published(name: str, facts: Facts, sources: Sources) -> List[str]:
-    if name in record_names():
-        return _of_record(find_record(name), sources)
-    for source, figures in facts.accuracy.items():
-        if name in figures:
-            resize, crop, *shares = figures[name]
-            return [f"*{resize}/{crop}*", *map(_percent, shares), f"*{sources.cite(source)}*"]
-    return [NOTHING] * 4
+def _published(
+    publication: Optional[Publication], known: FamilyData, sources: Sources
+) -> List[str]:
+    if publication is None:
+        return [NOTHING] * 4
+    size = f"*{publication.resize}/{publication.crop}*"
+    accuracy = _percent(publication.top1), _percent(publication.top5)
+    return [size, *accuracy, f"*{sources.cite(known.publishers[publication.by].source)}*"]
 
 
-def _of_record(record: Record, sources: Sources) -> List[str]:
-    size = f"*{record.resize}/{record.crop}*"
-    accuracy = _percent(record.top1), _percent(record.top5)
-    return [size, *accuracy, f"*{sources.cite(record.source)}*"]
-
-
-def _percent(share: Optional[float]) -> str:
-    return NOTHING if share is None else f"*{100 * share:.2f}*"
+def _percent(fraction: Optional[float]) -> str:
+    return NOTHING if fraction is None else f"*{100 * fraction:.2f}*"
 
 
 def further_table(family: Family, words: Words, sources: Sources) -> str:
     """Return the table of published weights that are not the first of their network, if any."""
     published = ["Resize/crop", "Top-1 (%)", "Top-5 (%)", "Source"]
     rows = [[words("Weights"), words("Network"), *(f"*{words(text)}*" for text in published)]]
-    for record in map(find_record, record_names()):
-        if record.network in family.networks and record.name != record.network:
-            rows.append([record.name, record.network, *_of_record(record, sources)])
+    known = family_data.families()[family.name]
+    for name in sorted(known.further_weights, key=_natural):
+        weights = known.further_weights[name]
+        if weights.network in family.networks:
+            rows.append([name, weights.network, *_published(weights, known, sources)])
     return markdown(rows, left=[0, 1, 5]) if len(rows) > 1 else ""
 
 
@@ -230,28 +204,27 @@ def _range(figures: List[float], text: Callable[[float], str], words: Words) -> 
     return f" {words('to')} ".join(ends)
 
 
-def comparison_table(facts: Facts, words: Words) -> str:
-    """Return a published table beside what is computed here, as far as there are its networks."""
-    shares = {
-        "top1": "Top-1 (%)",
-        "top5": "Top-5 (%)",
-        "reference_top1": "Reference top-1 (%)",
-        "reference_top5": "Reference top-5 (%)",
-    }
-    rows = [[words("Network"), *(f"*{words(text)}*" for text in shares.values())]]
+def comparison_table(words: Words) -> str:
+    """Return PaddleClas' table of other networks beside what is computed here."""
+    accuracy = ["Top-1 (%)", "Top-5 (%)", "Reference top-1 (%)", "Reference top-5 (%)"]
+    rows = [[words("Network"), *(f"*{words(text)}*" for text in accuracy)]]
     for text, own in (("FLOPs (G)", "FLOPs (G)"), ("Parameters (M)", "Weights (M)")):
         rows[0] += [f"*{words(text)}*", words(own), words("Difference")]
-    for name, published in facts.comparison.items():
-        if name in registry.names("arch"):
-            row = [name, *(_percent(published.get(key)) for key in shares)]
-            rows.append([*row, *_compared(name, published)])
+    for table, name, published in sorted(_compared_networks(), key=lambda item: item[0].row):
+        fractions = published.top1, published.top5, table.reference_top1, table.reference_top5
+        rows.append([name, *map(_percent, fractions), *_compared(costs(name), table)])
     return markdown(rows, left=[0])
 
 
-def _compared(name: str, published: Dict[str, float]) -> List[str]:
-    cost = costs(name)
+def _compared_networks() -> Iterator[Tuple[TableRow, str, Publication]]:
+    for name, known in family_data.networks().items():
+        if known.table and known.published:
+            yield known.table, name, known.published
+
+
+def _compared(cost: Costs, published: TableRow) -> List[str]:
     cells = []
-    pairs = ((published["flops"], cost.flops / 1e9), (published["parameters"], cost.weights / 1e6))
+    pairs = ((published.flops, cost.flops / 1e9), (published.parameters, cost.weights / 1e6))
     for theirs, own in pairs:
         cells += [f"*{theirs:.3f}*", f"{own:.3f}", f"{100 * (own / theirs - 1):+.2f} %"]
     return cells

@@ -13,11 +13,11 @@ from ppcls.errors import UsageError
 from ppcls.files import write_text
 
 if TYPE_CHECKING:
-    from ppcls.commands.model_tables import Facts, Family
+    from ppcls.commands.model_tables import Family
 
 
 _DOCS = Path(__file__).resolve().parents[2] / "docs"
-_MARK = "<!-- Written by tools/model_zoo.py from the networks, their records, and models.yaml. -->"
+_MARK = "<!-- Written by tools/model_zoo.py from the networks and what is known of them. -->"
 _LANGUAGES = {"en": ("English", "Networks"), "zh_CN": ("简体中文", "网络")}
 _log = logging.getLogger("ppcls")
 
@@ -81,31 +81,26 @@ def _refuse_other_folders(folder: Path) -> None:
 
 
 def _print(families: List[Family]) -> int:
-    from ppcls.commands.model_tables import WORDS, Sources, family_table, read_facts
+    from ppcls.commands.model_tables import WORDS, Sources, family_table
 
-    facts, sources = read_facts(_DOCS / "models.yaml"), Sources()
+    sources = Sources()
     for family in families:
-        print(
-            f"{family.title}\n\n{family_table(family, facts, WORDS['en'], sources)}\n", flush=True
-        )
+        print(f"{family.title}\n\n{family_table(family, WORDS['en'], sources)}\n", flush=True)
     print(sources.definitions())
     return 0
 
 
 def _pages(folder: Path, families: List[Family], complete: bool) -> Dict[Path, str]:
     """Return the text of every page: families, and if these are all, the lists of them."""
-    from ppcls.commands.model_tables import read_facts
-
-    facts = read_facts(folder / "models.yaml")
     pages = {}
     for number, family in enumerate(families, 1):
         networks = ", ".join(family.networks)
         _log.info("%d of %d: %s: %s", number, len(families), family.title, networks)
         for language in _LANGUAGES:
-            pages[_place(folder, language, family.name)] = _page(family, facts, language)
+            pages[_place(folder, language, family.name)] = _page(family, language)
     for language in _LANGUAGES if complete else ():
         file = _place(folder, language, "README")
-        pages[file] = _index(file, families, facts, language)
+        pages[file] = _index(file, families, language)
     return pages
 
 
@@ -113,14 +108,14 @@ def _place(folder: Path, language: str, name: str) -> Path:
     return folder / language / "models" / f"{name}.md"
 
 
-def _page(family: Family, facts: Facts, language: str) -> str:
+def _page(family: Family, language: str) -> str:
     from ppcls.commands.model_tables import WORDS, Sources, family_table, further_table
 
     words, sources = WORDS[language], Sources()
     other = next(name for name in _LANGUAGES if name != language)
     translation = f"[{_LANGUAGES[other][0]}](../../{other}/models/{family.name}.md)"
     papers = "\n".join(f"- {_linked(paper)}" for paper in family.papers)
-    table = family_table(family, facts, words, sources)
+    table = family_table(family, words, sources)
     further = further_table(family, words, sources)
     parts = [
         _MARK,
@@ -139,13 +134,13 @@ def _linked(paper: str) -> str:
     return re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[\g<0>](https://arxiv.org/abs/\1)", paper)
 
 
-def _index(file: Path, families: List[Family], facts: Facts, language: str) -> str:
+def _index(file: Path, families: List[Family], language: str) -> str:
     """Return the page of all families, which is written by hand, with its tables made anew."""
     from ppcls.commands.model_tables import WORDS, comparison_table, index_table
 
     text = file.read_text("utf-8")
     text = _with_table(text, "families", index_table(families, WORDS[language]), file)
-    return _with_table(text, "comparison", comparison_table(facts, WORDS[language]), file)
+    return _with_table(text, "comparison", comparison_table(WORDS[language]), file)
 
 
 def _with_table(text: str, marker: str, table: str, file: Path) -> str:

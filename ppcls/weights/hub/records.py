@@ -1,4 +1,4 @@
-"""What is known of each published checkpoint; `records.yaml` beside this file is the table."""
+"""What is known of each published checkpoint, from the families' data: `ppcls.arch.family_data`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-import yaml
-
+from ppcls.arch.family_data import FamilyData, families
 from ppcls.errors import UsageError, did_you_mean
 
-TABLE = Path(__file__).with_name("records.yaml")
 PACKAGE = "package:"
 
 
@@ -114,9 +112,8 @@ def record_names(pattern: str = "*") -> List[str]:
 
 @cache
 def _records() -> Dict[str, Record]:
-    groups = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
-    found = sorted((record for group in groups for record in _group(**group)), key=_natural)
-    return {record.name: record for record in found}
+    found = [record for family in families().values() for record in _of_family(family)]
+    return {record.name: record for record in sorted(found, key=_natural)}
 
 
 def _natural(record: Record) -> List[Any]:
@@ -125,24 +122,21 @@ def _natural(record: Record) -> List[Any]:
     return [float(part.replace("_", ".")) if part[:1].isdigit() else part for part in parts]
 
 
-def _group(
-    checkpoints: Dict[str, List[Any]],
-    address: str,
-    mean: List[float],
-    std: List[float],
-    sha256: Optional[Dict[str, str]] = None,
-    **shared: Any,
-) -> Iterator[Record]:
-    """Yield the rows of one group of the table, which have all but name and figures in common."""
-    for name, (top1, top5, *network) in checkpoints.items():
+def _of_family(family: FamilyData) -> Iterator[Record]:
+    """Yield the records of the weights that can be fetched."""
+    for name, network, published in family.publications():
+        publisher = family.publishers[published.by]
+        if publisher.weights is None:
+            continue
+        shared = publisher.weights.model_dump(exclude={"address", "mean", "std"})
+        mean, std = publisher.weights.mean, publisher.weights.std
         yield Record(
             name=name,
-            network=network[0] if network else name,
-            address=address.format(name=name),
-            sha256=(sha256 or {}).get(name),
-            top1=top1,
-            top5=top5,
+            network=network,
+            address=publisher.weights.address.format(name=name),
+            source=publisher.source,
             mean=(mean[0], mean[1], mean[2]),
             std=(std[0], std[1], std[2]),
             **shared,
+            **published.model_dump(exclude={"by", "network"}),
         )
