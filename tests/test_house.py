@@ -22,7 +22,7 @@ LAYERS = [
     {"api"},
     {"engine", "export", "inference"},
     {"arch", "weights", "data", "loss", "metric", "optimizer"},
-    {"config", "registry", "checking", "runtime", "errors", "files", "logs"},
+    {"config", "registry", "checking", "runtime", "errors", "files", "logs", "text"},
 ]
 """From the command down to the foundation: imports point down, or stay in their layer."""
 

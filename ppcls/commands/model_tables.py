@@ -11,13 +11,14 @@ import sys
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 from urllib.parse import urlsplit
 
 from ppcls import registry
 from ppcls.arch import family_data
 from ppcls.arch.family_data import FamilyData, Publication, TableRow
 from ppcls.arch.summary import Costs, network_costs
+from ppcls.text import markdown_table, network_order
 
 NOTHING = "–"
 ENGINES = ("Paddle", "ONNX Runtime")
@@ -78,7 +79,7 @@ class Family:
 def find_families(pattern: str = "*", networks: str = "*") -> List[Family]:
     """Return the families and their networks that match shell-style patterns, sorted by name."""
     found: Dict[str, List[str]] = {}
-    for name in sorted(registry.names("arch", networks), key=_natural):
+    for name in sorted(registry.names("arch", networks), key=network_order):
         module = registry.lookup("arch", name).constructor.__module__
         if fnmatchcase(module.rpartition(".")[2], pattern):
             found.setdefault(module, []).append(name)
@@ -94,12 +95,6 @@ def _family(module: str, networks: List[str]) -> Family:
         papers=tuple(_PAPER.findall(docstring)),
         networks=tuple(networks),
     )
-
-
-def _natural(name: str) -> List[Any]:
-    """Sort ResNet18 before ResNet101, and x0_25 before x0_5; 50_32x4d begins with 50."""
-    parts = re.split(r"(\d+(?:_\d+(?!\d*x))?)", name.lower())
-    return [float(part.replace("_", ".")) if part[:1].isdigit() else part for part in parts]
 
 
 class Sources:
@@ -146,7 +141,7 @@ def family_table(family: Family, words: Words, sources: Sources) -> str:
                 *(f"**{latency[key]:.1f}**" if key in latency else NOTHING for key in ENGINES),
             ]
         )
-    return markdown(rows, left=[0, 1, 9])
+    return markdown_table(rows, left=[0, 1, 9])
 
 
 def _computed(name: str) -> List[str]:
@@ -180,11 +175,11 @@ def further_table(family: Family, words: Words, sources: Sources) -> str:
     published = ["Resize/crop", "Top-1 (%)", "Top-5 (%)", "Source"]
     rows = [[words("Weights"), words("Network"), *(f"*{words(text)}*" for text in published)]]
     known = family_data.families()[family.name]
-    for name in sorted(known.further_weights, key=_natural):
+    for name in sorted(known.further_weights, key=network_order):
         weights = known.further_weights[name]
         if weights.network in family.networks:
             rows.append([name, weights.network, *_published(weights, known, sources)])
-    return markdown(rows, left=[0, 1, 5]) if len(rows) > 1 else ""
+    return markdown_table(rows, left=[0, 1, 5]) if len(rows) > 1 else ""
 
 
 def index_table(families: Iterable[Family], words: Words) -> str:
@@ -196,7 +191,7 @@ def index_table(families: Iterable[Family], words: Words) -> str:
         giga = _range([cost.macs for cost in found], _giga, words)
         link = f"[{family.title}]({family.name}.md)"
         rows.append([link, str(len(family.networks)), millions, giga])
-    return markdown(rows, left=[0])
+    return markdown_table(rows, left=[0])
 
 
 def _range(figures: List[float], text: Callable[[float], str], words: Words) -> str:
@@ -213,7 +208,7 @@ def comparison_table(words: Words) -> str:
     for table, name, published in sorted(_compared_networks(), key=lambda item: item[0].row):
         fractions = published.top1, published.top5, table.reference_top1, table.reference_top5
         rows.append([name, *map(_percent, fractions), *_compared(costs(name), table)])
-    return markdown(rows, left=[0])
+    return markdown_table(rows, left=[0])
 
 
 def _compared_networks() -> Iterator[Tuple[TableRow, str, Publication]]:
@@ -228,24 +223,3 @@ def _compared(cost: Costs, published: TableRow) -> List[str]:
     for theirs, own in pairs:
         cells += [f"*{theirs:.3f}*", f"{own:.3f}", f"{100 * (own / theirs - 1):+.2f} %"]
     return cells
-
-
-def markdown(rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
-    """Return a table in columns of equal width; those not in `left` are aligned to the right."""
-    widths = [max(map(_width, column)) for column in zip(*rows)]
-    sides = [index in left for index in range(len(widths))]
-    line = ["-" * width if side else "-" * (width - 1) + ":" for width, side in zip(widths, sides)]
-    return "\n".join(_line(cells, widths, sides) for cells in (rows[0], line, *rows[1:]))
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], sides: Sequence[bool]) -> str:
-    padded = []
-    for cell, width, side in zip(cells, widths, sides):
-        space = " " * (width - _width(cell))
-        padded.append(cell + space if side else space + cell)
-    return f"| {' | '.join(padded)} |"
-
-
-def _width(text: str) -> int:
-    """Columns on a screen: Chinese characters take two."""
-    return sum(2 if "\u2e80" <= character <= "\uffef" else 1 for character in text)

@@ -20,9 +20,9 @@ from ppcls.arch.summary import (
     count_macs,
     count_parameters,
     count_weights,
+    layer_table,
     network_costs,
     summarise,
-    table,
 )
 from ppcls.errors import ConfigError
 from ppcls.weights.reference import find_reference
@@ -143,7 +143,7 @@ def test_the_network_is_left_as_it_was() -> None:
 
 
 def test_table_shows_every_layer_and_the_totals() -> None:
-    lines = table(summarise(create_model("LeNet"))).splitlines()
+    lines = layer_table(summarise(create_model("LeNet"))).splitlines()
     assert lines[0].split() == ["layer", "type", "output", "parameters", "MACs"]
     assert lines[1].split() == ["c1.conv", "Conv2D", "6x28x28", "156", "117,600"]
     assert lines[-1].split() == ["total", "61,706", "416,520"]

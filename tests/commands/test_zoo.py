@@ -13,7 +13,7 @@ from ppcls import registry
 from ppcls.arch.family_data import networks
 from ppcls.cli import main
 from ppcls.commands import model_tables, zoo
-from ppcls.commands.model_tables import Sources, find_families, markdown
+from ppcls.commands.model_tables import Sources, find_families
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -139,16 +139,6 @@ def test_a_folder_without_the_lists_is_explained(
     readme.unlink()
     assert main(["zoo", "--write", str(docs)]) == 2
     assert f"there is no {readme}" in capsys.readouterr().err
-
-
-def test_columns_are_aligned_with_chinese_too() -> None:
-    text = markdown([["网络", "n"], ["a", "12"], ["宽度", "3"]], left=[0])
-    assert text.splitlines() == [
-        "| 网络 |  n |",
-        "| ---- | -: |",
-        "| a    | 12 |",
-        "| 宽度 |  3 |",
-    ]
 
 
 def test_sources_have_short_names_of_their_own() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ppcls.arch.family_data import FamilyData, families
 from ppcls.errors import UsageError, did_you_mean
+from ppcls.text import network_order
 
 PACKAGE = "package:"
 
@@ -112,14 +112,8 @@ def record_names(pattern: str = "*") -> List[str]:
 
 @cache
 def _records() -> Dict[str, Record]:
-    found = [record for family in families().values() for record in _of_family(family)]
-    return {record.name: record for record in sorted(found, key=_natural)}
-
-
-def _natural(record: Record) -> List[Any]:
-    """Sort ResNet18 before ResNet101, and x0_25 before x0_5."""
-    parts = re.split(r"(\d+(?:_\d+)?)", record.name.lower())
-    return [float(part.replace("_", ".")) if part[:1].isdigit() else part for part in parts]
+    found = {r.name: r for family in families().values() for r in _of_family(family)}
+    return {name: found[name] for name in sorted(found, key=network_order)}
 
 
 def _of_family(family: FamilyData) -> Iterator[Record]:
