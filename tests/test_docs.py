@@ -32,6 +32,7 @@ from ppcls.config.inert import INERT
 from ppcls.data.prepare import prepare_digits
 from ppcls.data.split import split_folder, write_recipe
 from ppcls.registry import Section
+from tools import model_zoo
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -400,6 +401,8 @@ def check_command(words: List[str]) -> None:
         assert extras, words
         for extra in extras[1].split(","):
             assert f'"{extra}": [' in (ROOT / "setup.py").read_text("utf-8")
+    elif words[1:2] == ["tools/model_zoo.py"]:
+        model_zoo._parser().parse_args(words[2:])
     else:
         check_program(program_arguments(words))
 
