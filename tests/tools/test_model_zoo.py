@@ -47,7 +47,7 @@ def test_tables_are_printed_from_any_folder_without_installation(
     assert cells(done.stdout, "LeNet")[2] == "61,706"
 
 
-def test_measured_figures_are_bold(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measured_latency_is_bold(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(networks()["LeNet"].latency, "Paddle", 0.25)
     assert main(["--write", str(docs), "--family", "lenet"]) == 0
     page = (docs / "zh_CN/models/lenet.md").read_text("utf-8")
@@ -146,14 +146,14 @@ def test_every_network_has_its_row(language: str) -> None:
     assert sorted(rows) == registry.names("arch")
 
 
-def test_pages_of_both_languages_have_the_same_figures() -> None:
+def test_pages_of_both_languages_have_the_same_numbers() -> None:
     for file in (DOCS / "en/models").glob("*.md"):
         pages = (file, DOCS / "zh_CN/models" / file.name)
-        english, chinese = (figures(page.read_text("utf-8")) for page in pages)
+        english, chinese = (numbers(page.read_text("utf-8")) for page in pages)
         assert english == chinese, file.name
 
 
-def figures(page: str) -> List[str]:
+def numbers(page: str) -> List[str]:
     """The numbers in a page's tables."""
     return re.findall(r"\d[\d,./]*", "".join(re.findall(r"^\|.*$", page, re.MULTILINE)))
 
@@ -184,8 +184,8 @@ def test_the_table_to_compare_with_is_copied_exactly(shared_dir: Path) -> None:
     for line in files[0].read_text("utf-8").splitlines():
         row = [cell.strip() for cell in line.strip("| ").split("|")]
         if len(row) == 7 and re.fullmatch(r"[\d.]+", row[1]):
-            figures = {key: float(cell) for key, cell in zip(keys, row[1:]) if cell}
-            published[row[0].replace("<br>", "")] = figures
+            metrics = {key: float(cell) for key, cell in zip(keys, row[1:]) if cell}
+            published[row[0].replace("<br>", "")] = metrics
     assert published == {name: copied(name) for name in COMPARED}
 
 

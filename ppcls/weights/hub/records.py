@@ -25,8 +25,8 @@ class Record:
         address: where it is: ``https://...``, or ``package:FOLDER/.../FILE`` in an installed
             package.
         sha256: the file's hash in hexadecimal, None where the publisher gives none.
-        top1: share of the ImageNet-1k validation images that it gets right, 0 to 1; None where no
-            figure is published.
+        top1: fraction of the ImageNet-1k validation images that it gets right; None where no
+            none is published.
         top5: the same for the five most probable classes.
         source: the page that says so.
         licence: SPDX name of the licence.

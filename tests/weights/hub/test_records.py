@@ -40,8 +40,8 @@ def test_record_is_plausible(record: Record) -> None:
     assert record.licence in ("Apache-2.0", "BSD-3-Clause", "MIT")
     check_address(record.source)
     assert record.crop < record.resize < 2 * record.crop
-    for share in (record.top1, record.top5):
-        assert share is None or 0.4 < share < 1
+    for fraction in (record.top1, record.top5):
+        assert fraction is None or 0.4 < fraction < 1
     assert record.top1 is None or record.top5 is None or record.top1 < record.top5
     assert record.sha256 is None or re.fullmatch("[0-9a-f]{64}", record.sha256)
     assert re.fullmatch(rf"{record.name}\.(pdparams|pth)", record.filename)
