@@ -29,7 +29,7 @@ _VERBS = {
     "convert": _Verb("convert a checkpoint of another toolkit"),
     "data": _Verb("prepare a data set"),
     "models": _Verb("list the networks", True),
-    "zoo": _Verb("print or write the tables of networks: costs and accuracy", True),
+    "zoo": _Verb("print the tables of networks: costs and accuracy", True),
     "weights": _Verb("list, fetch and verify published weights", True),
 }
 

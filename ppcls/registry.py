@@ -274,9 +274,7 @@ def _provided_names(constructor: Callable[..., Any]) -> frozenset[str]:
 
 @cache
 def _load(kind: str) -> None:
-    """Import every module of the kind's home, so that adding a part needs no second place to
-    edit.
-    """
+    """Import every module of the kind's home, so that no list names the files of parts."""
     home = importlib.import_module(_HOMES[kind])
     for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
         importlib.import_module(f"{home.__name__}.{module.name}")

