@@ -311,7 +311,7 @@ def split_rates(last: float, depths: Sequence[int]) -> List[List[float]]:
 
 
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:
-    """Deal the channels of [n, c, h, w] out to `groups` anew: one of each group after the other.
+    """Deal the channels of [n, c, h, w] out to `groups` again: one of each group after the other.
 
     Zhang et al. 2017, "ShuffleNet", arXiv:1707.01083, figure 1.
     """

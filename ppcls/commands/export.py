@@ -157,5 +157,5 @@ def _readable(paths: List[str], transform: Pipeline) -> List[np.ndarray]:
 
 def _provenance(config: Config, trained: Trained) -> Dict[str, Any]:
     known = ("epoch", "step", "metrics", "seed")
-    facts: Dict[str, Any] = {key: trained.facts[key] for key in known if key in trained.facts}
+    facts: Dict[str, Any] = {key: trained.metadata[key] for key in known if key in trained.metadata}
     return {"weights": trained.path.name, **facts, "arch": config.data["Arch"]}

@@ -91,12 +91,12 @@ def _row(item: Local) -> Tuple[str, ...]:
 
     record = item.record
     size = megabytes(item.size) if item.size else ""
-    figures = (_percent(record.top1), _percent(record.top5), str(record.resize), str(record.crop))
-    return (record.name, *figures, size, item.state)
+    metrics = (_percent(record.top1), _percent(record.top5), str(record.resize), str(record.crop))
+    return (record.name, *metrics, size, item.state)
 
 
-def _percent(share: Optional[float]) -> str:
-    return "" if share is None else f"{share:.2%}"
+def _percent(fraction: Optional[float]) -> str:
+    return "" if fraction is None else f"{fraction:.2%}"
 
 
 # --- pull and verify ---------------------------------------------------------------------------

@@ -48,12 +48,10 @@ class TrainState:
 
 @dataclass
 class Checkpoint:
-    """One checkpoint in memory: `state`, the arrays of each group, and facts about the run
-    (`about`).
-    """
+    """One checkpoint in memory: `state`, the arrays of each group, and metadata of the run."""
 
     state: TrainState
-    about: Dict[str, Any]
+    metadata: Dict[str, Any]
     model: Arrays
     optimizer: Arrays = field(default_factory=dict)
     ema: Arrays = field(default_factory=dict)
@@ -73,7 +71,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()
     }
     with _advising():
-        write(path, arrays, "checkpoint", {"state": asdict(checkpoint.state), **checkpoint.about})
+        write(
+            path, arrays, "checkpoint", {"state": asdict(checkpoint.state), **checkpoint.metadata}
+        )
 
 
 def save_best_model(path: Path, arrays: Arrays, metadata: Mapping[str, Any]) -> None:
@@ -112,13 +112,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"weights: -o Global.pretrained_model={path}"
         )
     noted = file.metadata
-    about = {key: value for key, value in noted.items() if key not in ("state", "format", "kind")}
+    own = ("state", "format", "kind")
+    metadata = {key: value for key, value in noted.items() if key not in own}
     try:
         state = TrainState(**noted["state"])
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: the position of the run is not in it: {error}") from None
     groups = (file.group(name) for name in ("model", "optimizer", "ema"))
-    return Checkpoint(state, about, *groups)
+    return Checkpoint(state, metadata, *groups)
 
 
 class CheckpointFolder:

@@ -27,7 +27,7 @@ _SAME = {
     "batches": "its number of batches per epoch is",
     "update_freq": "its number of batches per update (Global.update_freq) is",
 }
-"""Metadata that must be equal, in words."""
+"""Metadata that must be equal, and how to describe them."""
 
 _FREE_TO_CHANGE = re.compile(
     r"Global\.(output_dir|checkpoints|print_batch_step|save_\w+|keep_checkpoints|use_visualdl"
@@ -85,7 +85,7 @@ def bring_best_model(state: TrainState, checkpoint: Path, folder: RunFolder) -> 
         with replacing(folder.best_model) as draft:
             shutil.copyfile(old, draft)
     else:
-        _log.info("the best model so far is not in %s: looking for one anew", old.parent)
+        _log.info("the best model so far is not in %s: looking for one again", old.parent)
         state.best_value, state.best_epoch = None, 0
 
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from ppcls import weights
 from ppcls.arch import build as build_network_part
+from ppcls.arch.network import Network
 from ppcls.config import Config
 from ppcls.data.dataset import ClassMap
 from ppcls.data.imagenet_classes import imagenet_classes
@@ -35,12 +36,19 @@ _log = logging.getLogger("ppcls")
 
 @dataclass
 class Trained:
-    """A network with its trained weights, in evaluation mode, and what is known of it."""
+    """A network with its trained weights, in evaluation mode.
 
-    network: Any
+    Attributes:
+        network: images -> logits.
+        class_map: the names of its classes.
+        path: the file of the weights.
+        metadata: what that file says of them; empty for foreign files.
+    """
+
+    network: Network
     class_map: ClassMap
     path: Path
-    facts: Dict[str, Any]
+    metadata: Dict[str, Any]
 
 
 def load_trained(config: Config, channels: int) -> Trained:
@@ -149,9 +157,9 @@ def eval_transform_ops(config: Config) -> List[Part]:
     return ops
 
 
-def _warn_of_other_transforms(config: Config, facts: Dict[str, Any], path: Path) -> None:
+def _warn_of_other_transforms(config: Config, metadata: Dict[str, Any], path: Path) -> None:
     """Say so when images are prepared otherwise than when the weights were judged in training."""
-    noted = yaml.safe_load(facts.get("config", "{}")) or {}
+    noted = yaml.safe_load(metadata.get("config", "{}")) or {}
     then = ((noted.get("DataLoader") or {}).get("Eval") or {}).get("dataset", {})
     if "transform_ops" not in then:
         return
@@ -185,13 +193,13 @@ def _refuse_other_names(config: Config, trained: ClassMap, path: Path) -> None:
         )
 
 
-def _class_map(config: Config, facts: Dict[str, Any], path: Path, published: bool) -> ClassMap:
+def _class_map(config: Config, metadata: Dict[str, Any], path: Path, published: bool) -> ClassMap:
     """Return the classes that the weights were trained for; foreign weights follow the
     configuration, published ones are called as in ImageNet unless that names them.
     """
     wanted: Optional[int] = config.Arch.part.arguments.get("class_num")
-    if "class_names" in facts:
-        found = ClassMap(facts["class_names"])
+    if "class_names" in metadata:
+        found = ClassMap(metadata["class_names"])
         if wanted is not None and wanted != len(found):
             raise CheckpointError(
                 f"{path} was trained for {len(found)} classes, but "
@@ -225,9 +233,9 @@ def _of_published(named: Optional[ClassMap], wanted: Optional[int], path: Path) 
     return named or classes
 
 
-def _origin(facts: Dict[str, Any]) -> str:
+def _origin(metadata: Dict[str, Any]) -> str:
     return (
-        f" (epoch {facts['epoch']}, step {facts['step']})"
-        if "epoch" in facts and "step" in facts
+        f" (epoch {metadata['epoch']}, step {metadata['step']})"
+        if "epoch" in metadata and "step" in metadata
         else ""
     )

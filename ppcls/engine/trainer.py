@@ -224,8 +224,8 @@ class Trainer:
             CheckpointError: it belongs to another network, other classes or another data set.
         """
         job, metadata = self.job, self.metadata()
-        check_same_run(path, checkpoint.about, metadata)
-        warn_of_changes(checkpoint.about, metadata)
+        check_same_run(path, checkpoint.metadata, metadata)
+        warn_of_changes(checkpoint.metadata, metadata)
         weights.load(job.network, weights.WeightFile(checkpoint.model, path=path))
         job.optimizer.load_state_arrays(job.network, checkpoint.optimizer)
         job.precision.load_state(checkpoint.state.loss_scaling)

@@ -46,7 +46,7 @@ _KEYS = {
     "Bundle.files": (dict, "the size and SHA-256 of each file"),
     "Bundle.provenance": (dict, "where the network comes from"),
 }
-"""What a reader needs: the key's path, its type, and the type in words."""
+"""What a reader needs: the key's path, its type, and how to describe the type."""
 
 
 @dataclass(frozen=True)

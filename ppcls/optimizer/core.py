@@ -278,7 +278,7 @@ def _check_state(tensors: Mapping[str, paddle.Tensor], arrays: Mapping[str, np.n
         raise CheckpointError(
             f"the optimiser's state does not fit: {'; '.join(words)}. It was saved with another "
             "optimiser, network or precision; resume with the configuration that wrote it, or "
-            "start anew from its weights"
+            "start again from its weights"
         )
 
 

@@ -47,7 +47,7 @@ def test_what_is_saved_comes_back_exactly(tmp_path: Path) -> None:
     save_checkpoint(path, checkpoint)
     found = load_checkpoint(path)
     assert asdict(found.state) == asdict(checkpoint.state)
-    assert found.about == checkpoint.about
+    assert found.metadata == checkpoint.metadata
     assert np.array_equal(found.model["fc.weight"], checkpoint.model["fc.weight"])
     assert np.array_equal(
         found.optimizer["fc.weight.velocity"], checkpoint.optimizer["fc.weight.velocity"]

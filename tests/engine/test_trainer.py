@@ -78,9 +78,9 @@ def test_the_checkpoint_holds_everything(ppcls: Run, recipe: Recipe) -> None:
     assert ppcls("train", recipe) == 0
     checkpoint = load_checkpoint(final_checkpoint(recipe))
     assert (checkpoint.state.epoch, checkpoint.state.batch, checkpoint.state.step) == (2, 0, 10)
-    assert checkpoint.about["class_names"] == ["0", "1", "2", "3"]
-    assert checkpoint.about["arch"] == "LeNet"
-    assert "Cosine" in checkpoint.about["config"]
+    assert checkpoint.metadata["class_names"] == ["0", "1", "2", "3"]
+    assert checkpoint.metadata["arch"] == "LeNet"
+    assert "Cosine" in checkpoint.metadata["config"]
     assert set(checkpoint.model) == {
         name.rsplit(".", 1)[0] for name in checkpoint.optimizer if "velocity" in name
     }
