@@ -7,12 +7,22 @@ JOBS ?= 2
 TESTS ?= tests
 OLDEST_PYTHON ?= $(PYTHON)
 OLDEST_VENV ?= .venv-oldest
-export PADDLE_INDEX
+# Pins for pip, and the newest Python 3 that they have files for; `make test-oldest` sets both.
+CONSTRAINTS ?=
+NEWEST ?= 13
+
+ifeq ($(PADDLE),auto)
+override PADDLE := $(if $(findstring GPU,$(shell nvidia-smi -L 2> /dev/null)),gpu,cpu)
+endif
 
 python := $(VENV)/bin/python
-make_venv = scripts/make_venv.py --paddle "$(PADDLE)"
 # Several workers share the cores: one thread each, or they only wait for one another.
 pytest := OMP_NUM_THREADS=1 $(python) -m pytest -n $(JOBS) --dist loadgroup
+
+# The environment is ready when this file is there: it is written last, so a set-up that was killed
+# is done again. Its name holds what the environment was made for, and where.
+made_for := $(firstword $(shell echo "$(CURDIR) $(PADDLE_INDEX) $(CONSTRAINTS)" | cksum))
+ready := $(VENV)/.ready-$(PADDLE)-$(made_for)
 
 digits_config := configs/quick_start/LeNet_digits.yaml
 digits_run := output/LeNet_digits
@@ -33,9 +43,25 @@ help:  ## list the targets
 	@echo 'PADDLE_INDEX=URL   where else to look for Paddle; PyPI has no GPU version of Paddle 3'
 
 .PHONY: setup
-setup:  ## make or update the environment in .venv
+setup: $(ready)  ## make or update the environment in .venv
+	@echo "setup: $(VENV) is ready (PADDLE=$(PADDLE))"
+
+$(ready): requirements.txt setup.py pyproject.toml $(CONSTRAINTS) $(if $(wildcard $(python)),,gone)
 	@command -v "$(PYTHON)" > /dev/null || { echo "setup: there is no '$(PYTHON)'; name another one by adding PYTHON=python3.11" >&2; exit 2; }
-	@"$(PYTHON)" $(make_venv) --venv "$(VENV)"
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, $(NEWEST)))' || { echo "setup: Python 3.9 to 3.$(NEWEST) is needed here, and $(PYTHON) is $$("$(PYTHON)" --version); name another one by adding PYTHON=python3.11" >&2; exit 2; }
+	@[ ! -e "$(VENV)" ] || [ -e "$(VENV)/pyvenv.cfg" ] || { echo "setup: '$(VENV)' is no virtual environment, and is left alone; name another folder by adding VENV=..." >&2; exit 2; }
+	@echo "setup: making $(VENV) with $(PYTHON), PADDLE=$(PADDLE); about 250 MB are fetched ($(if $(filter gpu,$(PADDLE)),some gigabytes more,PADDLE=gpu: some gigabytes))"
+	@# What was begun and not finished, and what was made for something else, is not mended but made again.
+	@unfit=$$(ls -A "$(VENV)" 2> /dev/null | grep -E '^\.(unfinished|ready-)' | grep -vx '$(notdir $(ready))' || true); \
+	"$(PYTHON)" -m venv $${unfit:+--clear} "$(VENV)"
+	@touch "$(VENV)/.unfinished"
+	$(python) -m pip install --quiet --upgrade pip
+	$(python) -m pip install --quiet $(if $(PADDLE_INDEX),--extra-index-url "$(PADDLE_INDEX)") $(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)") --editable '.[$(PADDLE),dev]' || \
+	{ [ $(PADDLE) = cpu ] || echo "setup: PyPI has paddlepaddle-gpu 2.6.2, for Python 3.9 to 3.12; Paddle's own index has 3.x: make setup PADDLE_INDEX=https://www.paddlepaddle.org.cn/packages/stable/cu126/ (without the GPU: make setup PADDLE=cpu)" >&2; exit 1; }
+	@mv "$(VENV)/.unfinished" "$@"
+
+# Never a file, so what depends on it is made again.
+gone:
 
 .PHONY: quickstart
 quickstart: setup  ## digits: prepare, train, evaluate, export, predict
@@ -52,18 +78,32 @@ quickstart: setup  ## digits: prepare, train, evaluate, export, predict
 	@echo '  accuracy         $(digits_run)/eval.json'
 	@echo '  exported model   $(digits_run)/inference/'
 
+# Style and types are checked beside the tests; what they have to say comes first or last, not between.
+define test_with_checks
+@checks=$$(mktemp); trap 'rm -f "$$checks"' EXIT; \
+$(MAKE) --no-print-directory lint types > "$$checks" 2>&1 & \
+status=0; $(pytest) $(1) $(TESTS) || status=$$?; \
+wait $$! || status=$$?; cat "$$checks"; exit $$status
+endef
+
 .PHONY: test
-test: lint types  ## lint, check types, run every test
-	$(pytest) $(TESTS)
+test: setup  ## what CI runs: style, types, and all tests but the exhaustive ones
+	$(call test_with_checks,-m "not exhaustive")
 
 .PHONY: test-fast
-test-fast: setup  ## run the tests that take a moment
-	$(pytest) -m "not slow" $(TESTS)
+test-fast: setup  ## the tests that take a moment; run them after every edit
+	$(pytest) -m "not slow and not exhaustive" $(TESTS)
+
+.PHONY: test-all
+test-all: setup  ## style, types and every test: each network exported and converted, ten kills
+	$(call test_with_checks,)
 
 .PHONY: test-oldest
-test-oldest:  ## run every test with the oldest versions supported, in .venv-oldest
-	@"$(OLDEST_PYTHON)" $(make_venv) --venv "$(OLDEST_VENV)" --constraints requirements/oldest.txt --newest-minor 12
-	$(subst $(python),$(OLDEST_VENV)/bin/python,$(pytest)) $(TESTS)
+test-oldest:  ## every test with the oldest versions supported, in .venv-oldest
+	@$(MAKE) --no-print-directory setup oldest VENV="$(OLDEST_VENV)" PYTHON="$(OLDEST_PYTHON)" CONSTRAINTS=requirements/oldest.txt NEWEST=12
+
+oldest:
+	$(pytest) $(TESTS)
 
 .PHONY: lint
 lint: setup  ## check style

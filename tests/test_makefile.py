@@ -1,4 +1,4 @@
-"""The set-up: which Paddle, when an environment is kept, mended or made anew, and what is said."""
+"""The targets; when the environment is kept, filled or made again, and what is said."""
 
 from __future__ import annotations
 
@@ -7,73 +7,79 @@ import re
 import shutil
 import subprocess
 import sys
-import venv
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import List
 
 import pytest
 
-from scripts import make_venv
-from scripts.make_venv import Paddle, Request
-
 ROOT = Path(__file__).resolve().parents[1]
-CPU = Paddle("paddlepaddle", "a reason")
-GPU = Paddle("paddlepaddle-gpu", "a reason")
+INPUTS = ("Makefile", "requirements.txt", "setup.py", "pyproject.toml")
+STAND_IN = """#!/bin/bash
+# Stands for a Python that makes environments and has pip: notes what it is asked for.
+echo "$*" >> "$CALLS"
+case "$1 $2" in
+"-c "*|"--version "*) exec "$REAL_PYTHON" "$@" ;;
+"-m venv")
+    target="${!#}"
+    if [ "$3" = --clear ]; then rm -rf "$target"; fi
+    mkdir -p "$target/bin"
+    cp "$0" "$target/bin/python"
+    touch "$target/pyvenv.cfg" ;;
+"-m pip") [ -z "${PIP_FAILS:-}" ] || { echo "no matching distribution" >&2; exit 1; } ;;
+esac
+"""
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
-def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run make in the clone, as if this process were no part of another make."""
+def make(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run make in a clone, as if this process were no part of another make."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
     return subprocess.run(
         ["make", *arguments],
-        cwd=ROOT,
+        cwd=cwd,
         env={**inherited, **environment},
         capture_output=True,
         text=True,
     )
 
 
-@pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone that holds what the environment depends on, in a folder with a space in its name."""
-    folder = tmp_path / "my clone"
-    folder.mkdir()
-    for name in make_venv.INPUTS:
-        (folder / name).write_text(f"first {name}", "utf-8")
-    monkeypatch.setattr(make_venv, "ROOT", folder)
-    return folder
+class Clone:
+    """What the set-up needs of a clone, and a Python that does the work quickly."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tools = folder.parent / "tools"
+        self.tools.mkdir()
+        self.add_tool("python3", STAND_IN)
+        shutil.copytree(ROOT / "requirements", folder / "requirements")
+        for name in INPUTS:
+            shutil.copy(ROOT / name, folder / name)
+
+    def add_tool(self, name: str, script: str) -> None:
+        """Put a program where programs are found first."""
+        (self.tools / name).write_text(script, "utf-8")
+        (self.tools / name).chmod(0o755)
+
+    def setup(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run `make setup`, and keep in `calls` what Python was asked to do."""
+        log = self.folder.parent / "calls.log"
+        log.write_text("")
+        places = {
+            "PATH": f"{self.tools}:{os.environ['PATH']}",
+            "CALLS": str(log),
+            "REAL_PYTHON": sys.executable,
+        }
+        done = make("setup", *arguments, cwd=self.folder, **{**places, **environment})
+        lines = log.read_text().splitlines()
+        self.calls: List[str] = [line for line in lines if not line.startswith(("-c", "--version"))]
+        return done
 
 
 @pytest.fixture
-def pip_calls(clone: Path, monkeypatch: pytest.MonkeyPatch) -> List[List[str]]:
-    """The steps that would run pip: noted, not run; the rest of the work is real."""
-    calls: List[List[str]] = []
-
-    def run(command: List[str], folder: Path, hint: str = "") -> None:
-        calls.append(command[3:])
-
-    monkeypatch.setattr(make_venv, "run", run)
-    monkeypatch.setattr(make_venv, "make_empty", lambda folder: venv.create(folder, symlinks=True))
-    monkeypatch.setattr(make_venv, "pip_version", lambda folder: (23, 0))
-    monkeypatch.setattr(make_venv, "summarise", lambda request: "Python 3.x, paddlepaddle 3.x")
-    monkeypatch.setattr(make_venv, "MODULES", ["json"])
-    return calls
-
-
-@pytest.fixture
-def fake_nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Put an `nvidia-smi` on the path that runs the given shell line."""
-
-    def place(line: str) -> None:
-        command = tmp_path / "bin/nvidia-smi"
-        command.parent.mkdir(exist_ok=True)
-        command.write_text(f"#!/bin/sh\n{line}\n")
-        command.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
-
-    return place
+def clone(tmp_path: Path) -> Clone:
+    """A clone in a folder with a space in its name."""
+    return Clone(tmp_path / "my clone")
 
 
 def test_every_target_is_listed_with_a_line_of_help() -> None:
@@ -86,7 +92,7 @@ def test_every_target_is_listed_with_a_line_of_help() -> None:
 
 def test_quick_start_shows_commands_that_a_user_can_type() -> None:
     shown = make("-n", "quickstart").stdout
-    commands = re.findall(r"^(\.venv/bin/\S+) (.+)$", shown, re.MULTILINE)
+    commands = re.findall(r"^(\.venv/bin/\S+) (?!-m pip)(.+)$", shown, re.MULTILINE)
     verbs = [arguments.split()[0] for _, arguments in commands]
     assert verbs == ["data", "tools/train.py", "tools/eval.py", "tools/export_model.py"] + [
         "deploy/predict.py"
@@ -113,216 +119,112 @@ def test_ci_runs_make_test() -> None:
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
-def test_a_missing_python_is_one_clear_line() -> None:
-    done = make("setup", "PYTHON=python2x")
-    assert done.returncode == 2
-    assert done.stderr.startswith(
-        "setup: there is no 'python2x'; name another one by adding PYTHON="
-    )
+# --- the environment -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", [(3, 9, 0), (3, 11, 7), (3, 13, 0)])
-def test_supported_pythons_are_accepted(version: tuple) -> None:
-    assert make_venv.python_problem(version) == ""
+def test_one_pip_call_brings_everything_and_a_second_set_up_only_looks(clone: Clone) -> None:
+    assert clone.setup("PADDLE=cpu").returncode == 0
+    assert clone.calls[0] == "-m venv .venv"
+    assert clone.calls[-1].split() == [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--editable",
+        ".[cpu,dev]",
+    ]
+    done = clone.setup("PADDLE=cpu")
+    assert done.stdout == "setup: .venv is ready (PADDLE=cpu)\n"
+    assert clone.calls == []
 
 
-@pytest.mark.parametrize("version", [(3, 6, 15), (3, 8, 18), (3, 14, 0), (4, 0, 0)])
-def test_other_pythons_are_refused_in_one_line_that_names_a_way_out(version: tuple) -> None:
-    line = make_venv.python_problem(version)
-    assert "3.9 to 3.13" in line and ".".join(map(str, version)) in line
-    assert "adding PYTHON=" in line and "\n" not in line
+def test_a_set_up_that_was_broken_off_is_done_again_from_the_start(clone: Clone) -> None:
+    broken = clone.setup("PADDLE=cpu", PIP_FAILS="yes")
+    assert broken.returncode == 2 and "no matching distribution" in broken.stderr
+    assert clone.setup("PADDLE=cpu").returncode == 0
+    assert clone.calls[0] == "-m venv --clear .venv"
+    assert clone.setup("PADDLE=cpu").returncode == 0 and clone.calls == []
 
 
-def test_without_nvidia_smi_it_is_the_cpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    package, why = make_venv.choose_paddle("auto", {})
-    assert package == "paddlepaddle" and "no nvidia-smi" in why
-
-
-@pytest.mark.parametrize(
-    ("line", "package"),
-    [
-        ("echo 'GPU 0: A100 (UUID: 1)'", "paddlepaddle-gpu"),
-        ("echo 'NVIDIA-SMI has failed'; exit 9", "paddlepaddle"),
-        ("echo 'No devices found.'", "paddlepaddle"),
-    ],
-)
-def test_nvidia_smi_decides(
-    fake_nvidia_smi: Callable[[str], None], line: str, package: str
-) -> None:
-    fake_nvidia_smi(line)
-    assert make_venv.choose_paddle("auto", {}).package == package
-
-
-@pytest.mark.parametrize(("wanted", "package"), [("cpu", CPU.package), ("gpu", GPU.package)])
-def test_the_user_overrules(
-    fake_nvidia_smi: Callable[[str], None], wanted: str, package: str
-) -> None:
-    fake_nvidia_smi("exit 1" if wanted == "gpu" else "echo GPU 0")
-    found = make_venv.choose_paddle(wanted, {})
-    assert found.package == package and f"PADDLE={wanted}" in found.why
-
-
-def test_one_pip_call_brings_everything(clone: Path) -> None:
-    assert make_venv.pip_arguments(Request(clone / ".venv", CPU)) == [
-        "install", "--disable-pip-version-check", "--editable", ".[cpu,dev]"
-    ]  # fmt: skip
-    request = Request(clone / ".venv", GPU, Path("requirements/oldest.txt"), "https://example.org")
-    arguments = make_venv.pip_arguments(request)
-    assert ".[gpu,dev]" in arguments
-    assert arguments[-4:] == [
-        "--constraint", "requirements/oldest.txt", "--extra-index-url", "https://example.org"
-    ]  # fmt: skip
-
-
-def test_second_call_only_looks(
-    clone: Path, pip_calls: List[List[str]], capsys: pytest.CaptureFixture
-) -> None:
-    request = Request(clone / ".venv", CPU)
-    make_venv.make(request)
-    make_venv.make(request)
-    assert len(pip_calls) == 1
-    first, *_, last = capsys.readouterr().out.splitlines()
-    assert first == "setup: paddlepaddle, because a reason"
-    assert last.startswith("setup: .venv is current: Python 3.x, paddlepaddle 3.x")
-
-
-@pytest.mark.parametrize("name", make_venv.INPUTS)
+@pytest.mark.parametrize("name", INPUTS[1:])
 def test_changed_requirements_are_installed_into_the_same_environment(
-    clone: Path, pip_calls: List[List[str]], name: str
+    clone: Clone, name: str
 ) -> None:
-    request = Request(clone / ".venv", CPU)
-    make_venv.make(request)
-    (clone / ".venv/kept").touch()
-    (clone / name).write_text("second", "utf-8")
-    make_venv.make(request)
-    assert len(pip_calls) == 2 and (clone / ".venv/kept").exists()
+    clone.setup("PADDLE=cpu")
+    ready = next((clone.folder / ".venv").glob(".ready-*")).stat().st_mtime
+    os.utime(clone.folder / name, (ready + 5, ready + 5))
+    clone.setup("PADDLE=cpu")
+    assert clone.calls[0] == "-m venv .venv" and "--editable" in clone.calls[-1]
 
 
-def test_another_paddle_replaces_the_one_that_is_there(
-    clone: Path, pip_calls: List[List[str]]
-) -> None:
-    make_venv.make(Request(clone / ".venv", CPU))
-    site = next((clone / ".venv").glob("lib/python*/site-packages"))
-    (site / "paddlepaddle-3.3.1.dist-info").mkdir()
-    make_venv.make(Request(clone / ".venv", GPU))
-    assert pip_calls[1] == ["uninstall", "--yes", "paddlepaddle"]
-    assert ".[gpu,dev]" in pip_calls[2]
+def test_another_paddle_or_another_place_makes_the_environment_again(clone: Clone) -> None:
+    clone.setup("PADDLE=cpu")
+    index = "https://example.org/cu126/"
+    clone.setup("PADDLE=gpu", PADDLE_INDEX=index)
+    assert clone.calls[0] == "-m venv --clear .venv"
+    assert clone.calls[-1].endswith(f"--extra-index-url {index} --editable .[gpu,dev]")
+    moved = clone.folder.rename(clone.folder.with_name("elsewhere"))
+    clone.folder = moved
+    clone.setup("PADDLE=gpu", PADDLE_INDEX=index)
+    assert clone.calls[0] == "-m venv --clear .venv"
 
 
-def interrupted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop the set-up inside pip."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(make_venv, "run", stop)
-        make_venv.make(Request(folder, CPU))
+def test_an_environment_whose_python_is_gone_is_filled_again(clone: Clone) -> None:
+    clone.setup("PADDLE=cpu")
+    (clone.folder / ".venv/bin/python").unlink()
+    (clone.folder / ".venv/bin/python").symlink_to("/nowhere/python3")
+    (clone.folder / ".venv/bin/python").unlink()
+    assert clone.setup("PADDLE=cpu").returncode == 0
+    assert "--editable" in clone.calls[-1]
 
 
-def lost_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Finish the set-up, then lose a package."""
-    make_venv.make(Request(folder, CPU))
-    monkeypatch.setattr(make_venv, "MODULES", ["json", "a_package_that_is_gone"])
-
-
-def lost_python(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Finish the set-up, then remove the Python that made it."""
-    make_venv.make(Request(folder, CPU))
-    (folder / "bin/python").unlink()
-    (folder / "bin/python").symlink_to("/nowhere/python3")
-
-
-def made_elsewhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Finish the set-up, then move the clone or update Python."""
-    make_venv.make(Request(folder, CPU))
-    monkeypatch.setattr(make_venv, "home", lambda: "Python 3.99 in /elsewhere")
-
-
-def empty_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop before anything is written."""
-    folder.mkdir()
+def test_a_folder_of_the_user_is_left_alone(clone: Clone) -> None:
+    photos = clone.folder / "photos"
+    photos.mkdir()
+    (photos / "cat.jpg").write_text("a cat")
+    done = clone.setup("VENV=photos")
+    assert done.returncode == 2 and "'photos' is no virtual environment" in done.stderr
+    assert (photos / "cat.jpg").read_text() == "a cat" and clone.calls == []
 
 
 @pytest.mark.parametrize(
-    ("accident", "words"),
-    [
-        (interrupted, "left unfinished"),
-        (empty_folder, "left unfinished"),
-        (lost_package, "lost packages"),
-        (lost_python, "lost packages or its Python"),
-        (made_elsewhere, "was made for Python 3."),
-    ],
+    ("listed", "extra"), [("GPU 0: NVIDIA A100 (UUID: GPU-1)", "gpu"), ("No devices found", "cpu")]
 )
-def test_a_broken_environment_is_made_anew(
-    clone: Path,
-    pip_calls: List[List[str]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,
-    accident: Callable[[Path, pytest.MonkeyPatch], None],
-    words: str,
-) -> None:
-    folder = clone / ".venv"
-    accident(folder, monkeypatch)
-    if folder.exists() and any(folder.iterdir()):
-        (folder / "old").touch()
-    pip_calls.clear()
-    make_venv.make(Request(folder, CPU))
-    assert words in capsys.readouterr().out
-    assert not (folder / "old").exists() and not (folder / make_venv.UNFINISHED).exists()
-    assert len(pip_calls) == 1 and make_venv.read_stamp(folder)
+def test_nvidia_smi_decides_and_the_user_overrules(clone: Clone, listed: str, extra: str) -> None:
+    clone.add_tool("nvidia-smi", f"#!/bin/bash\necho '{listed}'\n")
+    clone.setup()
+    assert clone.calls[-1].endswith(f".[{extra},dev]")
+    clone.setup("PADDLE=cpu")
+    assert extra == "cpu" or clone.calls[-1].endswith(".[cpu,dev]")
 
 
-def test_a_folder_of_the_user_is_left_alone(clone: Path, pip_calls: List[List[str]]) -> None:
-    (clone / ".venv").mkdir()
-    (clone / ".venv/thesis.txt").write_text("mine")
-    with pytest.raises(SystemExit, match="is no virtual environment"):
-        make_venv.make(Request(clone / ".venv", CPU))
-    assert (clone / ".venv/thesis.txt").read_text() == "mine" and not pip_calls
+def test_a_gpu_paddle_that_cannot_be_had_gets_the_ways_out(clone: Clone) -> None:
+    done = clone.setup("PADDLE=gpu", PIP_FAILS="")
+    assert done.returncode == 0
+    script = STAND_IN.replace('[ -z "${PIP_FAILS:-}" ]', '[[ "$*" != *gpu* ]]')
+    clone.add_tool("python3", script)
+    shutil.rmtree(clone.folder / ".venv")
+    done = clone.setup("PADDLE=gpu")
+    assert done.returncode == 2
+    assert "PADDLE_INDEX=https://" in done.stderr and "PADDLE=cpu" in done.stderr
 
 
-def test_an_environment_that_the_user_made_is_filled(
-    clone: Path, pip_calls: List[List[str]]
-) -> None:
-    venv.create(clone / ".venv", symlinks=True)
-    (clone / ".venv/kept").touch()
-    make_venv.make(Request(clone / ".venv", CPU))
-    assert (clone / ".venv/kept").exists() and len(pip_calls) == 1
+def test_a_missing_python_is_one_clear_line(clone: Clone) -> None:
+    done = clone.setup("PYTHON=python9.9")
+    first = done.stderr.splitlines()[0]
+    assert first == "setup: there is no 'python9.9'; name another one by adding PYTHON=python3.11"
+    assert done.returncode == 2
 
 
-def test_a_failing_step_shows_its_output_and_what_may_help(
-    clone: Path, capsys: pytest.CaptureFixture
-) -> None:
-    command = [sys.executable, "-c", "print('no matching distribution'); raise SystemExit(1)"]
-    (clone / ".venv").mkdir()
-    with pytest.raises(SystemExit, match="this step failed: .*\nsetup: try this"):
-        make_venv.run(command, clone / ".venv", hint="try this")
-    assert "no matching distribution" in capsys.readouterr().out
+def test_other_pythons_are_refused_in_one_line_that_names_a_way_out(clone: Clone) -> None:
+    done = clone.setup("NEWEST=8")
+    first = done.stderr.splitlines()[0]
+    assert first.startswith("setup: Python 3.9 to 3.8 is needed here")
+    assert first.endswith("name another one by adding PYTHON=python3.11") and clone.calls == []
 
 
-def test_the_gpu_hint_names_both_ways_out() -> None:
-    assert "PADDLE_INDEX=https://" in make_venv.GPU_HINT and "PADDLE=cpu" in make_venv.GPU_HINT
-
-
-@pytest.mark.parametrize("changed", ["package", "constraints", "index", "python"])
-def test_the_key_notices(clone: Path, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
-    (clone / "oldest.txt").write_text("numpy==1.24.0")
-    plain = Request(clone / ".venv", CPU)
-    before = make_venv.key(plain)
-    if changed == "python":
-        monkeypatch.setattr(make_venv, "home", lambda: "Python 3.99 elsewhere")
-    others: Dict[str, Request] = {
-        "package": plain._replace(paddle=GPU),
-        "constraints": plain._replace(constraints=Path("oldest.txt")),
-        "index": plain._replace(extra_index="https://example.org"),
-        "python": plain,
-    }
-    assert make_venv.key(others[changed]) != before
-
-
-def test_the_environment_of_this_run_is_current() -> None:
-    if Path(sys.prefix) != ROOT / ".venv":
-        pytest.skip("these tests do not run in the clone's own .venv")
-    done = make("setup", f"PYTHON={Path(sys.base_prefix) / 'bin/python3'}")
-    assert "setup: .venv is current" in done.stdout, done.stdout + done.stderr
+def test_the_oldest_versions_have_an_environment_of_their_own(clone: Clone) -> None:
+    shown = make("-n", "test-oldest", cwd=clone.folder).stdout
+    assert '-m venv ${unfit:+--clear} ".venv-oldest"' in shown
+    assert '--constraint "requirements/oldest.txt"' in shown
+    assert ".venv-oldest/bin/python -m pytest" in shown

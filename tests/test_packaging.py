@@ -162,11 +162,12 @@ def test_the_command_is_there(facts: Dict[str, Any]) -> None:
 
 
 def test_the_pythons_are_those_that_the_set_up_accepts(facts: Dict[str, Any]) -> None:
-    from scripts.make_venv import NEWEST_PYTHON, OLDEST_PYTHON
-
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    (oldest,) = re.findall(r"\(3, (\d+)\) <= sys", makefile)
+    (newest,) = re.findall(r"^NEWEST \?= (\d+)$", makefile, re.MULTILINE)
     named = [line.split(" :: ")[-1] for line in facts["classifiers"] if " :: 3." in line]
     assert named == PYTHONS
-    assert [f"3.{minor}" for minor in range(OLDEST_PYTHON[1], NEWEST_PYTHON[1] + 1)] == PYTHONS
+    assert [f"3.{minor}" for minor in range(int(oldest), int(newest) + 1)] == PYTHONS
     assert facts["python_requires"] == f">={PYTHONS[0]}"
 
 

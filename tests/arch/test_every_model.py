@@ -1,72 +1,138 @@
 """What holds for every registered network: one walk over the registry, one network after another.
 
-The networks are cut down to few classes and run on small images. Heavy ones are marked slow.
+The networks are cut down to few classes and run on small images. Heavy ones are marked slow. What
+depends on a network's code and not on its sizes is tested of the smallest network of each
+structure, and of all others where `exhaustive` tests run.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import inspect
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Set, Tuple
 
 import numpy as np
 import paddle
 import pytest
 
+from ppcls import registry
 from ppcls.arch import create_model, list_models
 from ppcls.arch.family_data import networks
 from ppcls.arch.features import FeatureExtractor
 from ppcls.arch.network import Network
-from ppcls.arch.summary import count_parameters
+from ppcls.commands.model_tables import costs
 from ppcls.export.onnx import convert_program
 from ppcls.export.static import write_program
 
 _CLASSES = 5
 _PARAMETERS: Dict[str, int] = {name: row.parameters for name, row in networks().items()}
+_DRAWN = np.random.default_rng(0).standard_normal(65_537).astype("float32")
+"""What weights are filled with; a prime number of values, so that few rows are alike."""
 
 
-def _count(name: str) -> int:
-    """Count trainable parameters without filling them, which takes seconds for a large network."""
-    with paddle.LazyGuard():
-        return count_parameters(create_model(name))
+def _structure(name: str) -> Tuple[Any, ...]:
+    """What distinguishes the code that a network runs: its class and switches, but no sizes."""
+    entry = registry.lookup("arch", name)
+    signature = inspect.signature(entry.constructor).parameters
+    arguments = {**{key: item.default for key, item in signature.items()}, **entry.preset}
+    switches = (
+        (key, value if isinstance(value, (bool, str)) else value is None)
+        for key, value in sorted(arguments.items())
+    )
+    return (entry.constructor.__name__, *switches)
 
 
-def _marked(name: str) -> Any:
+def _representatives() -> Set[str]:
+    """The smallest network of each structure."""
+    cheapest_last = sorted(list_models(), key=lambda name: -_PARAMETERS[name])
+    return set({_structure(name): name for name in cheapest_last}.values())
+
+
+def _marked(name: str, is_exhaustive: bool = False) -> Any:
     """Keep the tests of one network on one worker, and mark it by its size."""
     marks = [pytest.mark.xdist_group(f"model {name}")]
-    heavy = _PARAMETERS.get(name, 0) > 1.3e7
-    return pytest.param(name, marks=[*marks, pytest.mark.slow] if heavy else marks)
+    marks += [pytest.mark.slow] if _PARAMETERS[name] > 6e6 else []
+    return pytest.param(name, marks=[*marks, pytest.mark.exhaustive] if is_exhaustive else marks)
 
 
-@pytest.fixture(scope="module", params=[_marked(name) for name in list_models()])
+_NAMES = list_models()
+_TYPICAL = _representatives()
+_every_network = pytest.mark.parametrize(
+    "network", [_marked(name) for name in _NAMES], indirect=True, scope="module"
+)
+_every_structure = pytest.mark.parametrize(
+    "network",
+    [_marked(name, is_exhaustive=name not in _TYPICAL) for name in _NAMES],
+    indirect=True,
+    scope="module",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_collections() -> Iterator[None]:
+    """Let the collector pass over what was there before, of which there is much."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
 def network(request: pytest.FixtureRequest) -> Iterator[Network]:
-    """Every registered network in turn, with five classes.
+    """A registered network with five classes."""
+    with paddle.LazyGuard():
+        network = create_model(request.param, class_num=_CLASSES)
+    _fill(network)
+    yield network
+    del network
+    if _PARAMETERS[request.param] > 2e7:
+        _give_memory_back()
+
+
+def _fill(network: Network) -> None:
+    """Give a network weights of the usual size; drawing each takes longer than all the tests.
 
     Fresh weights make deep networks amplify rounding as no trained one does, up to 1e6 times:
     damped normalisations keep two ways of computing the same comparable.
     """
-    paddle.seed(0)
-    network = create_model(request.param, class_num=_CLASSES)
+    for number, layer in enumerate(network.sublayers()):
+        if isinstance(layer, (paddle.nn.Conv2D, paddle.nn.Linear)):
+            shape = layer.weight.shape
+            inputs = shape[0] if isinstance(layer, paddle.nn.Linear) else np.prod(shape[1:])
+            drawn = np.resize(np.roll(_DRAWN, 997 * number), shape)
+            layer.weight.set_value(drawn * np.float32((2 / inputs) ** 0.5))
+            if layer.bias is not None:  # above 0, or few classes may all end at a ReLU's 0
+                layer.bias.set_value(np.full(layer.bias.shape, 0.1, "float32"))
+    for value in network.state_dict().values():
+        if not value._is_initialized():
+            value.initialize()
     for layer in network.sublayers():
         if isinstance(layer, paddle.nn.BatchNorm2D):
             layer.weight.set_value(layer.weight * 0.6)
-    yield network
-    del network
-    _give_memory_back()
 
 
 def _give_memory_back() -> None:
-    """Return what 159 networks left behind in pieces, 15 GB in all, where the C library can."""
+    """Return what large networks left behind in pieces, 15 GB in all, where the C library can."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
 
 
+def test_structures_are_found() -> None:
+    """Networks of one structure differ in sizes alone; every family has its own."""
+    assert _structure("ResNet18") != _structure("ResNet50")
+    assert _structure("VGG11") == _structure("VGG19") != _structure("VGG11_bn")
+    assert _structure("MobileNetV1") == _structure("MobileNetV1_x0_25")
+    families = {registry.lookup("arch", name).constructor for name in _NAMES}
+    assert len(families) < len(_TYPICAL) < len(_NAMES)
+
+
+@pytest.mark.xdist_group("costs")
 def test_every_published_parameter_count_is_exact() -> None:
-    assert {name: _count(name) for name in _PARAMETERS} == _PARAMETERS
+    assert {name: costs(name).parameters for name in _PARAMETERS} == _PARAMETERS
 
 
 def _side(network: Network) -> int:
@@ -88,6 +154,7 @@ def _difference(got: np.ndarray, expected: np.ndarray) -> float:
     return float(np.linalg.norm(got - expected) / np.linalg.norm(expected))
 
 
+@_every_network
 def test_an_image_gets_the_same_logits_alone_and_in_a_batch(network: Network) -> None:
     images = _images(network, 8, _side(network))
     together, alone = _run(network, images), _run(network, images[:1])
@@ -96,6 +163,7 @@ def test_an_image_gets_the_same_logits_alone_and_in_a_batch(network: Network) ->
     assert _difference(alone, together[:1]) < 1e-4
 
 
+@_every_structure
 def test_every_trainable_parameter_gets_a_finite_gradient(network: Network) -> None:
     network.train()
     outputs = network(_images(network, 2, _side(network)))
@@ -112,6 +180,7 @@ def test_every_trainable_parameter_gets_a_finite_gradient(network: Network) -> N
     assert found and wrong == []
 
 
+@_every_network
 def test_features_have_the_declared_channels_and_strides(network: Network) -> None:
     extractor = FeatureExtractor(network)
     extractor.eval()
@@ -126,6 +195,7 @@ def test_features_have_the_declared_channels_and_strides(network: Network) -> No
     assert [b.shape[2] - a.shape[2] for a, b in zip(small, large)] == [step // s for s in strides]
 
 
+@_every_network
 def test_the_smallest_input_is_the_declared_one(network: Network) -> None:
     smallest = network.min_input_size
     assert 1 <= smallest <= network.input_size
@@ -196,12 +266,14 @@ def _export_side(network: Network) -> int:
     return _side(network) if all(x._output_size == 1 for x in pools) else network.input_size
 
 
+@_every_structure
 def test_static_export_equals_the_dynamic_network(network: Network, program: Path) -> None:
     images = _images(network, 2, _export_side(network))
     got = paddle.jit.load(str(program))(images).numpy()
     assert _difference(got, _run(network, images)) < 1e-5
 
 
+@_every_structure
 def test_onnx_export_equals_the_dynamic_network(network: Network, program: Path) -> None:
     pytest.importorskip("paddle2onnx", reason="the extra 'onnx' is not installed")
     runtime = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
@@ -213,6 +285,7 @@ def test_onnx_export_equals_the_dynamic_network(network: Network, program: Path)
     assert _difference(got, _run(network, images)) < 1e-4
 
 
+@_every_structure
 def test_another_precision_is_kept_from_the_images_to_the_logits(network: Network) -> None:
     """No layer may fall back to float32 or mix types: mixed precision could not go through it."""
     network.train()
@@ -226,9 +299,14 @@ def test_another_precision_is_kept_from_the_images_to_the_logits(network: Networ
     assert {value.dtype for value in logits} == {paddle.float64}
 
 
-def test_an_untrained_network_does_not_explode(network: Network) -> None:
-    network.train()
-    outputs = network(_images(network, 4, _side(network)))
+@pytest.mark.parametrize(
+    "name", [_marked(name, is_exhaustive=name not in _TYPICAL) for name in _NAMES]
+)
+def test_an_untrained_network_does_not_explode(name: str) -> None:
+    paddle.seed(0)
+    network = create_model(name, class_num=_CLASSES)
+    with paddle.no_grad():
+        outputs = network(_images(network, 4, _side(network)))
     logits = (outputs[0] if isinstance(outputs, list) else outputs).numpy()
     assert np.abs(logits).max() < 100
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import math
-from functools import cache
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import paddle
@@ -24,6 +23,7 @@ from ppcls.arch.summary import (
     network_costs,
     summarise,
 )
+from ppcls.commands.model_tables import costs
 from ppcls.errors import ConfigError
 from ppcls.weights.names.toolkits import find_reference
 
@@ -62,8 +62,8 @@ def _is_repeated(fixed: Fixed, counted: Dict[Fixed, Dict[int, int]]) -> bool:
 
 
 def _marked(name: str, *arguments: str) -> Any:
-    """Let whichever worker is free count a network."""
-    marks = [pytest.mark.xdist_group(f"costs {name}")]
+    """Count all networks on one worker, where each is counted once for all tests."""
+    marks = [pytest.mark.xdist_group("costs")]
     return pytest.param(
         name, *arguments, marks=marks if name in _QUICK else [*marks, pytest.mark.slow]
     )
@@ -236,29 +236,30 @@ def _positions(
     ]
 
 
-@cache
-def _counted(name: str, side: int, arguments: str = "{}") -> Tuple[int, int]:
-    """The multiply-accumulates of a network at an input size, by layers and by operators; its
-    arguments are JSON.
-    """
+def _macs_of_operators(name: str, side: int) -> int:
+    """Count the multiply-accumulates of a network at an input size from its static graph."""
     program = paddle.static.Program()
     paddle.enable_static()
     try:
         with paddle.static.program_guard(program, paddle.static.Program()):
-            network = create_model(name, **json.loads(arguments))
-            by_layers = count_macs(network, [network.in_channels, side, side])
-        return by_layers, sum(map(_macs_of, _operators(program)))
+            network = create_model(name)
+            network.eval()
+            network(paddle.static.data("images", [1, network.in_channels, side, side]))
+        return sum(map(_macs_of, _operators(program)))
     finally:
         paddle.disable_static()
 
 
 @pytest.mark.parametrize("name", [_marked(name) for name in sorted({*_QUICK, *_ONLY_HERE})])
 def test_macs_are_those_of_the_operators(name: str) -> None:
-    by_layers, by_operators = _counted(name, 32 if name == "LeNet" else 224)
-    assert by_layers == by_operators > 400_000
+    found = costs(name)
+    assert _macs_of_operators(name, found.input_shape[1]) == found.macs > 400_000
 
 
 @pytest.mark.parametrize(("name", "arguments"), [_marked(*fixed) for fixed in _COUNTED])
 def test_macs_are_those_of_other_implementations(name: str, arguments: str) -> None:
     ((side, macs),) = _COUNTED[name, arguments].items()
-    assert _counted(name, side, arguments)[0] == macs
+    found = costs(name, **json.loads(arguments))
+    if found.input_shape[1] != side:
+        found = network_costs(name, [found.input_shape[0], side, side], **json.loads(arguments))
+    assert found.macs == macs

@@ -18,7 +18,6 @@ import pytest
 from ppcls.engine.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = 10
 
 
 def start(recipe: Path, *arguments: str) -> subprocess.Popen[bytes]:
@@ -62,8 +61,9 @@ def long_recipe(recipe: Dict[str, Any]) -> Dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_ten_kills_at_random_moments_change_nothing(
-    long_recipe: Dict[str, Any], write_recipe: Callable[..., Path], tmp_path: Path
+@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.exhaustive)])
+def test_kills_at_random_moments_change_nothing(
+    long_recipe: Dict[str, Any], write_recipe: Callable[..., Path], tmp_path: Path, kills: int
 ) -> None:
     long_recipe["Global"]["output_dir"] = str(tmp_path / "whole")
     began = time.monotonic()
@@ -71,10 +71,10 @@ def test_ten_kills_at_random_moments_change_nothing(
     seconds = time.monotonic() - began
     long_recipe["Global"]["output_dir"] = str(folder := tmp_path / "killed")
     recipe, rng, steps = write_recipe(long_recipe, "killed.yaml"), random.Random(os.urandom(8)), []
-    for _ in range(KILLS):
+    for _ in range(kills):
         process = start(recipe, "--resume", "auto")
         wait_for_training(process, folder)
-        time.sleep(rng.uniform(0, seconds / KILLS / 2))
+        time.sleep(rng.uniform(0, seconds / kills / 2))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         # Every file that has the name of a checkpoint is one.

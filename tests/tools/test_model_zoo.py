@@ -167,6 +167,7 @@ def test_every_mark_of_a_source_is_explained(language: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("costs")
 @pytest.mark.timeout(900)
 def test_all_pages_are_up_to_date() -> None:
     assert main(["--check", str(DOCS)]) == 0
