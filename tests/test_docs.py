@@ -469,7 +469,7 @@ def test_python_snippets_run(
     import ppcls
     from ppcls.data.dataset import ClassMap
     from ppcls.engine.trained import eval_transform
-    from ppcls.export import export_bundle
+    from ppcls.exporters import export_bundle
 
     monkeypatch.chdir(workplace)
     monkeypatch.setattr(registry, "_entries", dict(registry._entries))

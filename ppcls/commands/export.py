@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(config: Config, arguments: argparse.Namespace) -> int:
     from ppcls.engine.trained import eval_transform, load_trained
-    from ppcls.export import export_bundle
+    from ppcls.exporters import export_bundle
 
     runtime.use_device(config.Global.device)
     transform = eval_transform(config)

@@ -20,8 +20,8 @@ from ppcls.arch import create_model, list_models
 from ppcls.arch.features import FeatureExtractor
 from ppcls.arch.network import Network
 from ppcls.arch.summary import count_parameters
-from ppcls.export.onnx import convert_program
-from ppcls.export.static import write_program
+from ppcls.exporters.onnx import convert_program
+from ppcls.exporters.static import write_program
 
 _CLASSES = 5
 _FACTS = Path(__file__).parents[1] / "fixtures/parameters.yaml"

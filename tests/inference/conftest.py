@@ -23,7 +23,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from ppcls.arch import create_model
     from ppcls.data.dataset import ClassMap
     from ppcls.data.transforms import Pipeline
-    from ppcls.export import export_bundle
+    from ppcls.exporters import export_bundle
 
     ops: List[Dict[str, Any]] = [{"ResizeImage": {"size": 32}}, {"NormalizeImage": {"order": ""}}]
     transform = Pipeline([registry.parse("transform", op) for op in ops])

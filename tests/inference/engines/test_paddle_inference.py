@@ -129,7 +129,7 @@ def test_program_in_the_format_of_paddle_2_runs_in_paddle_3(
     code = (
         "from pathlib import Path\n"
         "from ppcls.arch import create_model\n"
-        "from ppcls.export.static import write_program\n"
+        "from ppcls.exporters.static import write_program\n"
         f"write_program(create_model('LeNet', in_channels=3), Path({str(tmp_path / 'p')!r}), (3, "
         "32, 32))"
     )

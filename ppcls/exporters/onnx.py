@@ -10,7 +10,7 @@ from typing import Any, Tuple
 from paddle import nn
 
 from ppcls.errors import ExportError
-from ppcls.export.static import write_program
+from ppcls.exporters.static import write_program
 from ppcls.files import replacing
 
 OPSET = 13

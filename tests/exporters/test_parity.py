@@ -8,7 +8,7 @@ from scipy.special import log_softmax as scipy_log_softmax
 from scipy.special import softmax
 
 from ppcls.errors import ExportError
-from ppcls.export.parity import TOLERANCE, is_saturated, log_softmax, measure
+from ppcls.exporters.parity import TOLERANCE, is_saturated, log_softmax, measure
 
 
 def _logits(rows: int = 4, classes: int = 10, scale: float = 5.0) -> np.ndarray:

@@ -26,9 +26,9 @@ import ppcls
 from ppcls.data.dataset import ClassMap
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import ExportError, UsageError
-from ppcls.export.paddlex import Portable, portable
-from ppcls.export.parity import RANDOM_IMAGES, Parity, is_saturated, measure
-from ppcls.export.static import device_of, run_dynamic, write_program
+from ppcls.exporters.paddlex import Portable, portable
+from ppcls.exporters.parity import RANDOM_IMAGES, Parity, is_saturated, measure
+from ppcls.exporters.static import device_of, run_dynamic, write_program
 from ppcls.inference.bundle import (
     CONFIG_NAME,
     FORMAT_VERSION,
@@ -99,7 +99,7 @@ def export_bundle(
         UsageError: `output_dir` holds a bundle and `overwrite` is not set, or holds something else.
         ExportError: the network, the preprocessing and the labels do not fit together, the bundle
             cannot be written, or it differs from the network by more than
-            `ppcls.export.parity.TOLERANCE`. Nothing is kept.
+            `ppcls.exporters.parity.TOLERANCE`. Nothing is kept.
     """
     target = Path(output_dir)
     _check_target(target, overwrite)

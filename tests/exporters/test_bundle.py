@@ -14,9 +14,9 @@ from ppcls.arch import create_model
 from ppcls.data.dataset import ClassMap
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import ExportError, UsageError
-from ppcls.export import bundle as export
-from ppcls.export import export_bundle
-from ppcls.export.parity import TOLERANCE
+from ppcls.exporters import bundle as export
+from ppcls.exporters import export_bundle
+from ppcls.exporters.parity import TOLERANCE
 from ppcls.inference import Predictor, read_bundle
 from ppcls.inference.engines.paddle_inference import PaddleEngine
 

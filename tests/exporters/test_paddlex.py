@@ -9,8 +9,8 @@ import pytest
 from ppcls.arch import create_model
 from ppcls.data.dataset import ClassMap
 from ppcls.data.transforms import Pipeline
-from ppcls.export import export_bundle
-from ppcls.export.paddlex import portable
+from ppcls.exporters import export_bundle
+from ppcls.exporters.paddlex import portable
 from ppcls.inference import Predictor
 from ppcls.inference.bundle import build_pipeline
 
