@@ -1,7 +1,7 @@
 """Image classification on PaddlePaddle: YAML in, a trained, exported, served model out.
 
-`create_model` and `list_models` are loaded on first use, so that importing the package stays fast
-and works on machines that only serve exported models.
+The functions are loaded on first use, so that importing the package stays fast and works on
+machines that only serve exported models.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from typing import Any
 from ppcls.errors import PADDLE_MISSING
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "create_model", "list_models"]
+__all__ = ["__version__", "create_model", "export", "list_models"]
 
-_LAZY = {"create_model": "ppcls.arch", "list_models": "ppcls.arch"}
+_LAZY = {
+    "create_model": "ppcls.arch",
+    "export": "ppcls.api.export",
+    "list_models": "ppcls.arch",
+}
 
 if importlib.util.find_spec("paddle") is None:
     # Explicit, because a place in somebody's code would make three lines of it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ppcls.exporters.bundle import ExportReport, export_bundle
+from ppcls.exporters.bundle import ExportReport, Processing, export_bundle
 from ppcls.exporters.parity import Parity
 
-__all__ = ["ExportReport", "Parity", "export_bundle"]
+__all__ = ["ExportReport", "Parity", "Processing", "export_bundle"]

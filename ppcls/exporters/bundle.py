@@ -1,7 +1,5 @@
-"""Writing a bundle: program, weights, `inference.yml`, and the proof that it repeats the network.
-
-The folder appears at once and complete, or not at all: everything is written into a hidden folder
-beside it, checked there, and renamed at the end.
+"""Writing a bundle: the network in one or more formats, `inference.yml`, and the proof that each
+format repeats the network.
 """
 
 from __future__ import annotations
@@ -9,62 +7,66 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
-import tempfile
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import paddle
 import yaml
 from paddle import nn
+from pydantic import ValidationError
 
 import ppcls
+from ppcls.checking import mistakes
 from ppcls.data.dataset import ClassMap
 from ppcls.data.transforms import Pipeline
-from ppcls.errors import ExportError, UsageError
+from ppcls.errors import ExportError
+from ppcls.exporters.comparison import Comparison, compare
+from ppcls.exporters.formats import FORMATS, Shape, check_formats
 from ppcls.exporters.paddlex import Portable, portable
-from ppcls.exporters.parity import RANDOM_IMAGES, Parity, is_saturated, measure
-from ppcls.exporters.static import device_of, run_dynamic, write_program
-from ppcls.inference.bundle import (
-    CONFIG_NAME,
-    FORMAT_VERSION,
-    PARITY_NAME,
-    PROGRAM_NAMES,
-    WEIGHTS_NAME,
-    Bundle,
-    build_pipeline,
-    file_record,
-    read_bundle,
-)
-from ppcls.inference.engines import Engine, EngineOptions, open_engine
+from ppcls.exporters.parity import DEFINITIONS, RANDOM_IMAGES, Parity
+from ppcls.exporters.staging import check_target, staging
+from ppcls.exporters.static import run_dynamic
+from ppcls.inference.bundle import PARITY_NAME, build_pipeline, file_record, read_bundle
+from ppcls.inference.description import CONFIG_NAME, FORMAT_VERSION, Description
 
-Shape = Tuple[int, int, int]
+
+@dataclass(frozen=True)
+class Processing:
+    """What stands around the network: the Eval preprocessing, which settles channels and size of
+    its input; a class name for each output; and how many classes a prediction shows by default.
+    """
+
+    transform: Pipeline
+    class_map: ClassMap
+    topk: int = 5
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written, how well it repeats the network, and why PaddleX cannot run it, if so."""
+    """What was written, how well each format repeats the network, and why PaddleX cannot run the
+    bundle, if so.
+    """
 
     folder: Path
     files: Dict[str, int]
-    parity: Parity
+    parity: Dict[str, Parity]
     paddlex_obstacles: List[str]
 
     def summary(self) -> str:
         """Return a few lines for the terminal."""
         sizes = ", ".join(f"{name} ({size / 1000:,.0f} kB)" for name, size in self.files.items())
-        parity, obstacles = self.parity, "; ".join(self.paddlex_obstacles)
-        lines = [
-            f"Exported to {self.folder}: {sizes}",
-            f"Parity on {parity.images} images ({parity.kind_of_images}): {parity.words()} "
-            f"(allowed {parity.tolerance:.0e}); "
-            f"same top-1 on {parity.top1_agreement:.0%}",
-        ]
-        if obstacles:
+        lines = [f"Exported to {self.folder}: {sizes}"]
+        for name, parity in self.parity.items():
+            lines.append(
+                f"Parity of {name} on {parity.images} images ({parity.kind_of_images}): "
+                f"{parity.describe()} (allowed {parity.tolerance:.0e}); "
+                f"same top-1 on {parity.top1_agreement:.0%}"
+            )
+        if self.paddlex_obstacles:
+            obstacles = "; ".join(self.paddlex_obstacles)
             lines.append(f"'ppcls predict' runs this bundle, PaddleX cannot: {obstacles}")
         return "\n".join(lines)
 
@@ -72,10 +74,9 @@ class ExportReport:
 def export_bundle(
     model: nn.Layer,
     output_dir: Union[str, Path],
-    transform: Pipeline,
-    class_map: ClassMap,
+    processing: Processing,
     *,
-    topk: int = 5,
+    formats: Sequence[str] = ("paddle",),
     images: Optional[Sequence[np.ndarray]] = None,
     provenance: Optional[Mapping[str, Any]] = None,
     overwrite: bool = False,
@@ -86,51 +87,39 @@ def export_bundle(
         model: the network; its `model_name` is written, its mode (training or evaluation) left as
             it is.
         output_dir: the bundle's folder; its parents are made.
-        transform: the Eval preprocessing; it settles channels and size of the network's input.
-        class_map: the class names, one per output.
-        topk: how many classes a prediction shows by default.
-        images: real images after `transform`, float32 [c, h, w], for the parity check; None means
-            random ones.
+        processing: what comes before and after the network.
+        formats: keys of `ppcls.exporters.formats.FORMATS`, the preferred one first.
+        images: real images after `processing.transform`, float32 [c, h, w], for the parity check;
+            None means random ones.
         provenance: plain values that say where the network comes from: config, checkpoint, metric,
             ...
         overwrite: replace a bundle that is already there.
 
     Raises:
-        UsageError: `output_dir` holds a bundle and `overwrite` is not set, or holds something else.
+        UsageError: `output_dir` holds a bundle and `overwrite` is not set, or holds something else;
+            or a format is unknown, or the engine that its parity is measured with not installed.
         ExportError: the network, the preprocessing and the labels do not fit together, the bundle
             cannot be written, or it differs from the network by more than
             `ppcls.exporters.parity.TOLERANCE`. Nothing is kept.
     """
     target = Path(output_dir)
-    _check_target(target, overwrite)
-    shape = _input_shape(model, transform)
+    check_formats(formats)
+    check_target(target, overwrite)
+    shape = _input_shape(model, processing.transform)
     batch, kind = _parity_images(images, shape)
-    written = portable(transform.spec())
-    _check_same_preprocessing(transform, written)
+    written = portable(processing.transform.spec())
+    _check_same_preprocessing(processing.transform, written)
     logits = run_dynamic(model, batch)
-    _check_labels(class_map.names, logits, topk)
-    with _staging(target) as folder:
-        write_program(model, folder / "inference", shape)
-        config = _config(model, shape, written, class_map.names, topk)
-        _write_config(folder, config, provenance or {})
-        parity = _check_parity(model, folder, batch, logits, kind)
+    _check_labels(processing.class_map.names, logits)
+    description = _described(model, shape, written, processing, provenance or {})
+    with staging(target) as folder:
+        _write_network(model, folder, description, formats)
+        bundle = read_bundle(folder)
+        found = {name: compare(model, bundle, name, batch, logits, kind) for name in formats}
+        _write_parity(folder, found)
         files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+    parity = {name: one.parity for name, one in found.items()}
     return ExportReport(target, files, parity, written.obstacles)
-
-
-def _check_target(target: Path, overwrite: bool) -> None:
-    if target.exists() and not target.is_dir():
-        raise UsageError(f"{target}: is a file; name a folder for the bundle")
-    if not target.is_dir() or not any(target.iterdir()):
-        return
-    if not (target / CONFIG_NAME).is_file():
-        raise UsageError(
-            f"{target}: the folder holds something else than a bundle; name another or an empty one"
-        )
-    if not overwrite:
-        raise UsageError(
-            f"{target}: already holds a bundle; --overwrite replaces it, or name another folder"
-        )
 
 
 def _input_shape(model: nn.Layer, transform: Pipeline) -> Shape:
@@ -178,77 +167,52 @@ def _check_same_preprocessing(transform: Pipeline, written: Portable) -> None:
         )
 
 
-def _check_labels(names: Sequence[str], logits: np.ndarray, topk: int) -> None:
+def _check_labels(names: Sequence[str], logits: np.ndarray) -> None:
     if len(names) != logits.shape[1]:
         raise ExportError(
             f"the class map has {len(names)} names, but the network has {logits.shape[1]} outputs"
         )
-    if topk < 1:
-        raise ExportError(f"topk is at least 1, got {topk}")
 
 
-@contextmanager
-def _staging(target: Path) -> Iterator[Path]:
-    """Give a hidden folder that takes the place of `target` at the end, or vanishes on an error."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        hidden = Path(
-            tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        )
-    except OSError as error:
-        raise ExportError(f"{target}: cannot be written: {error.strerror}") from None
-    try:
-        folder = hidden / "new"
-        folder.mkdir()
-        yield folder
-        _take_place(folder, target, hidden / "old")
-    except OSError as error:
-        raise ExportError(f"{target}: cannot be written: {error}; nothing was kept") from None
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
-
-
-def _take_place(folder: Path, target: Path, old: Path) -> None:
-    """Rename `folder` to `target`; what is there goes to `old`, or stays if that fails."""
-    if not target.exists():
-        folder.rename(target)
-        return
-    target.rename(old)
-    try:
-        folder.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-
-
-def _config(
-    model: nn.Layer, shape: Shape, written: Portable, names: Sequence[str], topk: int
-) -> Dict[str, Any]:
-    channels, height, width = shape
-    return {
-        "Global": {"model_name": getattr(model, "model_name", "") or type(model).__name__},
-        "PreProcess": {"DecodeImage": written.decode, "transform_ops": written.transform_ops},
-        "PostProcess": {"Topk": {"topk": min(topk, len(names)), "label_list": list(names)}},
-        "Bundle": {
-            "format_version": FORMAT_VERSION,
-            "input": {
-                "name": "x",
-                "channels": channels,
-                "height": height,
-                "width": width,
-                "dtype": "float32",
-            },
-            "output": {"kind": "probabilities", "classes": len(names)},
-        },
+def _described(
+    model: nn.Layer,
+    shape: Shape,
+    written: Portable,
+    processing: Processing,
+    provenance: Mapping[str, Any],
+) -> Description:
+    """Return the description without formats and files, of which there are none yet."""
+    names = processing.class_map.names
+    model_name = getattr(model, "model_name", "") or type(model).__name__
+    bundle = {
+        "format_version": FORMAT_VERSION,
+        "input": dict(zip(("channels", "height", "width"), shape)),
+        "output": {"kind": "probabilities", "classes": len(names)},
+        "files": {},
+        "provenance": {**_versions(), "exported": _now(), **provenance},
     }
-
-
-def _write_config(folder: Path, config: Dict[str, Any], provenance: Mapping[str, Any]) -> None:
-    names = [name for name in (*PROGRAM_NAMES, WEIGHTS_NAME) if (folder / name).is_file()]
-    config["Bundle"]["files"] = {name: file_record(folder / name) for name in names}
-    config["Bundle"]["provenance"] = {**_versions(), "exported": _now(), **provenance}
+    config = {
+        "Global": {"model_name": model_name},
+        "PreProcess": {"DecodeImage": written.decode, "transform_ops": written.transform_ops},
+        "PostProcess": {"Topk": {"topk": min(processing.topk, len(names)), "label_list": names}},
+        "Bundle": bundle,
+    }
     try:
-        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        return Description.model_validate(config)
+    except ValidationError as error:
+        raise ExportError("; ".join(mistakes(error))) from None
+
+
+def _write_network(
+    model: nn.Layer, folder: Path, description: Description, formats: Sequence[str]
+) -> None:
+    """Write the network in each format, and the description of all files."""
+    shape, about = description.Bundle.input.shape, description.Bundle
+    written = {name: FORMATS[name](model, folder, shape, True) for name in formats}
+    about.formats = {name: [path.name for path in paths] for name, paths in written.items()}
+    about.files = {path.name: file_record(path) for paths in written.values() for path in paths}
+    try:
+        text = yaml.safe_dump(description.model_dump(), sort_keys=False, allow_unicode=True)
     except yaml.YAMLError as error:
         raise ExportError(
             f"the bundle's provenance holds more than plain values: {error}"
@@ -256,49 +220,14 @@ def _write_config(folder: Path, config: Dict[str, Any], provenance: Mapping[str,
     (folder / CONFIG_NAME).write_text(text, encoding="utf-8")
 
 
-def _check_parity(
-    model: nn.Layer, folder: Path, images: np.ndarray, logits: np.ndarray, kind: str
-) -> Parity:
-    """Compare the written bundle with the network and write parity.json.
-
-    Raises:
-        ExportError: they differ.
-    """
-    bundle = read_bundle(folder)
-    engine = open_engine("paddle", bundle, EngineOptions(device_of(model)))
-    static_logits = _static_logits(model, bundle, images) if is_saturated(logits).any() else None
-    parity = measure(logits, _run(engine, images), kind, static_logits)
-    if not parity.passed:
-        raise ExportError(
-            f"the exported program differs from the network by {parity.worst:.1e} on "
-            f"{parity.images} images, {parity.tolerance:.0e} is allowed ({parity.words()}); "
-            "nothing was kept. Weights that amplify rounding, as those of a deep untrained network "
-            "do, can be the reason: does `ppcls eval` find this network good?"
-        )
+def _write_parity(folder: Path, found: Mapping[str, Comparison]) -> None:
     report = {
-        **parity.to_dict(),
-        "engine": engine.describe(),
+        "formats": {name: one.to_dict() for name, one in found.items()},
+        "definitions": DEFINITIONS,
         "versions": _versions(),
         "measured": _now(),
     }
     (folder / PARITY_NAME).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return parity
-
-
-def _static_logits(model: nn.Layer, bundle: Bundle, images: np.ndarray) -> np.ndarray:
-    """Run the program without softmax, which shows what a saturated softmax hides."""
-    with tempfile.TemporaryDirectory(dir=bundle.folder.parent) as aside:
-        write_program(model, Path(aside) / "inference", bundle.input_shape, softmax=False)
-        program, weights = Path(aside) / bundle.program.name, Path(aside) / bundle.weights.name
-        plain = replace(bundle, program=program, weights=weights)
-        return _run(open_engine("paddle", plain, EngineOptions(device_of(model))), images)
-
-
-def _run(engine: Engine, images: np.ndarray) -> np.ndarray:
-    """Run one image alone and the others in batches of eight: the program must take both."""
-    starts = [0, *range(1, len(images), 8)]
-    batches = [images[start:end] for start, end in zip(starts, [*starts[1:], len(images)])]
-    return np.concatenate([engine.run(batch) for batch in batches])
 
 
 def _versions() -> Dict[str, str]:
