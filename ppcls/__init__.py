@@ -14,11 +14,12 @@ from typing import Any
 from ppcls.errors import PADDLE_MISSING
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "create_model", "evaluate", "list_models", "train"]
+__all__ = ["__version__", "create_model", "evaluate", "export", "list_models", "train"]
 
 _LAZY = {
     "create_model": "ppcls.arch",
     "evaluate": "ppcls.api.evaluate",
+    "export": "ppcls.api.export",
     "list_models": "ppcls.arch",
     "train": "ppcls.api.train",
 }

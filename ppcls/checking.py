@@ -69,6 +69,11 @@ class Section(BaseModel):
             raise _in_plain_words(error, cls) from None
 
 
+def mistakes(error: ValidationError) -> List[str]:
+    """Return a line for each mistake: the place, with dots, and what is wrong there."""
+    return [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+
+
 def error_at(location: Tuple[Any, ...], message: str, value: Any) -> ValidationError:
     """Return an error that says `message` about `value`, which stands at `location`."""
     return ValidationError.from_exception_data("part", [_detail(location, message, value)])

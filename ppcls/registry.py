@@ -40,7 +40,7 @@ from typing import (
 from pydantic import ValidationError, create_model
 from pydantic_core import PydanticUndefined, core_schema
 
-from ppcls.checking import Section, error_at, moved
+from ppcls.checking import Section, error_at, mistakes, moved
 from ppcls.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
@@ -225,10 +225,7 @@ def checked(kind: str, name: str, arguments: Mapping[str, Any]) -> Part:
     try:
         return parse(kind, {"name": name, **arguments})
     except ValidationError as error:
-        lines = [
-            f"{name}: {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
-        ]
-        raise ConfigError("\n".join(lines)) from None
+        raise ConfigError("\n".join(f"{name}: {line}" for line in mistakes(error))) from None
 
 
 @cache

@@ -484,13 +484,13 @@ def test_python_snippets_run(
     import ppcls
     from ppcls.data.dataset import ClassMap
     from ppcls.engine.trained import eval_transform
-    from ppcls.export import export_bundle
+    from ppcls.exporters import Processing, export_bundle
 
     monkeypatch.chdir(workplace)
     monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     transform = eval_transform(load_config("quick_start/LeNet_digits.yaml"))
     bundle = workplace / "output/LeNet_digits/inference"
-    export_bundle(ppcls.create_model("LeNet"), bundle, transform, ClassMap.numbered(10))
+    export_bundle(ppcls.create_model("LeNet"), bundle, Processing(transform, ClassMap.numbered(10)))
     snippets = [piece for file in files("en") for piece in blocks(file, "python")]
     assert len(snippets) >= 3
     for snippet in snippets:

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, List
 
-from ppcls import runtime
 from ppcls.commands import add_config_arguments, run_with_config
-from ppcls.commands.ranking import names_of, topk_of
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ppcls.config import Config
-    from ppcls.data.dataset import ClassMap
-    from ppcls.data.transforms import Pipeline
-    from ppcls.engine.trained import Trained
 
-PARITY_IMAGES = 16
 _log = logging.getLogger("ppcls")
 
 
@@ -32,8 +23,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the bundle (default: Global.save_inference_dir, else OUTPUT_DIR/inference)",
     )
     parser.add_argument(
+        "--formats",
+        type=_names,
+        default=["paddle"],
+        metavar="NAME,...",
+        help="formats of the network, the preferred one first: paddle, onnx (default: paddle)",
+    )
+    parser.add_argument(
         "--overwrite", action="store_true", help="replace a bundle that is already there"
     )
+
+
+def _names(text: str) -> List[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,120 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(config: Config, arguments: argparse.Namespace) -> int:
-    from ppcls.engine.trained import eval_transform, load_trained
-    from ppcls.export import export_bundle
+    from ppcls.api.export import export
 
-    runtime.use_device(config.Global.device)
-    transform = eval_transform(config)
-    trained = load_trained(config, transform.channels)
-    report = export_bundle(
-        trained.network,
-        _target(config, arguments.output_dir),
-        transform,
-        names_of(config, trained.class_map),
-        topk=topk_of(config),
-        images=_real_images(config, trained.class_map, transform),
-        provenance=_provenance(config, trained),
-        overwrite=arguments.overwrite,
-    )
+    report = export(config, arguments.output_dir, arguments.formats, arguments.overwrite)
     _log.info("%s", report.summary())
     return 0
-
-
-def _target(config: Config, given: Optional[str]) -> Path:
-    from ppcls.engine.run_folder import RunFolder
-
-    inside = RunFolder(Path(config.Global.output_dir)).inference
-    return Path(given or config.Global.save_inference_dir or inside)
-
-
-def _real_images(
-    config: Config, class_map: ClassMap, transform: Pipeline
-) -> Optional[List[np.ndarray]]:
-    """Return images of DataLoader.Eval, else of Infer.infer_imgs; None when neither is on this
-    machine.
-
-    Raises:
-        DataError: the evaluation set is here, but wrong: a label outside the class map, ...
-    """
-    reasons: List[str] = []
-    for find in (_eval_paths, _infer_paths):
-        paths = find(config, class_map, reasons)
-        if paths:
-            return _readable(paths, transform) or None
-    _log.warning(
-        "the check of the bundle uses random numbers, because there are no images: %s",
-        "; ".join(reasons) or "neither DataLoader.Eval nor Infer.infer_imgs is given",
-    )
-    return None
-
-
-def _eval_paths(config: Config, class_map: ClassMap, reasons: List[str]) -> List[str]:
-    """Return images of DataLoader.Eval; none, and a reason more, where its files are missing."""
-    from ppcls.errors import DataError
-
-    if config.DataLoader.Eval is None:
-        return []
-    part = config.DataLoader.Eval.dataset
-    try:
-        with config.naming("DataLoader", "Eval"):
-            dataset = part.build(class_map=class_map)
-    except DataError as error:
-        if not _is_elsewhere(part.arguments):
-            raise
-        reasons.append(str(error))
-        return []
-    return [dataset.path(index) for index in _spread(len(dataset), PARITY_IMAGES)]
-
-
-def _is_elsewhere(dataset: Dict[str, Any]) -> bool:
-    """Tell a data set that is not on this machine, by its arguments, from one with mistakes."""
-    from ppcls.data.dataset.list_file import ListFile
-
-    root, lines = Path(dataset["image_root"]), dataset.get("cls_label_path")
-    if not root.is_dir():
-        return True
-    if lines is None:
-        return False
-    if not Path(lines).is_file():
-        return True
-    images = ListFile(lines, dataset.get("delimiter")).paths
-    return not any((root / images[i]).exists() for i in range(min(len(images), PARITY_IMAGES)))
-
-
-def _infer_paths(config: Config, _: ClassMap, reasons: List[str]) -> List[str]:
-    """Return images of Infer.infer_imgs; none, and a reason more, where there is no such file."""
-    from ppcls.errors import UsageError
-    from ppcls.inference.sources import find_images
-
-    if config.Infer.infer_imgs is None:
-        return []
-    try:
-        with config.naming("Infer", "infer_imgs"):
-            return find_images([config.Infer.infer_imgs])[:PARITY_IMAGES]
-    except UsageError as error:
-        reasons.append(str(error))
-        return []
-
-
-def _spread(total: int, count: int) -> List[int]:
-    """Return up to `count` numbers below `total`, evenly spread."""
-    return sorted({i * total // count for i in range(count)})
-
-
-def _readable(paths: List[str], transform: Pipeline) -> List[np.ndarray]:
-    from ppcls.errors import BadImageError
-
-    images = []
-    for path in paths:
-        try:
-            images.append(transform(Path(path).read_bytes()))
-        except (OSError, BadImageError) as error:
-            _log.warning("left out of the check of the bundle: %s: %s", path, error)
-    return images
-
-
-def _provenance(config: Config, trained: Trained) -> Dict[str, Any]:
-    known = ("epoch", "step", "metrics", "seed")
-    facts: Dict[str, Any] = {key: trained.metadata[key] for key in known if key in trained.metadata}
-    return {"weights": trained.path.name, **facts, "arch": config.data["Arch"]}

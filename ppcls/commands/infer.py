@@ -8,8 +8,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ppcls import runtime
+from ppcls.api.ranking import names_of, topk_of
 from ppcls.commands import add_config_arguments, run_with_config
-from ppcls.commands.ranking import names_of, topk_of
 
 if TYPE_CHECKING:
     from ppcls.config import Config

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ppcls import runtime
-from ppcls.commands.ranking import TOPK
+from ppcls.api.ranking import TOPK
 from ppcls.errors import UsageError
 from ppcls.inference import cli
 
@@ -43,6 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
             f"--model {arguments.model} alone is untrained and knows nothing: add --pretrained for "
             "its published weights. Weights of your own: ppcls infer -c CONFIG, or --model_dir "
             "with an exported bundle"
+        )
+    if arguments.engine is not None:
+        raise UsageError(
+            "--engine belongs to --model_dir; published weights run as they are in Python"
         )
     return cli.run(arguments, lambda: _published(arguments))
 

@@ -35,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiv
     parser.add_argument(
         "--batch_size", type=int, default=8, metavar="N", help="images per step (default: 8)"
     )
+    parser.add_argument(
+        "--engine",
+        metavar="NAME",
+        help="what runs the bundle: paddle or onnxruntime (default: one that is installed, for the "
+        "bundle's first format)",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, gpu or gpu:N (default: auto)")
     parser.add_argument(
         "--threads", type=int, metavar="N", help="CPU threads (default: one per core)"
@@ -83,6 +89,7 @@ def _open_bundle(arguments: argparse.Namespace) -> Classifier:
 
     return Predictor(
         arguments.model_dir,
+        engine=arguments.engine,
         device=arguments.device,
         threads=arguments.threads,
         batch_size=arguments.batch_size,

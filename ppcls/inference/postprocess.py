@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
+from typing import Annotated, Dict, List, NamedTuple, Optional
 
 import numpy as np
+from pydantic import Field
 
 from ppcls.errors import DataError, UsageError
 from ppcls.registry import register
@@ -28,19 +29,17 @@ class Topk:
     by its id. Arguments as in PaddleClas.
 
     Raises:
-        UsageError: `topk` is below 1, or both sources of names are given.
+        UsageError: both sources of names are given.
         DataError: `class_id_map_file` is missing or a line of it is not an id and a name.
     """
 
     def __init__(
         self,
-        topk: int = 1,
+        topk: Annotated[int, Field(ge=1)] = 1,
         class_id_map_file: Optional[str] = None,
         delimiter: Optional[str] = None,
         label_list: Optional[List[str]] = None,
     ) -> None:
-        if topk < 1:
-            raise UsageError(f"Topk: topk is at least 1, got {topk}")
         if class_id_map_file is not None and label_list is not None:
             raise UsageError("Topk: give class_id_map_file or label_list, not both")
         self.topk = topk

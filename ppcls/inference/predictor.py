@@ -11,8 +11,9 @@ import numpy as np
 
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import BadImageError, BundleError, PpclsError, UsageError
-from ppcls.inference.bundle import CONFIG_NAME, label_mismatch, read_bundle
-from ppcls.inference.engines import Engine, EngineOptions, open_engine
+from ppcls.inference.bundle import label_mismatch, read_bundle
+from ppcls.inference.description import CONFIG_NAME
+from ppcls.inference.engines import Engine, EngineOptions, choose_engine, open_engine
 from ppcls.inference.postprocess import Ranking, Topk
 
 Image = Union[str, Path, bytes, np.ndarray]
@@ -121,7 +122,8 @@ class Predictor(Classifier):
 
     Args:
         model_dir: the bundle's folder.
-        engine: which engine runs the network; see `ppcls.inference.engines.ENGINES`.
+        engine: which engine runs the network, see `ppcls.inference.engines.ENGINES`; None means
+            one that is installed, for the first of the bundle's formats that has one.
         device: "auto" (a GPU where there is one), "cpu", "gpu" or "gpu:N".
         threads: CPU threads of the engine; None means one per core.
         batch_size: how many images go through the network at once.
@@ -129,24 +131,26 @@ class Predictor(Classifier):
 
     Raises:
         BundleError: the folder is not a complete bundle, or the engine cannot load it.
-        UsageError: the engine or the device is not there, or a number is below 1.
+        UsageError: the engine or the device is not there, the bundle does not hold what the engine
+            opens, or a number is below 1.
     """
 
     def __init__(
         self,
         model_dir: Union[str, Path],
-        engine: str = "paddle",
+        engine: Optional[str] = None,
         device: str = "auto",
         threads: Optional[int] = None,
         batch_size: int = 8,
         topk: Optional[int] = None,
     ) -> None:
         refuse_below_one(batch_size=batch_size, threads=threads, topk=topk)
+        options = EngineOptions(device, threads)
         self.bundle = bundle = read_bundle(model_dir)
         super().__init__(
             bundle.pipeline(),
             bundle.input_shape,
-            open_engine(engine, bundle, EngineOptions(device, threads)),
+            open_engine(engine or choose_engine(bundle.formats), bundle, options),
             Topk(min(topk or bundle.topk, len(bundle.labels)), label_list=bundle.labels),
             batch_size,
         )

@@ -24,8 +24,8 @@ from ppcls.arch.family_data import networks
 from ppcls.arch.features import FeatureExtractor
 from ppcls.arch.network import Network
 from ppcls.commands.model_tables import costs
-from ppcls.export.onnx import convert_program
-from ppcls.export.static import write_program
+from ppcls.exporters.onnx import convert_program
+from ppcls.exporters.static import write_program
 
 _CLASSES = 5
 _PARAMETERS: Dict[str, int] = {name: row.parameters for name, row in networks().items()}

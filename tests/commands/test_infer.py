@@ -154,7 +154,7 @@ def test_another_number_of_names_is_an_error(
 
 
 def test_trained_names_stay_with_a_warning(trained: Any, caplog: pytest.LogCaptureFixture) -> None:
-    from ppcls.commands.ranking import names_of
+    from ppcls.api.ranking import names_of
     from ppcls.config import load_config
     from ppcls.data.dataset import ClassMap
 

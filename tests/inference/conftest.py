@@ -23,13 +23,15 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from ppcls.arch import create_model
     from ppcls.data.dataset import ClassMap
     from ppcls.data.transforms import Pipeline
-    from ppcls.export import export_bundle
+    from ppcls.exporters import Processing, export_bundle
 
     ops: List[Dict[str, Any]] = [{"ResizeImage": {"size": 32}}, {"NormalizeImage": {"order": ""}}]
     transform = Pipeline([registry.parse("transform", op) for op in ops])
     folder = tmp_path_factory.mktemp("exported") / "bundle"
     paddle.seed(0)
-    export_bundle(create_model("LeNet", in_channels=3), folder, transform, ClassMap(NAMES), topk=3)
+    export_bundle(
+        create_model("LeNet", in_channels=3), folder, Processing(transform, ClassMap(NAMES), topk=3)
+    )
     return folder
 
 

@@ -8,7 +8,8 @@ from typing import Any, Callable, Dict, List
 import pytest
 
 from ppcls.errors import BundleError
-from ppcls.inference.bundle import FORMAT_VERSION, file_record, read_bundle
+from ppcls.inference.bundle import file_record, read_bundle
+from ppcls.inference.description import FORMAT_VERSION
 
 Edit = Callable[[Dict[str, Any]], object]
 Edited = Callable[[Edit], Path]
@@ -18,7 +19,9 @@ def test_reads_what_export_wrote(exported: Path) -> None:
     bundle = read_bundle(exported)
     assert (bundle.model_name, bundle.topk, bundle.input_shape) == ("LeNet", 3, (3, 32, 32))
     assert len(bundle.labels) == 10 and bundle.labels[3] == "three"
-    assert bundle.program.parent == exported and bundle.weights.name == "inference.pdiparams"
+    assert list(bundle.formats) == ["paddle"]
+    program, weights = bundle.formats["paddle"]
+    assert program.parent == exported and weights.name == "inference.pdiparams"
     assert bundle.pipeline().output_size == (32, 32)
     assert bundle.provenance["ppcls"]
 
@@ -75,22 +78,26 @@ def test_missing_key_is_named(edited: Edited, key: str) -> None:
             config = config[name]
         del config[last]
 
-    with pytest.raises(BundleError, match=f"'{key}[a-z_.]*' is missing; it takes"):
+    with pytest.raises(
+        BundleError, match=f"inference.yml: .*{key}: required, but missing; it takes"
+    ):
         read_bundle(edited(remove))
 
 
 _EDITS: Dict[str, Edit] = {
-    "'PostProcess.Topk.topk' takes a number, got '5'": lambda c: c["PostProcess"]["Topk"].update(
-        topk="5"
+    "PostProcess.Topk.topk: expected a whole number, got '5'": lambda c: c["PostProcess"][
+        "Topk"
+    ].update(topk="5"),
+    "Bundle.input.height: expected a whole number, got True": lambda c: c["Bundle"]["input"].update(
+        height=True
     ),
-    "'Bundle.input.height' takes a number of pixels, got True": lambda c: c["Bundle"][
+    "PostProcess.Topk.topk: must be greater than or equal to 1, got 0": lambda c: c["PostProcess"][
+        "Topk"
+    ].update(topk=0),
+    "Bundle.input.height: must be greater than or equal to 1, got 0": lambda c: c["Bundle"][
         "input"
-    ].update(height=True),
-    "'PostProcess.Topk.topk' is at least 1": lambda c: c["PostProcess"]["Topk"].update(topk=0),
-    r"Bundle.input: .*at least 1, got \(3, 0, 32\)": lambda c: c["Bundle"]["input"].update(
-        height=0
-    ),
-    "label_list.1 takes a name, got False; put it in quotes": lambda c: c["PostProcess"]["Topk"][
+    ].update(height=0),
+    "label_list.1: takes a name, got False; put it in quotes": lambda c: c["PostProcess"]["Topk"][
         "label_list"
     ].__setitem__(1, False),
     "holds 9 names, but the network has 10 outputs": lambda c: c["PostProcess"]["Topk"][
@@ -99,17 +106,18 @@ _EDITS: Dict[str, Edit] = {
     f"format {FORMAT_VERSION + 1} by a newer ppcls.* Upgrade": lambda c: c["Bundle"].update(
         format_version=FORMAT_VERSION + 1
     ),
-    "'Bundle.output.kind' takes 'probabilities', got 'boxes'": lambda c: c["Bundle"][
+    "Bundle.output.kind: must be 'probabilities', got 'boxes'": lambda c: c["Bundle"][
         "output"
     ].update(kind="boxes"),
-    "names a program .* got inference.pdiparams": lambda c: [
-        c["Bundle"]["files"].pop(name)
-        for name in list(c["Bundle"]["files"])
-        if "diparams" not in name
-    ],
-    "gives 'bytes' and 'sha256' of inference.pdiparams": lambda c: c["Bundle"]["files"].update(
-        {"inference.pdiparams": 3}
-    ),
+    "gives 'bytes' and 'sha256' of each file, but says nothing of inference.pdiparams, which "
+    "Bundle.formats.paddle names": lambda c: c["Bundle"]["files"].pop("inference.pdiparams"),
+    "Bundle.files.inference.pdiparams: expected keys with values": lambda c: c["Bundle"][
+        "files"
+    ].update({"inference.pdiparams": 3}),
+    "Bundle.formats.paddle.0: takes names of files inside the bundle, got '../x.json'": lambda c: c[
+        "Bundle"
+    ]["formats"].update(paddle=["../x.json"]),
+    "Bundle.formats: .*at least 1": lambda c: c["Bundle"].update(formats={}),
 }
 
 
@@ -146,7 +154,8 @@ def test_wrong_decoding_is_named(edited: Edited) -> None:
 
 @pytest.mark.parametrize("name", ["inference.pdiparams", "program"])
 def test_missing_truncated_and_damaged_files(copied: Path, name: str) -> None:
-    path = read_bundle(copied).program if name == "program" else copied / name
+    program, _ = read_bundle(copied).formats["paddle"]
+    path = program if name == "program" else copied / name
     data = path.read_bytes()
     path.write_bytes(data[:100])
     with pytest.raises(
@@ -165,4 +174,4 @@ def test_file_record_is_sha256(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     # FIPS 180-2, appendix B.1
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert file_record(tmp_path / "abc") == {"bytes": 3, "sha256": expected}
+    assert file_record(tmp_path / "abc").model_dump() == {"bytes": 3, "sha256": expected}

@@ -11,9 +11,16 @@ from typing import Callable, List
 RunPython = Callable[..., "subprocess.CompletedProcess[str]"]
 
 _TRAINING = [
-    *("ppcls.engine", "ppcls.export", "ppcls.arch", "ppcls.loss", "ppcls.metric", "ppcls.weights"),
+    *(
+        "ppcls.engine",
+        "ppcls.exporters",
+        "ppcls.arch",
+        "ppcls.loss",
+        "ppcls.metric",
+        "ppcls.weights",
+    ),
     *("ppcls.config", "ppcls.data.loader", "ppcls.data.sampler", "ppcls.data.dataset"),
-    *("ppcls.optimizer", "sklearn", "matplotlib", "scipy", "visualdl", "PIL"),
+    *("ppcls.optimizer", "ppcls.weights", "sklearn", "matplotlib", "scipy", "visualdl", "PIL"),
 ]
 
 

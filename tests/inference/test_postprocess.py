@@ -52,8 +52,8 @@ def test_bad_line_is_named(tmp_path: Path, line: str) -> None:
 def test_other_bad_input(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="gone.txt: cannot read"):
         Topk(class_id_map_file=str(tmp_path / "gone.txt"))
-    with pytest.raises(UsageError, match="at least 1, got 0"):
-        Topk(topk=0)
+    with pytest.raises(ConfigError, match="topk: must be greater than or equal to 1, got 0"):
+        registry.create("postprocess", "Topk", {"topk": 0})
     with pytest.raises(UsageError, match="not both"):
         Topk(class_id_map_file="x", label_list=["a"])
 

@@ -201,5 +201,5 @@ def test_two_predictors_in_two_threads(exported: Path) -> None:
 
 
 def test_engines_are_looked_up_in_a_table(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ENGINES, "other", "ppcls.inference.engines.paddle_inference:PaddleEngine")
+    monkeypatch.setitem(ENGINES, "other", ENGINES["paddle"])
     assert Predictor(exported, engine="other", device="cpu").engine.describe()["name"] == "paddle"

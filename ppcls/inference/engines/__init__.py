@@ -1,31 +1,68 @@
-"""The engines that run a bundle's program, by name. Each is imported only when it is opened.
+"""The engines that run a bundle's network, by name. Each is imported only when it is opened.
 
-A new engine is one module with a class like `Engine`, and one row of `ENGINES`.
+A new engine is one module with a class that is made from the files of a format and
+`EngineOptions`, and runs like `Engine`; and one row of `ENGINES`.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import re
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Protocol
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Protocol
 
 import numpy as np
 
-from ppcls.errors import UsageError, did_you_mean
+from ppcls.errors import PADDLE_MISSING, BundleError, UsageError, did_you_mean
 from ppcls.inference.bundle import Bundle
 
-ENGINES: Dict[str, str] = {
-    "paddle": "ppcls.inference.engines.paddle_inference:PaddleEngine",
+_HERE = "ppcls.inference.engines"
+
+
+class EngineRow(NamedTuple):
+    """What is known of an engine before it is imported."""
+
+    format: str
+    """The format of a bundle that it opens."""
+    place: str
+    """Module and class."""
+    package: str
+    """What must be importable."""
+    missing: str
+    """What to say where `package` is not."""
+    on_gpu: bool
+    """Whether it runs on GPUs too."""
+
+
+ENGINES: Dict[str, EngineRow] = {
+    "paddle": EngineRow(
+        "paddle", f"{_HERE}.paddle_inference:PaddleEngine", "paddle", PADDLE_MISSING, True
+    ),
+    "onnxruntime": EngineRow(
+        "onnx",
+        f"{_HERE}.onnx_runtime:OnnxRuntimeEngine",
+        "onnxruntime",
+        "ONNX Runtime is not installed: pip install 'ppcls[onnx]'",
+        False,
+    ),
 }
-"""Name of an engine -> where its class stands."""
 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How an engine runs: `device` is auto, cpu, gpu or gpu:N; `threads` None is one per core."""
+    """How an engine runs: `device` is auto, cpu, gpu or gpu:N; `threads` None is one per core.
+
+    Raises:
+        UsageError: `device` is something else.
+    """
 
     device: str = "auto"
     threads: Optional[int] = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"auto|cpu|gpu(:\d+)?", self.device):
+            raise UsageError(f"unknown device '{self.device}'; accepted: auto, cpu, gpu, gpu:N")
 
 
 class Engine(Protocol):
@@ -38,19 +75,58 @@ class Engine(Protocol):
         """Return the engine's name, version, device and settings, as plain values."""
 
 
-def open_engine(name: str, bundle: Bundle, options: Optional[EngineOptions] = None) -> Engine:
-    """Load a bundle's program with an engine.
+def choose_engine(formats: Iterable[str]) -> str:
+    """Return the name of an installed engine that opens one of the formats, an earlier one if
+    possible.
 
     Raises:
-        UsageError: no engine has this name, it is not installed, or the device is not there.
-        BundleError: the engine cannot load the program.
+        UsageError: none of the engines for these formats is installed.
+        BundleError: there are no engines for these formats.
+    """
+    wanted = list(formats)
+    known = [name for format in wanted for name, row in ENGINES.items() if row.format == format]
+    if not known:
+        raise BundleError(
+            f"no engine opens the format {' or '.join(map(repr, wanted))}. Accepted: "
+            + ", ".join(f"{row.format} (engine {name})" for name, row in ENGINES.items())
+        )
+    installed = [name for name in known if importlib.util.find_spec(ENGINES[name].package)]
+    return installed[0] if installed else _refuse_missing(known[0])
+
+
+def open_engine(name: str, bundle: Bundle, options: Optional[EngineOptions] = None) -> Engine:
+    """Load a bundle's network with an engine.
+
+    Raises:
+        UsageError: no engine has this name, it is not installed, the bundle does not hold the
+            format that it opens, or the device is not there.
+        BundleError: the engine cannot load the network.
     """
     if name not in ENGINES:
         raise UsageError(
             f"unknown engine '{name}'.{did_you_mean(name, ENGINES)} Accepted: {', '.join(ENGINES)}"
         )
-    module, _, class_name = ENGINES[name].partition(":")
-    engine: Engine = getattr(importlib.import_module(module), class_name)(
-        bundle, options or EngineOptions()
-    )
+    row, options = ENGINES[name], options or EngineOptions()
+    if row.format not in bundle.formats:
+        raise UsageError(_format_missing(name, bundle))
+    if importlib.util.find_spec(row.package) is None:
+        _refuse_missing(name)
+    if options.device.startswith("gpu") and not row.on_gpu:
+        raise UsageError(f"the engine '{name}' runs on CPUs only: --device cpu")
+    module, _, class_name = row.place.partition(":")
+    opened = getattr(importlib.import_module(module), class_name)
+    engine: Engine = opened(bundle.formats[row.format], options)
     return engine
+
+
+def _refuse_missing(name: str) -> str:
+    raise UsageError(ENGINES[name].missing)
+
+
+def _format_missing(name: str, bundle: Bundle) -> str:
+    formats: List[str] = [*bundle.formats, ENGINES[name].format]
+    return (
+        f"{bundle.folder}: the engine '{name}' opens the format '{formats[-1]}', but the bundle "
+        f"holds {', '.join(bundle.formats)}; to add it: "
+        f"ppcls export -c CONFIG --formats {','.join(formats)} --overwrite"
+    )

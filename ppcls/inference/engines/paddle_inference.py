@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Tuple
+from pathlib import Path
+from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
 from ppcls import runtime
 from ppcls.errors import BundleError, UsageError
-from ppcls.inference.bundle import Bundle
 from ppcls.inference.engines import EngineOptions
 
 Setting = Tuple[str, Tuple[Any, ...]]
@@ -23,20 +23,20 @@ class PaddleEngine:
 
     Raises:
         UsageError: Paddle is not installed, or a GPU is asked for and there is none.
-        BundleError: the installed Paddle cannot load the program.
+        BundleError: the files are no program with weights, or the installed Paddle cannot load it.
     """
 
-    def __init__(self, bundle: Bundle, options: EngineOptions) -> None:
+    def __init__(self, files: Sequence[Path], options: EngineOptions) -> None:
         runtime.prepare()
         import paddle
 
-        check_version(bundle, paddle.__version__)
+        self._program, weights = program_and_weights(files)
+        check_version(self._program, paddle.__version__)
         self.device = choose_device(options.device)
         self.threads = options.threads or runtime.available_cores()
-        self.settings = settings(bundle.program.suffix, self.device, self.threads)
-        self._bundle = bundle
+        self.settings = settings(self._program.suffix, self.device, self.threads)
         self._version = paddle.__version__
-        self._predictor = _load(bundle, self.settings)
+        self._predictor = _load(self._program, weights, self.settings)
         self._input = self._predictor.get_input_handle(self._predictor.get_input_names()[0])
         self._output = self._predictor.get_output_handle(self._predictor.get_output_names()[0])
 
@@ -54,8 +54,7 @@ class PaddleEngine:
         except (RuntimeError, ValueError) as error:
             shape = "x".join(map(str, images.shape))
             raise BundleError(
-                f"{self._bundle.program}: the program fails on images of shape {shape}: "
-                f"{_reason(error)}"
+                f"{self._program}: the program fails on images of shape {shape}: {_reason(error)}"
             ) from None
         return result
 
@@ -92,29 +91,46 @@ def settings(suffix: str, device: str, threads: int) -> List[Setting]:
     return calls
 
 
-def check_version(bundle: Bundle, version: str) -> None:
+def program_and_weights(files: Sequence[Path]) -> Tuple[Path, Path]:
+    """Tell the two files of a network in Paddle's format apart.
+
+    Raises:
+        BundleError: one of them is not there.
+    """
+    by_suffix = {path.suffix: path for path in files}
+    program, weights = (
+        by_suffix.get(".json", by_suffix.get(".pdmodel")),
+        by_suffix.get(".pdiparams"),
+    )
+    if program is None or weights is None:
+        raise BundleError(
+            "a network in the format 'paddle' is a program (.json or .pdmodel) and weights "
+            f"(.pdiparams), the bundle has {', '.join(path.name for path in files) or 'neither'}"
+        )
+    return program, weights
+
+
+def check_version(program: Path, version: str) -> None:
     """Refuse a program of Paddle 3.x where Paddle 2.x is installed: loading it would crash.
 
     Raises:
         BundleError: the program is newer than the installed Paddle.
     """
-    if bundle.program.suffix == ".json" and int(version.split(".")[0]) < 3:
+    if program.suffix == ".json" and int(version.split(".")[0]) < 3:
         raise BundleError(
-            f"{bundle.program}: written by Paddle 3.x, which Paddle {version} cannot read; "
+            f"{program}: written by Paddle 3.x, which Paddle {version} cannot read; "
             "install paddlepaddle 3.1 or newer, or export the network with the older Paddle"
         )
 
 
 def choose_device(wanted: str) -> str:
-    """Return "cpu" or "gpu:N". "auto" means a GPU where there is one.
+    """Return "cpu" or "gpu:N" for the `device` of `EngineOptions`.
 
     Raises:
-        UsageError: `wanted` is not a device, or there is no such GPU.
+        UsageError: there is no such GPU.
     """
     import paddle
 
-    if not re.fullmatch(r"auto|cpu|gpu(:\d+)?", wanted):
-        raise UsageError(f"unknown device '{wanted}'; accepted: auto, cpu, gpu, gpu:N")
     with_cuda = paddle.device.is_compiled_with_cuda()
     count = paddle.device.cuda.device_count() if with_cuda else 0
     if wanted == "cpu" or (wanted == "auto" and count == 0):
@@ -132,17 +148,17 @@ def choose_device(wanted: str) -> str:
     )
 
 
-def _load(bundle: Bundle, calls: List[Setting]) -> Any:
+def _load(program: Path, weights: Path, calls: List[Setting]) -> Any:
     from paddle import inference
 
-    config = inference.Config(str(bundle.program), str(bundle.weights))
+    config = inference.Config(str(program), str(weights))
     for name, arguments in calls:
         getattr(config, name)(*arguments)
     try:
         return inference.create_predictor(config)
     except (RuntimeError, ValueError) as error:
         raise BundleError(
-            f"{bundle.program}: Paddle Inference cannot load the program: {_reason(error)}"
+            f"{program}: Paddle Inference cannot load the program: {_reason(error)}"
         ) from None
 
 

@@ -14,7 +14,12 @@ from ppcls import runtime
 from ppcls.errors import BundleError, UsageError
 from ppcls.inference.bundle import file_record, read_bundle
 from ppcls.inference.engines import EngineOptions, open_engine
-from ppcls.inference.engines.paddle_inference import check_version, choose_device, settings
+from ppcls.inference.engines.paddle_inference import (
+    check_version,
+    choose_device,
+    program_and_weights,
+    settings,
+)
 
 Edited = Callable[[Callable[[Dict[str, Any]], object]], Path]
 IS_NEW = int(paddle.__version__.split(".")[0]) >= 3
@@ -47,10 +52,10 @@ def test_every_setting_is_a_call_that_this_paddle_has(suffix: str, device: str) 
 
 
 def test_devices() -> None:
-    assert choose_device("cpu") == "cpu"
+    assert choose_device(EngineOptions("cpu").device) == "cpu"
     for wrong in ("tpu", "gpu:x", "gpu:", "", "CPU"):
         with pytest.raises(UsageError, match="accepted: auto, cpu, gpu, gpu:N"):
-            choose_device(wrong)
+            EngineOptions(wrong)
 
 
 @pytest.mark.skipif(paddle.device.is_compiled_with_cuda(), reason="this Paddle may have a GPU")
@@ -105,7 +110,7 @@ def test_images_that_do_not_fit(exported: Path) -> None:
 def test_weights_of_another_network_are_a_clear_error(edited: Edited) -> None:
     folder = edited(lambda config: None)
     (folder / "inference.pdiparams").write_bytes(b"x" * 1000)
-    record = file_record(folder / "inference.pdiparams")
+    record = file_record(folder / "inference.pdiparams").model_dump()
     edited(lambda config: config["Bundle"]["files"].update({"inference.pdiparams": record}))
     with pytest.raises(
         BundleError, match="cannot load the program: .*maybe the loaded file is not"
@@ -114,12 +119,21 @@ def test_weights_of_another_network_are_a_clear_error(edited: Edited) -> None:
 
 
 def test_program_of_paddle_3_is_refused_by_paddle_2(exported: Path) -> None:
-    bundle = replace(read_bundle(exported), program=exported / "inference.json")
+    program = exported / "inference.json"
     with pytest.raises(BundleError, match="written by Paddle 3.x, which Paddle 2.6.2 cannot read"):
-        check_version(bundle, "2.6.2")
-    check_version(bundle, "3.3.1")
-    check_version(bundle, "10.0.0")
-    check_version(replace(bundle, program=exported / "inference.pdmodel"), "2.6.2")
+        check_version(program, "2.6.2")
+    check_version(program, "3.3.1")
+    check_version(program, "10.0.0")
+    check_version(exported / "inference.pdmodel", "2.6.2")
+
+
+def test_a_program_without_weights_is_a_clear_error() -> None:
+    files = [Path("inference.pdiparams"), Path("inference.pdmodel")]
+    assert program_and_weights(files) == (files[1], files[0])
+    with pytest.raises(BundleError, match=r"weights \(.pdiparams\), the bundle has inference.json"):
+        program_and_weights([Path("inference.json")])
+    with pytest.raises(BundleError, match="the bundle has neither"):
+        program_and_weights([])
 
 
 @pytest.mark.skipif(not IS_NEW, reason="Paddle 2.6 writes no other format")
@@ -129,14 +143,14 @@ def test_program_in_the_format_of_paddle_2_runs_in_paddle_3(
     code = (
         "from pathlib import Path\n"
         "from ppcls.arch import create_model\n"
-        "from ppcls.export.static import write_program\n"
+        "from ppcls.exporters.static import write_program\n"
         f"write_program(create_model('LeNet', in_channels=3), Path({str(tmp_path / 'p')!r}), (3, "
         "32, 32))"
     )
     done = run_python("-c", code, env={"FLAGS_enable_pir_api": "0"})
     assert (tmp_path / "p.pdmodel").is_file(), done.stderr
-    program, weights = tmp_path / "p.pdmodel", tmp_path / "p.pdiparams"
-    bundle = replace(read_bundle(exported), program=program, weights=weights)
+    files = [tmp_path / "p.pdmodel", tmp_path / "p.pdiparams"]
+    bundle = replace(read_bundle(exported), formats={"paddle": files})
     engine = open_engine("paddle", bundle, EngineOptions("cpu"))
     for count in (1, 4):
         result = engine.run(np.ones((count, 3, 32, 32), np.float32))

@@ -8,7 +8,7 @@ from scipy.special import log_softmax as scipy_log_softmax
 from scipy.special import softmax
 
 from ppcls.errors import ExportError
-from ppcls.export.parity import TOLERANCE, is_saturated, log_softmax, measure
+from ppcls.exporters.parity import DEFINITIONS, TOLERANCE, is_saturated, log_softmax, measure
 
 
 def _logits(rows: int = 4, classes: int = 10, scale: float = 5.0) -> np.ndarray:
@@ -32,7 +32,7 @@ def test_equal_networks_pass() -> None:
     assert parity.passed and parity.worst < 2e-7
     assert (parity.images, parity.top1_agreement, parity.saturated_images) == (4, 1.0, 0)
     assert parity.to_dict()["passed"] is True
-    assert set(parity.to_dict()["definitions"]) < set(parity.to_dict())
+    assert set(DEFINITIONS) < set(parity.to_dict())
 
 
 def test_differences_by_hand() -> None:
@@ -94,9 +94,9 @@ def test_float32_softmax_of_the_same_logits_always_passes(
     assert measure(logits, _float32_softmax(logits), "random", logits).passed
 
 
-def test_the_words_name_every_figure_that_was_measured() -> None:
+def test_the_description_names_every_difference_that_was_measured() -> None:
     logits, static = np.array([[2.0, 1.0]], np.float32), np.array([[3.0, 1.0]], np.float32)
-    two = measure(logits, _float32_softmax(static), "random").words()
+    two = measure(logits, _float32_softmax(static), "random").describe()
     assert two == "log-probabilities differ by 8.1e-01, probabilities by 1.5e-01"
-    three = measure(logits, _float32_softmax(static), "random", static).words()
+    three = measure(logits, _float32_softmax(static), "random", static).describe()
     assert three == f"{two}, logits by 5.0e-01"

@@ -11,7 +11,7 @@ import pytest
 
 from ppcls.arch import create_model
 from ppcls.errors import ExportError
-from ppcls.export.onnx import convert_program, write_onnx
+from ppcls.exporters.onnx import convert_program, write_onnx
 
 
 @pytest.mark.parametrize("count", [1, 5])

@@ -30,15 +30,16 @@ FLOOR = -60.0
 RANDOM_IMAGES = 9
 """One alone, then a batch of eight."""
 
-_DEFINITIONS = {
+DEFINITIONS = {
     "log_probability_difference": "the largest, relative to the range of the image's logits (or "
     "to 1)",
     "probability_difference": "the largest, relative to the sum of the image's probabilities, 1",
     "logit_difference": "the largest of the same program without softmax, relative to the image's "
     "largest absolute logit (or to 1); measured when an image is saturated",
     "saturated_images": "images whose log-probabilities are mostly below the floor, or all but one",
-    "log_probabilities_compared": f"the share that is above the floor of {FLOOR:g}",
+    "log_probabilities_compared": f"the fraction that is above the floor of {FLOOR:g}",
 }
+"""What `Parity` measures, for readers of parity.json."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Parity:
         """Whether every difference is within the tolerance."""
         return self.worst <= self.tolerance
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """Say by how much each of what was compared differs."""
         logits = self.logit_difference
         return (
@@ -81,7 +82,7 @@ class Parity:
 
     def to_dict(self) -> Dict[str, Any]:
         """Return plain values, as parity.json holds them."""
-        return {"passed": self.passed, **asdict(self), "definitions": _DEFINITIONS}
+        return {"passed": self.passed, **asdict(self)}
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from ppcls import registry
 from ppcls.arch import create_model
 from ppcls.data.dataset import ClassMap
 from ppcls.data.transforms import Pipeline
+from ppcls.exporters import Processing
 
 Ops = List[Dict[str, Any]]
 
@@ -53,3 +54,9 @@ def class_map() -> ClassMap:
     return ClassMap(
         ["no", "1", "null", "tench, Tinca tinca", "crane", "crane", "狗", "a: b", "#", ""]
     )
+
+
+@pytest.fixture
+def processing(transform: Pipeline, class_map: ClassMap) -> Processing:
+    """Both, as export takes them."""
+    return Processing(transform, class_map)

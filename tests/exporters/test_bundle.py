@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
@@ -14,9 +15,9 @@ from ppcls.arch import create_model
 from ppcls.data.dataset import ClassMap
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import ExportError, UsageError
-from ppcls.export import bundle as export
-from ppcls.export import export_bundle
-from ppcls.export.parity import TOLERANCE
+from ppcls.exporters import Processing, export_bundle
+from ppcls.exporters.formats import FORMATS as FORMAT_WRITERS
+from ppcls.exporters.parity import TOLERANCE
 from ppcls.inference import Predictor, read_bundle
 from ppcls.inference.engines.paddle_inference import PaddleEngine
 
@@ -28,16 +29,22 @@ def _photos(count: int) -> List[np.ndarray]:
 
 
 def test_bundle_holds_program_description_and_parity(
-    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
+    tmp_path: Path, network: Network, transform: Pipeline, processing: Processing
 ) -> None:
     images = [transform(photo) for photo in _photos(4)]
     report = export_bundle(
-        network, tmp_path / "b", transform, class_map, images=images, provenance={"epoch": 3}
+        network,
+        tmp_path / "b",
+        processing,
+        images=images,
+        provenance={"epoch": 3},
     )
     program = "inference.json" if paddle.__version__[0] == "3" else "inference.pdmodel"
     expected = {program, "inference.pdiparams", "inference.yml", "parity.json"}
     assert set(os.listdir(tmp_path / "b")) == set(report.files) == expected
     parity = json.loads((tmp_path / "b/parity.json").read_text())
+    assert list(parity["formats"]) == ["paddle"]
+    parity = {**parity, **parity["formats"]["paddle"]}
     assert parity["passed"] and parity["images"] == 4 and parity["kind_of_images"] == "real images"
     assert parity["log_probability_difference"] < TOLERANCE
     assert parity["probability_difference"] < TOLERANCE
@@ -50,23 +57,23 @@ def test_bundle_holds_program_description_and_parity(
 
 @pytest.mark.slow
 def test_a_folded_network_passes_the_parity_check_against_the_original(
-    tmp_path: Path, transform: Pipeline, class_map: ClassMap
+    tmp_path: Path, processing: Processing
 ) -> None:
     arguments = {"block": "basic", "depths": [1, 1, 1, 1], "stem": "cifar"}
     network = create_model("ResNet50_ACNet", class_num=10, **arguments)
     for _ in range(2):  # two steps of statistics
         network(paddle.randn([4, 3, 32, 32]))
-    report = export_bundle(network, tmp_path / "b", transform, class_map)
-    assert report.parity.passed and report.parity.worst < TOLERANCE
+    report = export_bundle(network, tmp_path / "b", processing)
+    assert report.parity["paddle"].passed and report.parity["paddle"].worst < TOLERANCE
     floats = sum(value.size for value in network.state_dict().values())
     assert report.files["inference.pdiparams"] < 0.7 * 4 * floats
 
 
 def test_description_is_in_the_layout_of_paddlex(
-    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
+    tmp_path: Path, network: Network, processing: Processing, class_map: ClassMap
 ) -> None:
     provenance = {"epoch": 3}
-    report = export_bundle(network, tmp_path / "b", transform, class_map, provenance=provenance)
+    report = export_bundle(network, tmp_path / "b", processing, provenance=provenance)
     config = yaml.safe_load((tmp_path / "b/inference.yml").read_text(encoding="utf-8"))
     assert config["Global"]["model_name"] == "LeNet"
     assert config["PostProcess"] == {"Topk": {"topk": 5, "label_list": class_map.names}}
@@ -91,9 +98,13 @@ def test_description_is_in_the_layout_of_paddlex(
 
 
 def test_bundle_predicts_what_the_network_computes(
-    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
+    tmp_path: Path,
+    network: Network,
+    transform: Pipeline,
+    class_map: ClassMap,
+    processing: Processing,
 ) -> None:
-    export_bundle(network, tmp_path / "b", transform, class_map)
+    export_bundle(network, tmp_path / "b", processing)
     network.eval()
     photos = _photos(11)
     with paddle.no_grad():
@@ -115,19 +126,17 @@ def test_grey_bundle_decodes_to_grey(
             {"NormalizeImage": {"mean": [0.5], "std": [0.5], "order": ""}},
         ]
     )
-    report = export_bundle(create_model("LeNet"), tmp_path / "b", grey, class_map)
+    report = export_bundle(create_model("LeNet"), tmp_path / "b", Processing(grey, class_map))
     assert read_bundle(tmp_path / "b").input_shape == (1, 32, 32)
     photo = _photos(1)[0]
     np.testing.assert_array_equal(read_bundle(tmp_path / "b").pipeline()(photo), grey(photo))
     assert "grey" in report.paddlex_obstacles[0] and "PaddleX cannot: " in report.summary()
 
 
-def test_network_keeps_its_modes(
-    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
-) -> None:
+def test_network_keeps_its_modes(tmp_path: Path, network: Network, processing: Processing) -> None:
     network.train()
     network.head.eval()
-    export_bundle(network, tmp_path / "b", transform, class_map)
+    export_bundle(network, tmp_path / "b", processing)
     assert network.training and network.c1.training and not network.head.training
 
 
@@ -135,63 +144,78 @@ def test_existing_bundle_is_replaced_only_on_request(
     tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
 ) -> None:
     target = tmp_path / "b"
-    export_bundle(network, target, transform, class_map, topk=2)
+    export_bundle(network, target, Processing(transform, class_map, topk=2))
     with pytest.raises(UsageError, match="--overwrite"):
-        export_bundle(network, target, transform, class_map, topk=3)
+        export_bundle(network, target, Processing(transform, class_map, topk=3))
     assert read_bundle(target).topk == 2
-    export_bundle(network, target, transform, class_map, topk=3, overwrite=True)
+    export_bundle(network, target, Processing(transform, class_map, topk=3), overwrite=True)
     assert read_bundle(target).topk == 3
     assert os.listdir(tmp_path) == ["b"]
 
 
 def test_a_folder_of_other_things_is_never_replaced(
-    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
+    tmp_path: Path, network: Network, processing: Processing
 ) -> None:
     (tmp_path / "train_log.jsonl").write_text("{}")
     with pytest.raises(UsageError, match="something else than a bundle"):
-        export_bundle(network, tmp_path, transform, class_map, overwrite=True)
+        export_bundle(network, tmp_path, processing, overwrite=True)
     with pytest.raises(UsageError, match="is a file"):
-        export_bundle(network, tmp_path / "train_log.jsonl", transform, class_map)
+        export_bundle(network, tmp_path / "train_log.jsonl", processing)
     (tmp_path / "empty").mkdir()
-    export_bundle(network, tmp_path / "empty", transform, class_map)
+    export_bundle(network, tmp_path / "empty", processing)
 
 
+FORMATS = [
+    "paddle",
+    pytest.param(
+        "onnx",
+        marks=pytest.mark.skipif(
+            find_spec("paddle2onnx") is None or find_spec("onnxruntime") is None,
+            reason="the extra 'onnx' is not installed",
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("scale", [1.0, 1e4], ids=["moderate", "saturated"])
 def test_a_bundle_that_differs_is_refused(
     tmp_path: Path,
     network: Network,
-    transform: Pipeline,
-    class_map: ClassMap,
+    processing: Processing,
     monkeypatch: pytest.MonkeyPatch,
     scale: float,
+    name: str,
 ) -> None:
     """The written weights are 0.05 % off; saturated probabilities alone would not show it."""
     fc = network.head.fc
     fc.weight.set_value(fc.weight * scale)
-    honest = export.write_program
+    honest = FORMAT_WRITERS[name]
 
-    def dishonest(*arguments: Any, **more: Any) -> None:
+    def dishonest(*arguments: Any) -> List[Path]:
         exact = fc.weight.numpy()
         fc.weight.set_value(exact * 1.0005)
-        honest(*arguments, **more)
+        written = honest(*arguments)
         fc.weight.set_value(exact)
+        return written
 
-    export_bundle(network, tmp_path / "b", transform, class_map)
+    formats = list(dict.fromkeys(["paddle", name]))
+    export_bundle(network, tmp_path / "b", processing, formats=formats)
     before = {path: path.read_bytes() for path in (tmp_path / "b").iterdir()}
-    monkeypatch.setattr(export, "write_program", dishonest)
-    with pytest.raises(ExportError, match="differs from the network by .*nothing was kept"):
-        export_bundle(network, tmp_path / "new", transform, class_map)
+    monkeypatch.setitem(FORMAT_WRITERS, name, dishonest)
+    with pytest.raises(ExportError, match=f"{name}.* differs from the network by .*nothing was"):
+        export_bundle(network, tmp_path / "new", processing, formats=formats)
     with pytest.raises(ExportError, match="1e-05 is allowed"):
-        export_bundle(network, tmp_path / "b", transform, class_map, overwrite=True)
+        export_bundle(network, tmp_path / "b", processing, formats=formats, overwrite=True)
     assert os.listdir(tmp_path) == ["b"]
     assert {path: path.read_bytes() for path in (tmp_path / "b").iterdir()} == before
 
 
 def test_saturated_network_is_compared_by_its_logits(
-    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
+    tmp_path: Path, network: Network, processing: Processing
 ) -> None:
     network.head.fc.weight.set_value(network.head.fc.weight * 1e4)
-    parity = export_bundle(network, tmp_path / "b", transform, class_map).parity
+    parity = export_bundle(network, tmp_path / "b", processing).parity["paddle"]
     assert parity.saturated_images == parity.images
     assert parity.logit_difference is not None and parity.logit_difference < TOLERANCE
     expected = {"inference.yml", "parity.json", "inference.pdiparams"}
@@ -201,8 +225,7 @@ def test_saturated_network_is_compared_by_its_logits(
 def test_interruption_keeps_nothing(
     tmp_path: Path,
     network: Network,
-    transform: Pipeline,
-    class_map: ClassMap,
+    processing: Processing,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def interrupted(engine: PaddleEngine, images: np.ndarray) -> np.ndarray:
@@ -213,19 +236,18 @@ def test_interruption_keeps_nothing(
 
     monkeypatch.setattr(PaddleEngine, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        export_bundle(network, tmp_path / "b", transform, class_map)
+        export_bundle(network, tmp_path / "b", processing)
     assert os.listdir(tmp_path) == []
 
 
 def test_the_old_bundle_comes_back_when_the_new_one_cannot_take_its_place(
     tmp_path: Path,
     network: Network,
-    transform: Pipeline,
-    class_map: ClassMap,
+    processing: Processing,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     target = tmp_path / "b"
-    export_bundle(network, target, transform, class_map, provenance={"epoch": 1})
+    export_bundle(network, target, processing, provenance={"epoch": 1})
     rename = Path.rename
 
     def fail(self: Path, other: Path) -> Path:
@@ -235,7 +257,7 @@ def test_the_old_bundle_comes_back_when_the_new_one_cannot_take_its_place(
 
     monkeypatch.setattr(Path, "rename", fail)
     with pytest.raises(ExportError, match="cannot be written: .*Permission denied"):
-        export_bundle(network, target, transform, class_map, overwrite=True)
+        export_bundle(network, target, processing, overwrite=True)
     assert os.listdir(tmp_path) == ["b"]
     assert read_bundle(target).provenance["epoch"] == 1
 
@@ -243,8 +265,7 @@ def test_the_old_bundle_comes_back_when_the_new_one_cannot_take_its_place(
 def test_full_disk_keeps_nothing(
     tmp_path: Path,
     network: Network,
-    transform: Pipeline,
-    class_map: ClassMap,
+    processing: Processing,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def full(path: Path, text: str, **_: Any) -> int:
@@ -252,16 +273,16 @@ def test_full_disk_keeps_nothing(
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(ExportError, match="No space left on device"):
-        export_bundle(network, tmp_path / "b", transform, class_map)
+        export_bundle(network, tmp_path / "b", processing)
     assert os.listdir(tmp_path) == []
 
 
 def test_a_parent_that_is_a_file_is_named(
-    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
+    tmp_path: Path, network: Network, processing: Processing
 ) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ExportError, match="cannot be written"):
-        export_bundle(network, tmp_path / "file/b", transform, class_map)
+        export_bundle(network, tmp_path / "file/b", processing)
 
 
 def _misfits() -> Iterator[Any]:
@@ -291,25 +312,34 @@ def test_parts_that_do_not_fit_are_refused(
 ) -> None:
     transform = pipeline([*ops, {"NormalizeImage": {"order": ""}}])
     with pytest.raises(ExportError, match=message):
-        export_bundle(create_model("LeNet", **arguments), tmp_path / "b", transform, class_map)
+        export_bundle(
+            create_model("LeNet", **arguments), tmp_path / "b", Processing(transform, class_map)
+        )
     assert os.listdir(tmp_path) == []
 
 
 def test_other_wrong_arguments_are_refused(
-    tmp_path: Path, network: Network, transform: Pipeline, class_map: ClassMap
+    tmp_path: Path,
+    network: Network,
+    transform: Pipeline,
+    class_map: ClassMap,
+    processing: Processing,
 ) -> None:
     wrong_size = [np.zeros((3, 16, 16), np.float32)]
     with pytest.raises(ExportError, match=r"shape \(3, 16, 16\)"):
-        export_bundle(network, tmp_path / "b", transform, class_map, images=wrong_size)
-    with pytest.raises(ExportError, match="at least 1"):
-        export_bundle(network, tmp_path / "b", transform, class_map, topk=0)
+        export_bundle(network, tmp_path / "b", processing, images=wrong_size)
+    with pytest.raises(ExportError, match="topk: must be greater than or equal to 1, got 0"):
+        export_bundle(network, tmp_path / "b", Processing(transform, class_map, topk=0))
     with pytest.raises(ExportError, match="plain values"):
         export_bundle(
-            network, tmp_path / "b", transform, class_map, provenance={"object": object()}
+            network,
+            tmp_path / "b",
+            processing,
+            provenance={"object": object()},
         )
     network.head.fc.bias.set_value(np.full(10, np.nan, np.float32))
     with pytest.raises(ExportError, match="NaN or Inf"):
-        export_bundle(network, tmp_path / "b", transform, class_map)
+        export_bundle(network, tmp_path / "b", processing)
     assert os.listdir(tmp_path) == []
 
 
@@ -329,7 +359,7 @@ def test_parity_of_imagenet_networks_on_photos(
     images = [transform(photo.read_bytes()) for photo in photos]
     network = create_model(name)
     report = export_bundle(
-        network, tmp_path / "b", transform, ClassMap.numbered(1000), images=images
+        network, tmp_path / "b", Processing(transform, ClassMap.numbered(1000)), images=images
     )
-    assert report.parity.worst < TOLERANCE / 2
-    assert report.parity.top1_agreement == 1.0
+    assert report.parity["paddle"].worst < TOLERANCE / 2
+    assert report.parity["paddle"].top1_agreement == 1.0

@@ -10,7 +10,7 @@ from typing import Any, Tuple
 from paddle import nn
 
 from ppcls.errors import ExportError
-from ppcls.export.static import write_program
+from ppcls.exporters.static import program_of, write_program
 from ppcls.files import replacing
 
 OPSET = 13
@@ -52,7 +52,7 @@ def convert_program(prefix: Path, path: Path) -> None:
     with replacing(path) as draft:
         try:
             converter.export(
-                str(_program(prefix)),
+                str(program_of(prefix)),
                 str(prefix.with_suffix(".pdiparams")),
                 save_file=str(draft),
                 opset_version=OPSET,
@@ -76,8 +76,3 @@ def _converter() -> Any:
 def _without_optimiser(converter: Any) -> dict[str, str]:
     """Return the argument that keeps version 2 from optimising, for which it installs packages."""
     return {"optimize_tool": "None"} if converter.__version__.split(".")[0] != "1" else {}
-
-
-def _program(prefix: Path) -> Path:
-    new = prefix.with_suffix(".json")
-    return new if new.is_file() else prefix.with_suffix(".pdmodel")

@@ -9,8 +9,8 @@ import pytest
 from ppcls.arch import create_model
 from ppcls.data.dataset import ClassMap
 from ppcls.data.transforms import Pipeline
-from ppcls.export import export_bundle
-from ppcls.export.paddlex import portable
+from ppcls.exporters import Processing, export_bundle
+from ppcls.exporters.paddlex import portable
 from ppcls.inference import Predictor
 from ppcls.inference.bundle import build_pipeline
 
@@ -114,7 +114,7 @@ def test_paddlex_predicts_the_same(
     resize: Ops = [{"ResizeImage": {"resize_short": 256}}, {"CropImage": {"size": 224}}]
     transform = pipeline([*resize, {"NormalizeImage": {"order": ""}}])
     labels = ClassMap([f"class {index}" for index in range(1000)])
-    report = export_bundle(create_model("ResNet18"), tmp_path / "b", transform, labels)
+    report = export_bundle(create_model("ResNet18"), tmp_path / "b", Processing(transform, labels))
     assert report.paddlex_obstacles == []
     photos = [str(path) for path in sorted(imagenet_sample.glob("*.JPEG"))[:4]]
     theirs = paddlex.create_model("ResNet18", model_dir=str(tmp_path / "b"), device="cpu")

@@ -10,7 +10,7 @@ import pytest
 from ppcls.arch.backbone.acnet import AsymmetricConvBNAct
 from ppcls.arch.layers import ConvBNAct, average_head
 from ppcls.errors import ExportError
-from ppcls.export.static import Exported, device_of, evaluation_mode, run_dynamic, write_program
+from ppcls.exporters.static import Exported, device_of, evaluation_mode, run_dynamic, write_program
 
 
 def test_program_takes_any_batch_and_holds_no_pickle(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Tuple
+from typing import Iterator, List, Tuple
 
 import numpy as np
 import paddle
@@ -67,8 +67,9 @@ def evaluation_mode(network: nn.Layer) -> Iterator[None]:
 
 def write_program(
     network: nn.Layer, prefix: Path, shape: Tuple[int, int, int], softmax: bool = True
-) -> None:
+) -> List[Path]:
     """Write PREFIX.json or .pdmodel (the program) and PREFIX.pdiparams, for batches of any size.
+    Return both.
 
     The program is that of the re-parameterised network; `network` itself is left as it is.
     `shape` is (c, h, w) of an image. With `softmax` the program gives probabilities, else logits.
@@ -86,6 +87,13 @@ def write_program(
         raise ExportError(f"Paddle cannot make a static program of {name}: {error}") from error
     # A pickle of variable names that Paddle 2.6 adds; nothing reads it at inference.
     prefix.with_suffix(".pdiparams.info").unlink(missing_ok=True)
+    return [program_of(prefix), prefix.with_suffix(".pdiparams")]
+
+
+def program_of(prefix: Path) -> Path:
+    """Return the program that `write_program` wrote: that of Paddle 3.x, else that of 2.6."""
+    new = prefix.with_suffix(".json")
+    return new if new.is_file() else prefix.with_suffix(".pdmodel")
 
 
 def run_dynamic(network: nn.Layer, images: np.ndarray) -> np.ndarray:

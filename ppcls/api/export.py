@@ -1,0 +1,151 @@
+"""``ppcls.export(config)``: a trained network as a bundle that needs no training code."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Union
+
+import numpy as np
+
+from ppcls import runtime
+from ppcls.api.ranking import names_of, topk_of
+from ppcls.config import Config, ConfigSource, as_config
+from ppcls.data.dataset import ClassMap
+from ppcls.data.dataset.list_file import ListFile
+from ppcls.data.transforms import Pipeline
+from ppcls.engine.run_folder import RunFolder
+from ppcls.engine.trained import Trained, eval_transform, load_trained
+from ppcls.errors import BadImageError, DataError, UsageError
+from ppcls.exporters import ExportReport, Processing, export_bundle
+from ppcls.inference.sources import find_images
+
+PARITY_IMAGES = 16
+_log = logging.getLogger("ppcls")
+
+
+def export(
+    config: ConfigSource,
+    output_dir: Union[str, Path, None] = None,
+    formats: Sequence[str] = ("paddle",),
+    overwrite: bool = False,
+) -> ExportReport:
+    """Write the trained network of a configuration as a bundle that is proved to repeat it.
+
+    Args:
+        config: a checked configuration, the path of a file, or its content as a mapping.
+        output_dir: the bundle; by default `Global.save_inference_dir`, else the folder `inference`
+            of the run.
+        formats: in which formats the bundle holds the network, the preferred one first: "paddle",
+            "onnx".
+        overwrite: replace a bundle that is already there.
+
+    Raises:
+        ConfigError: the configuration is wrong.
+        UsageError: the device, a format or what it needs, or the place of the bundle is not there.
+        CheckpointError: there are no trained weights, or they do not fit.
+        DataError: the evaluation set is here, but wrong.
+        ExportError: the network cannot be written, or what was written differs from it.
+    """
+    checked = as_config(config)
+    runtime.use_device(checked.Global.device)
+    transform = eval_transform(checked)
+    trained = load_trained(checked, transform.channels)
+    names = names_of(checked, trained.class_map)
+    return export_bundle(
+        trained.network,
+        _target(checked, output_dir),
+        Processing(transform, names, topk_of(checked)),
+        formats=formats,
+        images=_real_images(checked, trained.class_map, transform),
+        provenance=_provenance(checked, trained),
+        overwrite=overwrite,
+    )
+
+
+def _target(config: Config, given: Union[str, Path, None]) -> Path:
+    inside = RunFolder(Path(config.Global.output_dir)).inference
+    return Path(given or config.Global.save_inference_dir or inside)
+
+
+def _real_images(
+    config: Config, class_map: ClassMap, transform: Pipeline
+) -> Optional[List[np.ndarray]]:
+    """Return images of DataLoader.Eval, else of Infer.infer_imgs; None when neither is on this
+    machine.
+
+    Raises:
+        DataError: the evaluation set is here, but wrong: a label outside the class map, ...
+    """
+    reasons: List[str] = []
+    for find in (_eval_paths, _infer_paths):
+        paths = find(config, class_map, reasons)
+        if paths:
+            return _readable(paths, transform) or None
+    _log.warning(
+        "the check of the bundle uses random numbers, because there are no images: %s",
+        "; ".join(reasons) or "neither DataLoader.Eval nor Infer.infer_imgs is given",
+    )
+    return None
+
+
+def _eval_paths(config: Config, class_map: ClassMap, reasons: List[str]) -> List[str]:
+    """Return images of DataLoader.Eval; none, and a reason more, where its files are missing."""
+    if config.DataLoader.Eval is None:
+        return []
+    part = config.DataLoader.Eval.dataset
+    try:
+        with config.naming("DataLoader", "Eval"):
+            dataset = part.build(class_map=class_map)
+    except DataError as error:
+        if not _is_elsewhere(part.arguments):
+            raise
+        reasons.append(str(error))
+        return []
+    return [dataset.path(index) for index in _spread(len(dataset), PARITY_IMAGES)]
+
+
+def _is_elsewhere(dataset: Dict[str, Any]) -> bool:
+    """Tell a data set that is not on this machine, by its arguments, from one with mistakes."""
+    root, lines = Path(dataset["image_root"]), dataset.get("cls_label_path")
+    if not root.is_dir():
+        return True
+    if lines is None:
+        return False
+    if not Path(lines).is_file():
+        return True
+    images = ListFile(lines, dataset.get("delimiter")).paths
+    return not any((root / images[i]).exists() for i in range(min(len(images), PARITY_IMAGES)))
+
+
+def _infer_paths(config: Config, _: ClassMap, reasons: List[str]) -> List[str]:
+    """Return images of Infer.infer_imgs; none, and a reason more, where there is no such file."""
+    if config.Infer.infer_imgs is None:
+        return []
+    try:
+        with config.naming("Infer", "infer_imgs"):
+            return find_images([config.Infer.infer_imgs])[:PARITY_IMAGES]
+    except UsageError as error:
+        reasons.append(str(error))
+        return []
+
+
+def _spread(total: int, count: int) -> List[int]:
+    """Return up to `count` numbers below `total`, evenly spread."""
+    return sorted({i * total // count for i in range(count)})
+
+
+def _readable(paths: List[str], transform: Pipeline) -> List[np.ndarray]:
+    images = []
+    for path in paths:
+        try:
+            images.append(transform(Path(path).read_bytes()))
+        except (OSError, BadImageError) as error:
+            _log.warning("left out of the check of the bundle: %s: %s", path, error)
+    return images
+
+
+def _provenance(config: Config, trained: Trained) -> Dict[str, Any]:
+    known = ("epoch", "step", "metrics", "seed")
+    found: Dict[str, Any] = {key: trained.metadata[key] for key in known if key in trained.metadata}
+    return {"weights": trained.path.name, **found, "arch": config.data["Arch"]}

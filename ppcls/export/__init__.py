@@ -1,8 +1,0 @@
-"""From a trained network to a bundle that predicts the same without the training code."""
-
-from __future__ import annotations
-
-from ppcls.export.bundle import ExportReport, export_bundle
-from ppcls.export.parity import Parity
-
-__all__ = ["ExportReport", "Parity", "export_bundle"]

@@ -1,0 +1,8 @@
+"""From a trained network to a bundle that predicts the same without the training code."""
+
+from __future__ import annotations
+
+from ppcls.exporters.bundle import ExportReport, Processing, export_bundle
+from ppcls.exporters.parity import Parity
+
+__all__ = ["ExportReport", "Parity", "Processing", "export_bundle"]

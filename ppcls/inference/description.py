@@ -1,0 +1,185 @@
+"""`inference.yml`: the keys with which a bundle describes itself, in PaddleX 3.x's layout.
+
+PaddleX reads ``Global.model_name``, ``PreProcess.transform_ops`` and ``PostProcess.Topk``. What it
+has no word for stands where it does not look: ``PreProcess.DecodeImage`` and the section
+``Bundle``. Other readers may have keys of their own, so unknown ones are passed over here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Dict, List, Literal, Mapping, Optional, Tuple
+
+import yaml
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from ppcls.checking import Section, mistakes
+from ppcls.errors import BundleError
+
+CONFIG_NAME = "inference.yml"
+FORMAT_VERSION = 1
+"""Goes up by one whenever older readers could not read a bundle any more."""
+
+ORIGINAL_FORMAT = "paddle"
+"""The format of all files of a bundle that does not list its formats, as the first ones did not."""
+
+
+def _class_name(value: Any) -> Any:
+    if not isinstance(value, str):
+        text = f"takes a name, got {value!r}; put it in quotes"
+        raise PydanticCustomError("ppcls", "{message}", {"message": text})
+    return value
+
+
+def _file_name(value: str) -> str:
+    if value in ("", ".", "..") or any(letter in value for letter in "/\\\0"):
+        text = f"takes names of files inside the bundle, got {value!r}"
+        raise PydanticCustomError("ppcls", "{message}", {"message": text})
+    return value
+
+
+ClassName = Annotated[str, BeforeValidator(_class_name)]
+FileName = Annotated[str, AfterValidator(_file_name)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Keys(Section):
+    model_config = ConfigDict(extra="ignore")
+
+
+class GlobalKeys(_Keys):
+    """`Global`."""
+
+    model_name: str
+
+
+class PreProcessKeys(_Keys):
+    """`PreProcess`: the arguments of DecodeImage, and the transforms that follow it."""
+
+    DecodeImage: Dict[str, Any]
+    transform_ops: List[Any]
+
+
+class TopkKeys(_Keys):
+    """`PostProcess.Topk`: how many classes a prediction shows, and the name of each output."""
+
+    topk: Positive
+    label_list: List[ClassName]
+
+
+class PostProcessKeys(_Keys):
+    """`PostProcess`."""
+
+    Topk: TopkKeys
+
+
+class InputKeys(_Keys):
+    """`Bundle.input`: images, [n, channels, height, width]."""
+
+    name: str = "x"
+    channels: Positive
+    height: Positive
+    width: Positive
+    dtype: Literal["float32"] = "float32"
+
+    @property
+    def shape(self) -> Tuple[int, int, int]:
+        """The shape of an image, (c, h, w)."""
+        return self.channels, self.height, self.width
+
+
+class OutputKeys(_Keys):
+    """`Bundle.output`: the probability of each class, [n, classes]."""
+
+    kind: Literal["probabilities"]
+    classes: int
+
+
+class FileKeys(_Keys):
+    """What a bundle notes of one of its files."""
+
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: str
+
+
+class BundleKeys(_Keys):
+    """`Bundle`: what PaddleX has no word for.
+
+    `formats` lists the files of each format that the network is written in, the preferred one
+    first; `provenance` says where the network comes from, in plain values.
+    """
+
+    format_version: int
+    input: InputKeys
+    output: OutputKeys
+    formats: Annotated[Optional[Dict[str, List[FileName]]], Field(min_length=1)] = None
+    files: Dict[FileName, FileKeys]
+    provenance: Dict[str, Any]
+
+
+class Description(_Keys):
+    """The whole of `inference.yml`."""
+
+    Global: GlobalKeys
+    PreProcess: PreProcessKeys
+    PostProcess: PostProcessKeys
+    Bundle: BundleKeys
+
+    def files_of_formats(self) -> Dict[str, List[str]]:
+        """Return the names of the files of each format."""
+        return self.Bundle.formats or {ORIGINAL_FORMAT: list(self.Bundle.files)}
+
+
+def read_description(folder: Path) -> Description:
+    """Read and check a bundle's `inference.yml`.
+
+    Raises:
+        BundleError: the folder is missing or no bundle, was written in a newer format, or the file
+            is malformed; the message names the file, and every key that is wrong.
+    """
+    config = _read_yaml(folder)
+    where = folder / CONFIG_NAME
+    _check_version(config, where)
+    try:
+        return Description.model_validate(config)
+    except ValidationError as error:
+        raise BundleError(f"{where}: {'; '.join(mistakes(error))}") from None
+
+
+def _read_yaml(folder: Path) -> Dict[Any, Any]:
+    if not folder.is_dir():
+        raise BundleError(
+            f"{folder}: there is no such folder; --model_dir names an exported bundle"
+        )
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise BundleError(
+            f"{folder}: not an exported bundle, it holds no {CONFIG_NAME}; "
+            f"'ppcls export -c CONFIG' writes one"
+        )
+    data = path.read_bytes()
+    try:
+        config = yaml.safe_load(data.decode("utf-8"))
+    except Exception as error:  # PyYAML raises more than YAMLError at what is not YAML
+        raise BundleError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(config, dict):
+        raise BundleError(
+            f"{path}: expected the sections of a bundle, found {type(config).__name__}"
+        )
+    return config
+
+
+def _check_version(config: Mapping[Any, Any], where: Path) -> None:
+    if "Bundle" not in config and "Global" in config:
+        raise BundleError(
+            f"{where}: the key 'Bundle' is missing, so ppcls did not write this bundle, or the key "
+            "was removed; export the network again with 'ppcls export'"
+        )
+    section = config.get("Bundle")
+    version = section.get("format_version") if isinstance(section, dict) else None
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise BundleError(
+            f"{where}: written in bundle format {version} by a newer ppcls; this one reads format "
+            f"{FORMAT_VERSION}. Upgrade ppcls, or export the network again with this one"
+        )

@@ -1,0 +1,71 @@
+"""``ppcls.export``: what Python users call, with a checked configuration or a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+import ppcls
+from ppcls.config import load_config
+from ppcls.errors import ConfigError, UsageError
+from ppcls.inference import Predictor, read_bundle
+
+
+def test_a_file_and_a_checked_configuration_give_the_same_bundle(
+    trained: Any, tmp_path: Path
+) -> None:
+    first = ppcls.export(trained.config, tmp_path / "first")
+    second = ppcls.export(load_config(str(trained.config)), tmp_path / "second")
+    assert first.folder == tmp_path / "first" and list(first.parity) == ["paddle"]
+    assert first.parity == second.parity
+    assert first.parity["paddle"].kind_of_images == "real images"
+    described = [yaml.safe_load((r.folder / "inference.yml").read_text()) for r in (first, second)]
+    for one in described:
+        del one["Bundle"]["provenance"]["exported"]
+    assert described[0] == described[1]
+
+
+def test_every_format_gives_the_same_predictions(
+    trained: Any, digits: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("paddle2onnx", reason="the extra 'onnx' is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
+    report = ppcls.export(trained.config, tmp_path / "bundle", ["paddle", "onnx"])
+    assert list(report.parity) == list(read_bundle(report.folder).formats) == ["paddle", "onnx"]
+    assert all(parity.passed and parity.images == 16 for parity in report.parity.values())
+    assert "Parity of paddle on 16 images" in report.summary()
+    assert "Parity of onnx on 16 images" in report.summary()
+    photos = sorted((digits / "val").rglob("*.png"))
+    paddle, onnx = [
+        list(Predictor(report.folder, engine=name, device="cpu")(photos))
+        for name in ("paddle", "onnxruntime")
+    ]
+    for one, other in zip(paddle, onnx):
+        assert one.error is None and one.class_ids == other.class_ids
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("formats", "message"),
+    [
+        (["padle"], "unknown format 'padle'. Did you mean 'paddle'. Accepted: paddle, onnx"),
+        (["paddle", "paddle"], "'paddle' is named twice"),
+        ([], "at least one format. Accepted: paddle, onnx"),
+    ],
+)
+def test_wrong_formats_are_refused(
+    trained: Any, tmp_path: Path, formats: Any, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        ppcls.export(trained.config, tmp_path / "bundle", formats)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_configuration_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("Arch: {name: LeNt}\n")
+    with pytest.raises(ConfigError, match=r"recipe.yaml:1: .*LeNet"):
+        ppcls.export(tmp_path / "recipe.yaml")
