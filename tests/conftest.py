@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
@@ -210,3 +211,36 @@ def ppcls(write_recipe: Callable[..., Path]) -> Callable[..., int]:
         return main([verb, "-c", str(write_recipe(data)), *arguments])
 
     return run
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run: its configuration as data and as a file, and its output folder."""
+
+    recipe: Dict[str, Any]
+    config: Path
+    folder: Path
+
+    @property
+    def bundle(self) -> Path:
+        """The exported bundle."""
+        return self.folder / "inference"
+
+
+@pytest.fixture(scope="session")
+def trained(
+    new_recipe: Callable[[Path], Dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> TrainedRun:
+    """LeNet after two epochs on four digits, exported; not to be changed."""
+    from ppcls import runtime
+    from ppcls.cli import main
+
+    runtime.prepare()
+    folder = tmp_path_factory.mktemp("trained")
+    recipe = new_recipe(folder / "run")
+    recipe["Infer"] = {"PostProcess": {"name": "Topk", "topk": 4}}
+    config = folder / "recipe.yaml"
+    config.write_text(yaml.safe_dump(recipe, sort_keys=False))
+    assert main(["train", "-c", str(config)]) == 0
+    assert main(["export", "-c", str(config)]) == 0
+    return TrainedRun(recipe, config, folder / "run")

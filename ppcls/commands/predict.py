@@ -8,7 +8,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ppcls import runtime
-from ppcls.api.ranking import TOPK
 from ppcls.errors import UsageError
 from ppcls.inference import cli
 
@@ -66,7 +65,8 @@ def _published(arguments: argparse.Namespace) -> Classifier:
     record = find_record(arguments.model)
     if arguments.threads:
         os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
-    runtime.prepare()
+    from ppcls.api.ranking import TOPK  # loads Paddle, with the threads set above
+
     runtime.use_device(arguments.device)
     names = imagenet_classes().names
     return Classifier(

@@ -23,7 +23,7 @@ from ppcls.checking import mistakes
 from ppcls.data.dataset import ClassMap
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import ExportError
-from ppcls.exporters.comparison import Comparison, compare
+from ppcls.exporters.comparison import Comparison, compare_format
 from ppcls.exporters.formats import FORMATS, Shape, check_formats
 from ppcls.exporters.paddlex import Portable, portable
 from ppcls.exporters.parity import DEFINITIONS, RANDOM_IMAGES, Parity
@@ -115,7 +115,7 @@ def export_bundle(
     with staging(target) as folder:
         _write_network(model, folder, description, formats)
         bundle = read_bundle(folder)
-        found = {name: compare(model, bundle, name, batch, logits, kind) for name in formats}
+        found = {name: compare_format(model, bundle, name, batch, logits, kind) for name in formats}
         _write_parity(folder, found)
         files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     parity = {name: one.parity for name, one in found.items()}

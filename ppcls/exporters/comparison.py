@@ -30,7 +30,7 @@ class Comparison:
         return {**self.parity.to_dict(), "engine": self.engine}
 
 
-def compare(
+def compare_format(
     model: nn.Layer, bundle: Bundle, name: str, images: np.ndarray, logits: np.ndarray, kind: str
 ) -> Comparison:
     """Compare a bundle's format of that name with the network.
