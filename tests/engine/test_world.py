@@ -15,7 +15,7 @@ import pytest
 
 from ppcls import runtime
 from ppcls.config import as_config
-from ppcls.data.loader import Batch
+from ppcls.data.batch import Batch
 from ppcls.engine.builder import build_job
 from ppcls.engine.checkpoint import Checkpoint, TrainState
 from ppcls.engine.interrupt import Interrupted, StopRequest
@@ -24,6 +24,7 @@ from ppcls.engine.share import on_device
 from ppcls.engine.trainer import Trainer
 from ppcls.engine.world import World
 from ppcls.errors import DataError, TrainingError
+from ppcls.labels import LabelKind, Labels
 
 T = TypeVar("T")
 Recipe = Dict[str, Any]
@@ -170,7 +171,8 @@ def test_a_stand_in_leaves_no_trace(tmp_path: Path) -> None:
     network = paddle.nn.Sequential(paddle.nn.Conv2D(1, 2, 3), paddle.nn.BatchNorm2D(2))
     before = {name: value.numpy() for name, value in network.state_dict().items()}
     images, none = np.empty((0, 1, 8, 8), np.float32), np.empty(0, np.int64)
-    with on_device(Batch(images, none, none), network) as share:
+    batch = Batch(images, Labels(LabelKind.HARD, none), none, number=0)
+    with on_device(batch, network) as share:
         share.scaled(network(share.images).mean(), total=4, batches=1).backward()
     assert share.count == 0
     assert all(not weight.grad.numpy().any() for weight in network.parameters() if weight.trainable)
