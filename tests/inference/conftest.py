@@ -15,8 +15,8 @@ NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """LeNet for 32 x 32 colour images, untrained, exported; not to be changed."""
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[List[str]], Path]:
+    """Export LeNet for 32 x 32 colour images, untrained, in some formats."""
     import paddle
 
     from ppcls import registry
@@ -25,14 +25,26 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from ppcls.data.transforms import Pipeline
     from ppcls.exporters import Processing, export_bundle
 
-    ops: List[Dict[str, Any]] = [{"ResizeImage": {"size": 32}}, {"NormalizeImage": {"order": ""}}]
-    transform = Pipeline([registry.parse("transform", op) for op in ops])
-    folder = tmp_path_factory.mktemp("exported") / "bundle"
-    paddle.seed(0)
-    export_bundle(
-        create_model("LeNet", in_channels=3), folder, Processing(transform, ClassMap(NAMES), topk=3)
-    )
-    return folder
+    def write(formats: List[str]) -> Path:
+        ops: List[Dict[str, Any]] = [
+            {"ResizeImage": {"size": 32}},
+            {"NormalizeImage": {"order": ""}},
+        ]
+        transform = Pipeline([registry.parse("transform", op) for op in ops])
+        folder = tmp_path_factory.mktemp("exported") / "bundle"
+        paddle.seed(0)
+        network = create_model("LeNet", in_channels=3)
+        around = Processing(transform, ClassMap(NAMES), topk=3)
+        export_bundle(network, folder, around, formats=formats)
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def exported(bundled: Callable[[List[str]], Path]) -> Path:
+    """A bundle of one format; not to be changed."""
+    return bundled(["paddle"])
 
 
 @pytest.fixture
