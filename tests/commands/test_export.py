@@ -109,3 +109,32 @@ def test_without_any_images_the_reason_says_so(
     assert export(trained, tmp_path / "a", "~DataLoader.Eval", f"Infer.transforms={ops}") == 0
     captured = capsys.readouterr()
     assert "neither DataLoader.Eval nor Infer.infer_imgs is given" in captured.out + captured.err
+
+
+def test_formats_are_written_and_run_by_their_engines(
+    trained: Any, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("paddle2onnx", reason="the extra 'onnx' is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
+    target = tmp_path / "bundle"
+    given = ["export", "-c", str(trained.config), "--output_dir", str(target)]
+    assert main([*given, "--formats", "onnx, paddle"]) == 0
+    found = yaml.safe_load((target / "inference.yml").read_text())
+    assert list(found["Bundle"]["formats"]) == ["onnx", "paddle"]
+    assert found["Bundle"]["formats"]["onnx"] == ["inference.onnx"]
+    image = str(min((digits / "val").rglob("*.png")))
+    capsys.readouterr()
+    printed = []
+    for engine in ([], ["--engine", "onnxruntime"], ["--engine", "paddle"]):
+        assert main(["predict", "--model_dir", str(target), image, "--device", "cpu", *engine]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1] == printed[2]
+
+
+def test_an_unknown_format_is_refused(
+    trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["export", "-c", str(trained.config), "--output_dir", str(tmp_path / "bundle")]
+    assert main([*given, "--formats", "paddle,onx"]) == 2
+    assert "unknown format 'onx'. Did you mean 'onnx'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -61,9 +61,7 @@ def test_describes_itself_with_its_threads(bundle: Bundle) -> None:
 
 def test_images_that_do_not_fit(bundle: Bundle) -> None:
     engine = open_engine("onnxruntime", bundle, EngineOptions("cpu"))
-    with pytest.raises(
-        BundleError, match="the network fails on images of shape 1x5x32x32: "
-    ):
+    with pytest.raises(BundleError, match="the network fails on images of shape 1x5x32x32: "):
         engine.run(np.zeros((1, 5, 32, 32), np.float32))
 
 
