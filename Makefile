@@ -12,7 +12,7 @@ CONSTRAINTS ?=
 NEWEST ?= 13
 
 ifeq ($(PADDLE),auto)
-override PADDLE := $(if $(findstring GPU,$(shell nvidia-smi -L 2> /dev/null)),gpu,cpu)
+override PADDLE := $(if $(findstring GPU,$(shell found=$$(timeout 30 nvidia-smi -L 2> /dev/null) && echo "$$found")),gpu,cpu)
 endif
 
 python := $(VENV)/bin/python
@@ -23,6 +23,10 @@ pytest := OMP_NUM_THREADS=1 $(python) -m pytest -n $(JOBS) --dist loadgroup
 # is done again. Its name holds what the environment was made for, and where.
 made_for := $(firstword $(shell echo "$(CURDIR) $(PADDLE_INDEX) $(CONSTRAINTS)" | cksum))
 ready := $(VENV)/.ready-$(PADDLE)-$(made_for)
+# Its Python must start, and be of the version that was asked for, if one was.
+version := $(shell $(python) --version 2> /dev/null)
+asked := $(if $(filter-out file,$(origin PYTHON)),$(shell "$(PYTHON)" --version 2> /dev/null),$(version))
+is_fit := $(and $(version),$(findstring [$(version)],[$(asked)]))
 
 digits_config := configs/quick_start/LeNet_digits.yaml
 digits_run := output/LeNet_digits
@@ -46,13 +50,13 @@ help:  ## list the targets
 setup: $(ready)  ## make or update the environment in .venv
 	@echo "setup: $(VENV) is ready (PADDLE=$(PADDLE))"
 
-$(ready): requirements.txt setup.py pyproject.toml $(CONSTRAINTS) $(if $(wildcard $(python)),,gone)
+$(ready): requirements.txt setup.py pyproject.toml $(CONSTRAINTS) $(if $(is_fit),,again)
 	@command -v "$(PYTHON)" > /dev/null || { echo "setup: there is no '$(PYTHON)'; name another one by adding PYTHON=python3.11" >&2; exit 2; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, $(NEWEST)))' || { echo "setup: Python 3.9 to 3.$(NEWEST) is needed here, and $(PYTHON) is $$("$(PYTHON)" --version); name another one by adding PYTHON=python3.11" >&2; exit 2; }
 	@[ ! -e "$(VENV)" ] || [ -e "$(VENV)/pyvenv.cfg" ] || { echo "setup: '$(VENV)' is no virtual environment, and is left alone; name another folder by adding VENV=..." >&2; exit 2; }
 	@echo "setup: making $(VENV) with $(PYTHON), PADDLE=$(PADDLE); about 250 MB are fetched ($(if $(filter gpu,$(PADDLE)),some gigabytes more,PADDLE=gpu: some gigabytes))"
 	@# What was begun and not finished, and what was made for something else, is not mended but made again.
-	@unfit=$$(ls -A "$(VENV)" 2> /dev/null | grep -E '^\.(unfinished|ready-)' | grep -vx '$(notdir $(ready))' || true); \
+	@unfit=$$(ls -A "$(VENV)" 2> /dev/null | grep -E '^\.(unfinished|ready-)' | grep -vx '$(and $(is_fit),$(notdir $(ready)))' || true); \
 	"$(PYTHON)" -m venv $${unfit:+--clear} "$(VENV)"
 	@touch "$(VENV)/.unfinished"
 	$(python) -m pip install --quiet --upgrade pip
@@ -61,7 +65,7 @@ $(ready): requirements.txt setup.py pyproject.toml $(CONSTRAINTS) $(if $(wildcar
 	@mv "$(VENV)/.unfinished" "$@"
 
 # Never a file, so what depends on it is made again.
-gone:
+again:
 
 .PHONY: quickstart
 quickstart: setup  ## digits: prepare, train, evaluate, export, predict

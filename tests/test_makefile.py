@@ -18,7 +18,8 @@ STAND_IN = """#!/bin/bash
 # Stands for a Python that makes environments and has pip: notes what it is asked for.
 echo "$*" >> "$CALLS"
 case "$1 $2" in
-"-c "*|"--version "*) exec "$REAL_PYTHON" "$@" ;;
+"--version "*) [ -n "${ANSWERS:-}" ] && echo "$ANSWERS" || exec "$REAL_PYTHON" "$@" ;;
+"-c "*) exec "$REAL_PYTHON" "$@" ;;
 "-m venv")
     target="${!#}"
     if [ "$3" = --clear ]; then rm -rf "$target"; fi
@@ -169,13 +170,38 @@ def test_another_paddle_or_another_place_makes_the_environment_again(clone: Clon
     assert clone.calls[0] == "-m venv --clear .venv"
 
 
-def test_an_environment_whose_python_is_gone_is_filled_again(clone: Clone) -> None:
+@pytest.mark.parametrize("accident", ["removed", "nowhere", "broken"])
+def test_an_environment_whose_python_does_not_start_is_made_again(
+    clone: Clone, accident: str
+) -> None:
     clone.setup("PADDLE=cpu")
-    (clone.folder / ".venv/bin/python").unlink()
-    (clone.folder / ".venv/bin/python").symlink_to("/nowhere/python3")
-    (clone.folder / ".venv/bin/python").unlink()
+    python = clone.folder / ".venv/bin/python"
+    python.unlink()
+    if accident == "nowhere":  # as where the Python that it was made with was removed
+        python.symlink_to("/nowhere/python3")
+    elif accident == "broken":
+        python.write_text("#!/bin/sh\nexit 127\n")
+        python.chmod(0o755)
     assert clone.setup("PADDLE=cpu").returncode == 0
-    assert "--editable" in clone.calls[-1]
+    assert clone.calls[0] == "-m venv --clear .venv" and "--editable" in clone.calls[-1]
+
+
+def test_another_python_makes_the_environment_again_where_it_is_asked_for(clone: Clone) -> None:
+    clone.setup("PADDLE=cpu")
+    clone.add_tool("python3.12", STAND_IN.replace("case", 'ANSWERS="Python 3.12.1"\ncase', 1))
+    clone.setup("PADDLE=cpu", "PYTHON=python3.12")
+    assert clone.calls[0] == "-m venv --clear .venv"
+    clone.setup("PADDLE=cpu", "PYTHON=python3.12")
+    assert clone.calls == []
+    clone.setup("PADDLE=cpu")
+    assert clone.calls == []
+
+
+def test_an_environment_that_the_user_made_is_filled(clone: Clone) -> None:
+    clone.setup("PADDLE=cpu")
+    next((clone.folder / ".venv").glob(".ready-*")).unlink()
+    clone.setup("PADDLE=cpu")
+    assert clone.calls[0] == "-m venv .venv" and "--editable" in clone.calls[-1]
 
 
 def test_a_folder_of_the_user_is_left_alone(clone: Clone) -> None:
@@ -188,10 +214,15 @@ def test_a_folder_of_the_user_is_left_alone(clone: Clone) -> None:
 
 
 @pytest.mark.parametrize(
-    ("listed", "extra"), [("GPU 0: NVIDIA A100 (UUID: GPU-1)", "gpu"), ("No devices found", "cpu")]
+    ("answer", "extra"),
+    [
+        ("echo 'GPU 0: NVIDIA A100 (UUID: GPU-1)'", "gpu"),
+        ("echo 'No devices found'", "cpu"),
+        ("echo 'Unable to determine the device handle for GPU 0: Unknown Error'; exit 9", "cpu"),
+    ],
 )
-def test_nvidia_smi_decides_and_the_user_overrules(clone: Clone, listed: str, extra: str) -> None:
-    clone.add_tool("nvidia-smi", f"#!/bin/bash\necho '{listed}'\n")
+def test_nvidia_smi_decides_and_the_user_overrules(clone: Clone, answer: str, extra: str) -> None:
+    clone.add_tool("nvidia-smi", f"#!/bin/bash\n{answer}\n")
     clone.setup()
     assert clone.calls[-1].endswith(f".[{extra},dev]")
     clone.setup("PADDLE=cpu")
