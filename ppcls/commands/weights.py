@@ -82,8 +82,8 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _facts(item: Local) -> Dict[str, Any]:
     path = str(item.path) if item.path else None
-    facts = {"state": item.state, "path": path, "size": item.size or None}
-    return {**dataclasses.asdict(item.record), **facts}
+    local = {"state": item.state, "path": path, "size": item.size or None}
+    return {**dataclasses.asdict(item.record), **local}
 
 
 def _row(item: Local) -> Tuple[str, ...]:
