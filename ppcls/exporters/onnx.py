@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import tempfile
 from pathlib import Path
 from typing import Any, Tuple
@@ -51,13 +53,15 @@ def convert_program(prefix: Path, path: Path) -> None:
     converter = _converter()
     with replacing(path) as draft:
         try:
-            converter.export(
-                str(program_of(prefix)),
-                str(prefix.with_suffix(".pdiparams")),
-                save_file=str(draft),
-                opset_version=OPSET,
-                **_without_optimiser(converter),
-            )
+            # It prints the name of the draft, which nobody will find.
+            with contextlib.redirect_stdout(io.StringIO()):
+                converter.export(
+                    str(program_of(prefix)),
+                    str(prefix.with_suffix(".pdiparams")),
+                    save_file=str(draft),
+                    opset_version=OPSET,
+                    **_without_optimiser(converter),
+                )
         except Exception as error:  # it raises whatever it likes
             raise ExportError(f"paddle2onnx cannot convert the network: {error}") from error
         if not draft.is_file() or draft.stat().st_size == 0:

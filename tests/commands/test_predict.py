@@ -94,6 +94,11 @@ def test_mistakes_are_told(mistake: str, digits: Path, capsys: Captured) -> None
     assert words in capsys.readouterr().err
 
 
+def test_published_weights_take_no_engine(capsys: Captured) -> None:
+    assert main([*LITE, "photo.jpg", "--engine", "onnxruntime"]) == 2
+    assert "--engine belongs to --model_dir" in capsys.readouterr().err
+
+
 def test_no_image_is_a_mistake(capsys: Captured) -> None:
     assert main(LITE) == 2
     assert "which images?" in capsys.readouterr().err

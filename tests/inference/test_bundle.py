@@ -2,15 +2,11 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, List
 
 import numpy as np
 import pytest
-import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ppcls.errors import BundleError
 from ppcls.inference import Predictor
@@ -30,16 +26,6 @@ def test_reads_what_export_wrote(exported: Path) -> None:
     assert program.parent == exported and weights.name == "inference.pdiparams"
     assert bundle.pipeline().output_size == (32, 32)
     assert bundle.provenance["ppcls"]
-
-
-def test_a_bundle_that_does_not_list_its_formats_still_opens(edited: Edited) -> None:
-    folder = edited(lambda config: config["Bundle"].pop("formats"))
-    new, old = read_bundle(folder).formats, ["inference.json", "inference.pdmodel"]
-    assert list(new) == ["paddle"]
-    assert {path.name for path in new["paddle"]} - set(old) == {"inference.pdiparams"}
-    predictor = Predictor(folder, device="cpu", topk=1)
-    (prediction,) = predictor([np.zeros((32, 32, 3), np.uint8)])
-    assert prediction.error is None
 
 
 def test_a_bundle_from_before_formats_were_listed_still_opens(edited: Edited) -> None:
@@ -184,67 +170,6 @@ def test_wrong_decoding_is_named(edited: Edited) -> None:
     folder = edited(lambda config: config["PreProcess"]["DecodeImage"].update(channel_num=2))
     with pytest.raises(BundleError, match="inference.yml: PreProcess.DecodeImage.channel_num: "):
         read_bundle(folder).pipeline()
-
-
-_PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.integers() | st.text(max_size=8), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
-
-
-def _places(value: Any, path: Tuple[Any, ...] = ()) -> Iterator[Tuple[Any, ...]]:
-    """Yield the way to each value inside mappings and lists."""
-    pairs = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, inner in pairs:
-        yield (*path, key)
-        if isinstance(inner, (dict, list)):
-            yield from _places(inner, (*path, key))
-
-
-def _open_or_refuse(folder: Path, text: bytes) -> None:
-    (folder / "inference.yml").write_bytes(text)
-    try:
-        read_bundle(folder).pipeline()
-    except BundleError as error:
-        assert str(folder) in str(error)
-
-
-@settings(deadline=None, max_examples=200)
-@given(data=st.data())
-def test_any_value_in_any_place_opens_or_is_refused_with_the_file(
-    bundle_text: Tuple[Path, bytes], data: st.DataObject
-) -> None:
-    folder, text = bundle_text
-    config = yaml.safe_load(text)
-    *way, last = data.draw(st.sampled_from(list(_places(config))))
-    inner = config
-    for key in way:
-        inner = inner[key]
-    inner[last] = data.draw(_PLAIN)
-    _open_or_refuse(folder, yaml.safe_dump(config).encode())
-
-
-@settings(deadline=None, max_examples=100)
-@given(data=st.data())
-def test_damaged_text_opens_or_is_refused_with_the_file(
-    bundle_text: Tuple[Path, bytes], data: st.DataObject
-) -> None:
-    folder, text = bundle_text
-    start = data.draw(st.integers(0, len(text)))
-    end = data.draw(st.integers(start, min(start + 20, len(text))))
-    _open_or_refuse(folder, text[:start] + data.draw(st.binary(max_size=8)) + text[end:])
-
-
-@pytest.fixture(scope="module")
-def bundle_text(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuple[Path, bytes]:
-    """A copy of the bundle whose description may be overwritten, and what it says."""
-    folder = tmp_path_factory.mktemp("damaged") / "bundle"
-    shutil.copytree(exported, folder)
-    return folder, (folder / "inference.yml").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["inference.pdiparams", "program"])

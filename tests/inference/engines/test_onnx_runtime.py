@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Callable
+from typing import Callable, List
 
 import numpy as np
 import pytest
@@ -18,21 +18,9 @@ pytest.importorskip("paddle2onnx", reason="the extra 'onnx' is not installed")
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """LeNet for 32 x 32 colour images, untrained, in both formats."""
-    from ppcls import registry
-    from ppcls.arch import create_model
-    from ppcls.data.dataset import ClassMap
-    from ppcls.data.transforms import Pipeline
-    from ppcls.exporters import Processing, export_bundle
-
-    ops = [{"ResizeImage": {"size": 32}}, {"NormalizeImage": {"order": ""}}]
-    transform = Pipeline([registry.parse("transform", op) for op in ops])
-    folder = tmp_path_factory.mktemp("onnx") / "bundle"
-    processing = Processing(transform, ClassMap.numbered(10))
-    formats = ["onnx", "paddle"]
-    export_bundle(create_model("LeNet", in_channels=3), folder, processing, formats=formats)
-    return read_bundle(folder)
+def bundle(bundled: Callable[[List[str]], Path]) -> Bundle:
+    """The bundle of these tests in both formats."""
+    return read_bundle(bundled(["onnx", "paddle"]))
 
 
 def test_the_same_probabilities_as_paddle_inference(bundle: Bundle) -> None:
