@@ -73,7 +73,9 @@ def network_costs(
     Raises:
         ConfigError: no network has this name, or an argument is wrong.
     """
-    with _static_graph():
+    # An error's traceback keeps this name; printing its values without their graph would crash.
+    programs = paddle.static.Program(), paddle.static.Program()
+    with _static_graph(programs):
         network = create_model(name, **arguments)
         shape = _input_shape(network, input_shape)
         rows = summarise(network, shape)
@@ -135,13 +137,12 @@ def layer_table(rows: Sequence[Row]) -> str:
 
 
 @contextlib.contextmanager
-def _static_graph() -> Iterator[None]:
-    """Build what is built inside as a static graph that is thrown away afterwards."""
+def _static_graph(programs: Sequence[Any]) -> Iterator[None]:
+    """Build what is built inside as a static graph: its own program, and that of its weights."""
     was_dynamic = paddle.in_dynamic_mode()
     paddle.enable_static()
-    program = paddle.static.program_guard(paddle.static.Program(), paddle.static.Program())
     try:
-        with program, paddle.utils.unique_name.guard():
+        with paddle.static.program_guard(*programs), paddle.utils.unique_name.guard():
             yield
     finally:
         if was_dynamic:

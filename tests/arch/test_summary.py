@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import paddle
 import pytest
@@ -174,6 +174,31 @@ def test_counting_leaves_paddle_as_it_was() -> None:
     assert paddle.in_dynamic_mode()
     assert paddle.get_rng_state()[0].current_seed() == before
     assert (nn.Linear(2, 2)(paddle.ones([1, 2])).numpy().shape) == (1, 2)
+
+
+_ERROR = """
+import ppcls.arch.backbone.lenet as lenet
+from ppcls.arch.summary import network_costs
+
+def broken(self, x):
+    y = x * 2
+    raise ValueError("broken")
+
+lenet.LeNet.features = broken
+try:
+    network_costs("LeNet")
+except ValueError as error:
+    trace = error.__traceback__
+    while trace.tb_next:
+        trace = trace.tb_next
+    print("seen:", trace.tb_frame.f_locals["y"])
+"""
+
+
+def test_values_in_the_traceback_of_an_error_can_be_printed(run_python: Callable[..., Any]) -> None:
+    """As pytest does when a layer raises; values of a graph that is gone end the process."""
+    done = run_python("-c", _ERROR)
+    assert done.returncode == 0 and "seen:" in done.stdout, done.stderr
 
 
 # --- a second count: the operators of the static graph -------------------------------------------
