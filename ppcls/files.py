@@ -1,16 +1,18 @@
 """Files that are either whole or not there: written beside their name, flushed to disk, then
-renamed.
+renamed. And what a file's content is known by.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 from pathlib import Path
 from typing import Iterator
 
 _MARK = ".partial-"
+_BLOCK = 1 << 20
 
 
 @contextlib.contextmanager
@@ -58,3 +60,16 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content in hexadecimal.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(_BLOCK), b""):
+            digest.update(block)
+    return digest.hexdigest()

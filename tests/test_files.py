@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
-from ppcls.files import remove_leftovers, replacing, write_text
+from ppcls.files import remove_leftovers, replacing, sha256_of, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -39,3 +40,9 @@ def test_what_a_killed_process_left_is_swept_up(tmp_path: Path) -> None:
     assert not path.exists() and len(os.listdir(tmp_path)) == 1
     remove_leftovers(tmp_path)
     assert os.listdir(tmp_path) == []
+
+
+def test_hash_is_that_of_hashlib(tmp_path: Path) -> None:
+    content = os.urandom(3_000_001)
+    (tmp_path / "file").write_bytes(content)
+    assert sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()

@@ -61,7 +61,11 @@ def create_model(
         report = weights.load(network, pretrained, fit="adapt")
         for sentence in report.adapted:
             _log.warning("%s: %s", report.path, sentence)
-    return _features(network, out_indices) if features_only else network
+    if not features_only:
+        return network
+    from ppcls.arch.features import FeatureExtractor
+
+    return FeatureExtractor(network, out_indices)
 
 
 def build(part: registry.Part) -> Network:
@@ -80,12 +84,6 @@ def list_models(pattern: str = "*") -> List[str]:
     """
     require_paddle()
     return registry.names("arch", pattern)
-
-
-def _features(network: Network, out_indices: Optional[Sequence[int]]) -> FeatureExtractor:
-    from ppcls.arch.features import FeatureExtractor
-
-    return FeatureExtractor(network, out_indices)
 
 
 def require_paddle() -> None:

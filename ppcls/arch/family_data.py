@@ -29,7 +29,7 @@ _SHARED = Path(__file__).with_name("publishers.yaml")
 Count = Annotated[int, Field(gt=0)]
 Macs = Dict[Count, Count]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Triple = Annotated[List[float], Field(min_length=3, max_length=3)]
+Triple = Annotated[Tuple[float, float, float], Field(strict=False)]
 
 
 class WeightFiles(Section):

@@ -8,6 +8,7 @@ from typing import Callable, Dict, List, Literal, Optional, Sequence, Tuple, Uni
 import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
+from paddle.nn.initializer import Constant, KaimingNormal, Normal
 
 Size = Union[int, Tuple[int, int]]
 """A kernel or padding: one number for both directions, or (vertical, horizontal)."""
@@ -153,8 +154,8 @@ def conv_with(like: nn.Conv2D, weight: Tensor, bias: Tensor, act: nn.Layer) -> C
         like._dilation,
         like._groups,
         # Drawing weights that are replaced at once takes seconds for a large network.
-        weight_attr=nn.initializer.Constant(0.0),
-        bias_attr=nn.initializer.Constant(0.0),
+        weight_attr=Constant(0.0),
+        bias_attr=Constant(0.0),
     )
     conv.to(dtype=like.weight.dtype)
     conv.weight.set_value(weight.astype(like.weight.dtype))
@@ -299,6 +300,19 @@ class InvertedResidual(nn.Layer):
         return x + self.drop(y) if self.residual else y
 
 
+def residual_stage(
+    block: Callable[..., nn.Layer],
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    rates: Sequence[float],
+) -> nn.Sequential:
+    """Return one block for each drop-path rate; the first has the stride and changes the width."""
+    first = block(in_channels, out_channels, stride=stride, drop_path=rates[0])
+    rest = (block(out_channels, out_channels, stride=1, drop_path=rate) for rate in rates[1:])
+    return nn.Sequential(first, *rest)
+
+
 def drop_path_rates(last: float, blocks: int) -> List[float]:
     """Return a rate for each block of a network, from 0 linearly up towards `last`."""
     return [last * index / blocks for index in range(blocks)]
@@ -331,9 +345,11 @@ def average_head(
     class_num: int,
     dropout: float = 0.0,
     dropout_mode: DropoutMode = "upscale_in_train",
+    conv: Optional[nn.Layer] = None,
 ) -> nn.Sequential:
-    """Return the head of most networks: global average, drop, fully connected layer `fc`."""
+    """Return the head of most networks: `conv` if any, global average, drop, the layer `fc`."""
     return nn.Sequential(
+        *([] if conv is None else [("conv", conv)]),
         ("pool", nn.AdaptiveAvgPool2D(1)),
         ("flatten", nn.Flatten()),
         ("drop", nn.Dropout(dropout, mode=dropout_mode)),
@@ -344,15 +360,23 @@ def average_head(
 Initializer = Callable[[Tensor], object]
 """Any of `paddle.nn.initializer`, called with the parameter that it fills."""
 
+_HE_NORMAL, _SMALL = KaimingNormal(), Normal(0.0, 0.01)
 
-def initialise(network: nn.Layer, conv: Initializer, linear: Initializer) -> None:
-    """Fill all weights of convolutions and fully connected layers, and set their biases to zero."""
+
+def initialise(
+    network: nn.Layer, conv: Initializer = _HE_NORMAL, linear: Initializer = _SMALL
+) -> None:
+    """Fill all weights of convolutions and fully connected layers, and set their biases to zero.
+
+    Convolutions start from He's normal distribution (arXiv:1502.01852) and fully connected layers
+    from N(0, 0.01), where a family's paper does not say otherwise.
+    """
     for layer in network.sublayers(include_self=True):
         if isinstance(layer, (nn.Conv2D, nn.Linear)):
             fill = conv if isinstance(layer, nn.Conv2D) else linear
             fill(layer.weight)
             if layer.bias is not None:
-                nn.initializer.Constant(0.0)(layer.bias)
+                Constant(0.0)(layer.bias)
 
 
 def he_fan_out(weight: Tensor) -> None:
@@ -363,4 +387,4 @@ def he_fan_out(weight: Tensor) -> None:
     """
     out_channels, in_channels, height, width = weight.shape
     fan_out = height * width * (out_channels if in_channels > 1 else 1)
-    nn.initializer.Normal(0.0, (2 / fan_out) ** 0.5)(weight)
+    Normal(0.0, (2 / fan_out) ** 0.5)(weight)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+from operator import mul
 from typing import Annotated, Any, Iterable, List, Mapping, NamedTuple, Tuple, Union
 
 from paddle import Tensor, nn
@@ -28,8 +30,17 @@ class Level(NamedTuple):
     stride: int
 
 
-def finest_to_last(maps: Iterable[Level]) -> Tuple[Level, ...]:
-    """Return the last map of each resolution, of all stages' maps in running order."""
+def finest_to_last(
+    stages: Iterable[str], channels: Iterable[int], strides: Iterable[int]
+) -> Tuple[Level, ...]:
+    """Return the last map of each resolution.
+
+    Args:
+        stages: the names of stages in running order, from the first one.
+        channels: the channels of their maps.
+        strides: by how much each of them makes the map smaller that it gets.
+    """
+    maps = map(Level, stages, channels, accumulate(strides, mul))
     return tuple({level.stride: level for level in maps}.values())
 
 

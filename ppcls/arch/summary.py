@@ -101,11 +101,6 @@ def count_weights(network: nn.Layer) -> int:
     return sum(math.prod(layer.weight.shape) for layer in layers)
 
 
-def count_macs(network: nn.Layer, input_shape: Optional[Sequence[int]] = None) -> int:
-    """Return the multiply-accumulates of convolutions and fully connected layers for one image."""
-    return sum(row.macs for row in summarise(network, input_shape))
-
-
 def summarise(network: nn.Layer, input_shape: Optional[Sequence[int]] = None) -> List[Row]:
     """Run one image of zeros through `network` in evaluation mode, and return a row for each layer.
 

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Tuple, Union
@@ -20,6 +19,7 @@ from ppcls import registry
 from ppcls.checking import mistakes, moved
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import BundleError, ConfigError
+from ppcls.files import sha256_of
 from ppcls.inference.description import CONFIG_NAME, Description, FileKeys, read_description
 
 PARITY_NAME = "parity.json"
@@ -106,11 +106,7 @@ def read_bundle(folder: Union[str, Path]) -> Bundle:
 
 def file_record(path: Path) -> FileKeys:
     """Return what a bundle notes of one of its files."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return FileKeys(bytes=path.stat().st_size, sha256=digest.hexdigest())
+    return FileKeys(bytes=path.stat().st_size, sha256=sha256_of(path))
 
 
 def label_mismatch(where: Path, labels: int, outputs: int) -> str:

@@ -58,8 +58,8 @@ def test_training_without_auxiliary_heads_gives_the_logits_alone() -> None:
 
 
 def test_the_last_map_of_each_resolution_is_kept_in_running_order() -> None:
-    maps = [Level("a", 8, 2), Level("b", 16, 4), Level("c", 24, 4), Level("d", 32, 8)]
-    assert finest_to_last(maps) == (maps[0], maps[2], maps[3])
+    found = finest_to_last("abcd", [8, 16, 24, 32], [2, 2, 1, 2])
+    assert found == (Level("a", 8, 2), Level("c", 24, 4), Level("d", 32, 8))
 
 
 def test_sizes_that_a_caller_asks_for_are_kept() -> None:

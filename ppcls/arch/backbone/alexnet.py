@@ -104,18 +104,12 @@ class AlexNet(Network):
             Constant(1.0)(layer.bias)
 
 
-for _name, _widths, _columns, _lrn, _padding, _mode in (
+_KEYS = ("widths", "columns", "lrn", "padding", "dropout_mode")
+
+for _name, *_row in (
     # name          channels of the convolutions  columns  LRN  padding  dropout rescales
     ("AlexNet", [64, 192, 384, 256, 256], 1, False, 2, "downscale_in_infer"),
     ("AlexNet_tv", [64, 192, 384, 256, 256], 1, False, 2, "upscale_in_train"),
     ("AlexNet_2012", [96, 256, 384, 384, 256], 2, True, 0, "upscale_in_train"),
 ):
-    register(
-        "arch",
-        _name,
-        widths=_widths,
-        columns=_columns,
-        lrn=_lrn,
-        padding=_padding,
-        dropout_mode=_mode,
-    )(AlexNet)
+    register("arch", _name, **dict(zip(_KEYS, _row)))(AlexNet)

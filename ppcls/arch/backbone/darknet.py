@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import Annotated, List, Literal, Sequence
 
 from paddle import Tensor, nn
-from paddle.nn.initializer import KaimingNormal, Normal
 from pydantic import Field
 
 from ppcls.arch.layers import ConvBNAct, DropPath, average_head, initialise, split_rates
-from ppcls.arch.network import Count, Level, Network, Rate
+from ppcls.arch.network import Count, Network, Rate, finest_to_last
 from ppcls.registry import register
 
 
@@ -76,17 +75,14 @@ class DarkNet(Network):
         super().__init__(class_num, in_channels)
         small = stem == "cifar"
         self.input_size = 32 if small else 256
-        strides = (1, 1, 2, 2, 2) if small else (2, 2, 2, 2, 2)
-        rates = split_rates(drop_path, depths)
+        strides = (1, 1, 1, 2, 2, 2) if small else (1, 2, 2, 2, 2, 2)
+        widths = (32, 64, 128, 256, 512, 1024)
         self.stem = ConvBNAct(in_channels, 32, 3, act=act)
-        levels = [Level("stem", 32, 1)]
-        for index, stride in enumerate(strides):
-            name, channels = f"stage{index + 1}", 32 * 2**index
-            self.add_sublayer(name, DarkStage(channels, stride, act, rates[index]))
-            levels.append(Level(name, 2 * channels, levels[-1].stride * stride))
+        for i, rates in enumerate(split_rates(drop_path, depths)):
+            self.add_sublayer(f"stage{i + 1}", DarkStage(widths[i], strides[i + 1], act, rates))
         self.head = average_head(1024, class_num, dropout)
-        self.levels = tuple(levels[2:]) if small else tuple(levels)
-        initialise(self, conv=KaimingNormal(), linear=Normal(0.0, 0.01))
+        self.levels = finest_to_last(self.stages, widths, strides)
+        initialise(self)
 
 
 register("arch", "DarkNet53")(DarkNet)

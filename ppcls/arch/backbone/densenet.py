@@ -6,13 +6,14 @@ arXiv:1608.06993. The variants are those of its table 1, with bottlenecks and co
 
 from __future__ import annotations
 
-from typing import Annotated, List, Literal
+from typing import Annotated, Dict, List, Literal
 
 import paddle
 from paddle import Tensor, nn
 from paddle.nn.initializer import KaimingNormal
 from pydantic import Field
 
+from ppcls.arch.inception import add_stages
 from ppcls.arch.layers import ConvBNAct, average_head, conv2d, initialise
 from ppcls.arch.network import Count, Level, Network, Rate
 from ppcls.registry import register
@@ -82,19 +83,6 @@ class DenseNet(Network):
             pooling, for 32 pixels.
     """
 
-    stages = (
-        "stem",
-        "pool",
-        "stage1",
-        "transition1",
-        "stage2",
-        "transition2",
-        "stage3",
-        "transition3",
-        "stage4",
-        "norm",
-    )
-
     def __init__(
         self,
         class_num: Count = 1000,
@@ -111,17 +99,20 @@ class DenseNet(Network):
         # Three transitions halve 8 pixels to one; the stem makes 8 of 29.
         self.min_input_size = 8 if small else 29
         first, width = 1 if small else 4, 2 * growth
-        self.stem = ConvBNAct(in_channels, width, 3 if small else 7, stride=1 if small else 2)
-        self.pool = nn.Identity() if small else nn.MaxPool2D(3, 2, padding=1)
+        stages: Dict[str, nn.Layer] = {
+            "stem": ConvBNAct(in_channels, width, 3 if small else 7, stride=1 if small else 2),
+            "pool": nn.Identity() if small else nn.MaxPool2D(3, 2, padding=1),
+        }
         levels = [Level("stem", width, first if small else 2)]
         for index, depth in enumerate(depths, 1):
             if index > 1:
-                self.add_sublayer(f"transition{index - 1}", Transition(width))
+                stages[f"transition{index - 1}"] = Transition(width)
                 width //= 2
-            self.add_sublayer(f"stage{index}", DenseStage(width, growth, depth, dense_dropout))
+            stages[f"stage{index}"] = DenseStage(width, growth, depth, dense_dropout)
             width += depth * growth
             levels.append(Level(f"stage{index}", width, first * 2 ** (index - 1)))
-        self.norm = nn.Sequential(("bn", nn.BatchNorm2D(width)), ("act", nn.ReLU()))
+        stages["norm"] = nn.Sequential(("bn", nn.BatchNorm2D(width)), ("act", nn.ReLU()))
+        add_stages(self, stages)
         self.head = average_head(width, class_num, dropout)
         self.levels = (*levels[:-1], levels[-1]._replace(stage="norm"))
         initialise(self, conv=KaimingNormal(), linear=KaimingNormal())

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Annotated, List
 
 from paddle import nn
-from paddle.nn.initializer import KaimingNormal, Normal
 from pydantic import Field
 
 from ppcls.arch.backbone.resnet import Bottleneck, Style, stage
@@ -65,7 +64,7 @@ class DetNet(Network):
         self.stage4 = stage(Bottleneck, 1024, 256, 1, True, dilated, rates[3])
         self.stage5 = stage(Bottleneck, 1024, 256, 1, True, dilated, rates[4])
         self.head = average_head(1024, class_num, dropout)
-        initialise(self, conv=KaimingNormal(), linear=Normal(0.0, 0.01))
+        initialise(self)
 
 
 register("arch", "DetNet59")(DetNet)

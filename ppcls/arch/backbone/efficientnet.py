@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Annotated, Any, Callable, Dict, Literal, Sequence, Tuple
+from typing import Annotated, Any, Callable, Dict, Literal, Tuple
 
 from paddle import nn
-from paddle.nn.initializer import Normal
 from pydantic import Field
 
 from ppcls.arch.layers import (
@@ -23,9 +22,10 @@ from ppcls.arch.layers import (
     he_fan_out,
     initialise,
     make_divisible,
+    residual_stage,
     split_rates,
 )
-from ppcls.arch.network import Count, Level, Network, Rate
+from ppcls.arch.network import Count, Network, Rate, finest_to_last
 from ppcls.registry import register
 
 Scale = Annotated[float, Field(gt=0.0)]
@@ -95,37 +95,6 @@ class MBConv(InvertedResidual):
         )
 
 
-def mb_stage(
-    block: Callable[..., nn.Layer],
-    in_channels: int,
-    out_channels: int,
-    stride: int,
-    rates: Sequence[float],
-) -> nn.Sequential:
-    """Return one block for each drop-path rate; the first has the stride and changes the width."""
-    first = block(in_channels, out_channels, stride=stride, drop_path=rates[0])
-    rest = (block(out_channels, out_channels, stride=1, drop_path=rate) for rate in rates[1:])
-    return nn.Sequential(first, *rest)
-
-
-def mb_levels(stem_stride: int, strides: Sequence[int], widths: Sequence[int]) -> Tuple[Level, ...]:
-    """Return the last stage of each resolution, for stages called stage1, stage2, ..."""
-    total, found = stem_stride, []
-    for index, (stride, width) in enumerate(zip(strides, widths)):
-        total *= stride
-        if index + 1 == len(strides) or strides[index + 1] > 1:
-            found.append(Level(f"stage{index + 1}", width, total))
-    return tuple(found)
-
-
-def mb_head(
-    conv: Conv, in_channels: int, width: int, dropout: float, class_num: int
-) -> nn.Sequential:
-    """Return the paper's last stage: 1x1, BN, act, global average, drop, fully connected layer."""
-    rest = average_head(width, class_num, dropout).named_children()
-    return nn.Sequential(("conv", conv(in_channels, width, 1)), *rest)
-
-
 # The paper's table 1, which is B0; the scaled networks multiply its channels and blocks.
 _STAGES = (
     # expand, kernel, stride, channels, blocks
@@ -190,27 +159,32 @@ class EfficientNet(Network):
         self.input_size = 32 if small else resolution
         options: Dict[str, Any] = {"act": act, "eps": eps, "momentum": momentum}
         ends = 1.0 if fixed_ends else width
-        channels = make_divisible(32 * ends)
-        expands, kernels, strides, bases, blocks = zip(*_STAGES)
-        widths = [make_divisible(base * width) for base in bases]
+        expands, kernels, halvings, bases, blocks = zip(*_STAGES)
+        widths = [make_divisible(32 * ends), *(make_divisible(base * width) for base in bases)]
         depths = [math.ceil(count * depth) for count in blocks]
         if fixed_ends:
             depths[0], depths[-1] = blocks[0], blocks[-1]
-        side, first = self.input_size, 1 if small else 2
-        self.stem = conv_for(side, padding, **options)(in_channels, channels, 3, first)
-        side = math.ceil(side / first)
-        for index, rates in enumerate(split_rates(drop_path, depths)):
+        strides = (1 if small else 2, *halvings)
+        side = self.input_size
+        self.stem = conv_for(side, padding, **options)(in_channels, widths[0], 3, strides[0])
+        for i, rates in enumerate(split_rates(drop_path, depths)):
+            side = math.ceil(side / strides[i])
             conv = conv_for(side, padding, **options)
-            block = partial(MBConv, conv, kernel=kernels[index], expand=expands[index], se=se)
-            stage = mb_stage(block, channels, widths[index], strides[index], rates)
-            self.add_sublayer(f"stage{index + 1}", stage)
-            channels, side = widths[index], math.ceil(side / strides[index])
-        self.head = mb_head(conv, channels, make_divisible(1280 * ends), dropout, class_num)
-        self.levels = mb_levels(first, strides, widths)
-        initialise(self, conv=he_fan_out, linear=Normal(0.0, 0.01))
+            block = partial(MBConv, conv, kernel=kernels[i], expand=expands[i], se=se)
+            stage = residual_stage(block, widths[i], widths[i + 1], strides[i + 1], rates)
+            self.add_sublayer(f"stage{i + 1}", stage)
+        last = make_divisible(1280 * ends)
+        # Made before the convolution, which decides the weights that a seed draws.
+        rest = average_head(last, class_num, dropout).named_children()
+        self.head = nn.Sequential(("conv", conv(widths[-1], last, 1)), *rest)
+        self.levels = finest_to_last(self.stages, widths, strides)
+        initialise(self, conv=he_fan_out)
 
 
-for _name, _width, _depth, _resolution, _dropout, _eps, _momentum in (
+SCALE_KEYS = ("width", "depth", "resolution", "dropout")
+"""What the columns of the tables of variants are called."""
+
+for _name, *_scales, _eps, _momentum in (
     # name            width depth side dropout; torchvision's eps and momentum
     ("EfficientNetB0", 1.0, 1.0, 224, 0.2, 1e-5, 0.9),
     ("EfficientNetB1", 1.0, 1.1, 240, 0.2, 1e-5, 0.9),
@@ -221,19 +195,14 @@ for _name, _width, _depth, _resolution, _dropout, _eps, _momentum in (
     ("EfficientNetB6", 1.8, 2.6, 528, 0.5, 1e-3, 0.99),
     ("EfficientNetB7", 2.0, 3.1, 600, 0.5, 1e-3, 0.99),
 ):
-    _scales = {
-        "width": _width,
-        "depth": _depth,
-        "resolution": _resolution,
-        "dropout": _dropout,
-    }
-    register("arch", _name, **_scales)(EfficientNet)
-    register("arch", f"{_name}_tv", **_scales, padding="symmetric", eps=_eps, momentum=_momentum)(
-        EfficientNet
-    )
+    _arguments: Dict[str, Any] = dict(zip(SCALE_KEYS, _scales))
+    register("arch", _name, **_arguments)(EfficientNet)
+    _arguments = {**_arguments, "padding": "symmetric", "eps": _eps, "momentum": _momentum}
+    register("arch", f"{_name}_tv", **_arguments)(EfficientNet)
 register("arch", "EfficientNetB0_small", se=False, padding="symmetric")(EfficientNet)
 
-for _name, _width, _depth, _resolution, _dropout in (
+_LITE = {"se": False, "act": "relu6", "fixed_ends": True, "padding": "same"}
+for _name, *_scales in (
     # name             width depth side dropout
     ("EfficientNetLite0", 1.0, 1.0, 224, 0.2),
     ("EfficientNetLite1", 1.0, 1.1, 240, 0.2),
@@ -241,15 +210,4 @@ for _name, _width, _depth, _resolution, _dropout in (
     ("EfficientNetLite3", 1.2, 1.4, 280, 0.3),
     ("EfficientNetLite4", 1.4, 1.8, 300, 0.3),
 ):
-    register(
-        "arch",
-        _name,
-        width=_width,
-        depth=_depth,
-        resolution=_resolution,
-        dropout=_dropout,
-        se=False,
-        act="relu6",
-        fixed_ends=True,
-        padding="same",
-    )(EfficientNet)
+    register("arch", _name, **dict(zip(SCALE_KEYS, _scales)), **_LITE)(EfficientNet)

@@ -10,20 +10,19 @@ from functools import partial
 from typing import Any, Callable, Dict, Literal, Tuple
 
 from paddle import Tensor, nn
-from paddle.nn.initializer import Normal
 
-from ppcls.arch.backbone.efficientnet import (
-    Conv,
-    MBConv,
-    PaddingMode,
-    Scale,
-    conv_for,
-    mb_head,
-    mb_levels,
-    mb_stage,
+from ppcls.arch.backbone.efficientnet import SCALE_KEYS, Conv, MBConv, PaddingMode, Scale, conv_for
+from ppcls.arch.layers import (
+    ConvAct,
+    ConvBNAct,
+    DropPath,
+    average_head,
+    he_fan_out,
+    initialise,
+    residual_stage,
+    split_rates,
 )
-from ppcls.arch.layers import ConvAct, ConvBNAct, DropPath, he_fan_out, initialise, split_rates
-from ppcls.arch.network import Count, Network, Rate
+from ppcls.arch.network import Count, Network, Rate, finest_to_last
 from ppcls.registry import register
 
 
@@ -109,13 +108,13 @@ _STAGES: Tuple[Tuple[Callable[..., nn.Layer], int, int], ...] = (
 
 # B0, which B1 to B3 scale as EfficientNet does, and the sizes that were searched for or scaled by
 # hand, from the authors' repository.
-_SIZES: Dict[str, Tuple[int, Tuple[int, ...], Tuple[int, ...]]] = {
-    # stem, channels of the stages, blocks of the stages
-    "B": (32, (16, 32, 48, 96, 112, 192), (1, 2, 2, 3, 5, 8)),
-    "S": (24, (24, 48, 64, 128, 160, 256), (2, 4, 4, 6, 9, 15)),
-    "M": (24, (24, 48, 80, 160, 176, 304, 512), (3, 5, 5, 7, 14, 18, 5)),
-    "L": (32, (32, 64, 96, 192, 224, 384, 640), (4, 7, 7, 10, 19, 25, 7)),
-    "XL": (32, (32, 64, 96, 192, 256, 512, 640), (4, 8, 8, 16, 24, 32, 8)),
+_SIZES: Dict[str, Tuple[Tuple[int, ...], Tuple[int, ...]]] = {
+    # channels of the stem and the stages, blocks of the stages
+    "B": ((32, 16, 32, 48, 96, 112, 192), (1, 2, 2, 3, 5, 8)),
+    "S": ((24, 24, 48, 64, 128, 160, 256), (2, 4, 4, 6, 9, 15)),
+    "M": ((24, 24, 48, 80, 160, 176, 304, 512), (3, 5, 5, 7, 14, 18, 5)),
+    "L": ((32, 32, 64, 96, 192, 224, 384, 640), (4, 7, 7, 10, 19, 25, 7)),
+    "XL": ((32, 32, 64, 96, 192, 256, 512, 640), (4, 8, 8, 16, 24, 32, 8)),
 }
 
 
@@ -165,28 +164,30 @@ class EfficientNetV2(Network):
         small = stem == "cifar"
         self.input_size = 32 if small else resolution
         options: Dict[str, Any] = {"eps": eps, "momentum": momentum}
-        first, bases, blocks = _SIZES[size]
-        channels, widths = _rounded(first * width), [_rounded(base * width) for base in bases]
+        bases, blocks = _SIZES[size]
+        widths = [_rounded(base * width) for base in bases]
         depths = [math.ceil(count * depth) for count in blocks]
-        side, halving = self.input_size, 1 if small else 2
+        strides = [1 if small else 2, *(stride for _, _, stride in _STAGES[: len(depths)])]
+        side = self.input_size
         ends = _conv_for(side, padding, act="swish", **options)
-        self.stem = ends(in_channels, channels, 3, halving)
-        side = math.ceil(side / halving)
-        for index, rates in enumerate(split_rates(drop_path, depths)):
-            kind, expand, stride = _STAGES[index]
+        self.stem = ends(in_channels, widths[0], 3, strides[0])
+        for i, rates in enumerate(split_rates(drop_path, depths)):
+            kind, expand, stride = _STAGES[i]
+            side = math.ceil(side / strides[i])
             conv = _conv_for(side, padding, act="silu", **options)
             block = partial(kind, conv, expand=expand)
-            stage = mb_stage(block, channels, widths[index], stride, rates)
-            self.add_sublayer(f"stage{index + 1}", stage)
-            channels, side = widths[index], math.ceil(side / stride)
-        self.stages = ("stem", *(f"stage{index + 1}" for index in range(len(widths))))
-        strides = [row[2] for row in _STAGES[: len(widths)]]
-        self.levels = mb_levels(halving, strides, widths)
-        self.head = mb_head(ends, channels, _rounded(1280 * width), dropout, class_num)
-        initialise(self, conv=he_fan_out, linear=Normal(0.0, 0.01))
+            stage = residual_stage(block, widths[i], widths[i + 1], stride, rates)
+            self.add_sublayer(f"stage{i + 1}", stage)
+        self.stages = ("stem", *(f"stage{index + 1}" for index in range(len(depths))))
+        self.levels = finest_to_last(self.stages, widths, strides)
+        last = _rounded(1280 * width)
+        # Made before the convolution, which decides the weights that a seed draws.
+        rest = average_head(last, class_num, dropout).named_children()
+        self.head = nn.Sequential(("conv", ends(widths[-1], last, 1)), *rest)
+        initialise(self, conv=he_fan_out)
 
 
-for _name, _size, _width, _depth, _resolution, _dropout in (
+for _name, _size, *_scales in (
     # name              size width depth side dropout
     ("EfficientNetV2_S", "S", 1.0, 1.0, 384, 0.2),
     ("EfficientNetV2_M", "M", 1.0, 1.0, 480, 0.3),
@@ -196,13 +197,7 @@ for _name, _size, _width, _depth, _resolution, _dropout in (
     ("EfficientNetV2_B2", "B", 1.1, 1.2, 260, 0.3),
     ("EfficientNetV2_B3", "B", 1.2, 1.4, 300, 0.3),
 ):
-    _arguments = {
-        "size": _size,
-        "width": _width,
-        "depth": _depth,
-        "resolution": _resolution,
-        "dropout": _dropout,
-    }
+    _arguments = {"size": _size, **dict(zip(SCALE_KEYS, _scales))}
     if _size == "B":
         register("arch", _name, **_arguments, padding="same")(EfficientNetV2)
     else:

@@ -6,10 +6,9 @@ Szegedy et al. 2014, "Going Deeper with Convolutions", arXiv:1409.4842.
 from __future__ import annotations
 
 from functools import partial
-from typing import Callable, Dict, Literal, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Literal, NamedTuple, Optional, Tuple
 
 from paddle import nn
-from paddle.nn.initializer import KaimingNormal, Normal
 
 from ppcls.arch.inception import AuxiliaryPool, Branches, Convolution, add_stages, chain
 from ppcls.arch.layers import (
@@ -164,7 +163,7 @@ class GoogLeNet(Network):
             drop = nn.Dropout(aux_dropout, mode=dropout_mode)
             self.aux1 = AuxiliaryHead(512, chosen, chosen.aux_acts[0], drop, class_num)
             self.aux2 = AuxiliaryHead(528, chosen, chosen.aux_acts[1], drop, class_num)
-        initialise(self, conv=KaimingNormal(), linear=Normal(0.0, 0.01))
+        initialise(self)
 
 
 def _stages(in_channels: int, form: Form) -> Dict[str, nn.Layer]:
@@ -191,11 +190,7 @@ def _stages(in_channels: int, form: Form) -> Dict[str, nn.Layer]:
     return stages
 
 
+_TV: Dict[str, Any] = {"form": "torchvision", "dropout": 0.2, "dropout_mode": "upscale_in_train"}
+
 register("arch")(GoogLeNet)
-register(
-    "arch",
-    "GoogLeNet_tv",
-    form="torchvision",
-    dropout=0.2,
-    dropout_mode="upscale_in_train",
-)(GoogLeNet)
+register("arch", "GoogLeNet_tv", **_TV)(GoogLeNet)

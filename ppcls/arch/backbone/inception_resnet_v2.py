@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import partial
 
 from paddle import Tensor, nn
-from paddle.nn.initializer import KaimingNormal, Normal
 
 from ppcls.arch.backbone.inception_v3 import InceptionA
 from ppcls.arch.inception import Branches, Convolution, Epsilon, add_stages, chain, stem
@@ -144,4 +143,4 @@ class InceptionResNetV2(Network):
         }
         add_stages(self, stages)
         self.head = average_head(1536, class_num, dropout, dropout_mode)
-        initialise(self, conv=KaimingNormal(), linear=Normal(0.0, 0.01))
+        initialise(self)

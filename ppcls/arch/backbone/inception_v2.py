@@ -10,7 +10,6 @@ from functools import partial
 from typing import Dict
 
 from paddle import nn
-from paddle.nn.initializer import KaimingNormal, Normal
 
 from ppcls.arch.inception import Branches, Convolution, Epsilon, add_stages, average3x3, chain
 from ppcls.arch.layers import ConvBNAct, average_head, initialise
@@ -97,7 +96,7 @@ class InceptionV2(Network):
         super().__init__(class_num, in_channels)
         add_stages(self, _stages(partial(ConvBNAct, eps=eps), in_channels))
         self.head = average_head(1024, class_num, dropout)
-        initialise(self, conv=KaimingNormal(), linear=Normal(0.0, 0.01))
+        initialise(self)
 
 
 def _stages(conv: Convolution, in_channels: int) -> Dict[str, nn.Layer]:

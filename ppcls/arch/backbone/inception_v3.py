@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, Dict
 
 from paddle import nn
-from paddle.nn.initializer import KaimingNormal, Normal
 
 from ppcls.arch.inception import (
     AuxiliaryPool,
@@ -169,7 +168,7 @@ class InceptionV3(Network):
         if aux:
             self.aux_heads = {"mixed_6e": "aux"}
             self.aux = AuxiliaryHead(conv, class_num)
-        initialise(self, conv=KaimingNormal(), linear=Normal(0.0, 0.01))
+        initialise(self)
 
 
 _TV: Dict[str, Any] = {"eps": 1e-3, "dropout": 0.5, "dropout_mode": "upscale_in_train"}

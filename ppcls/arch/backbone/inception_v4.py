@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, Dict, Literal, NamedTuple, Tuple
 
 from paddle import nn
-from paddle.nn.initializer import KaimingNormal, Normal
 
 from ppcls.arch.inception import Branches, Convolution, Epsilon, add_stages, average3x3, chain, fork
 from ppcls.arch.layers import ConvBNAct, DropoutMode, average_head, initialise
@@ -174,15 +173,10 @@ class InceptionV4(Network):
         }
         add_stages(self, stages)
         self.head = average_head(1536, class_num, dropout, dropout_mode)
-        initialise(self, conv=KaimingNormal(), linear=Normal(0.0, 0.01))
+        initialise(self)
 
+
+_TIMM = {"source": "code", "eps": 1e-3, "dropout": 0.0, "dropout_mode": "upscale_in_train"}
 
 register("arch")(InceptionV4)
-register(
-    "arch",
-    "InceptionV4_timm",
-    source="code",
-    eps=1e-3,
-    dropout=0.0,
-    dropout_mode="upscale_in_train",
-)(InceptionV4)
+register("arch", "InceptionV4_timm", **_TIMM)(InceptionV4)

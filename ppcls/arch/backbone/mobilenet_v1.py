@@ -10,11 +10,10 @@ from functools import partial
 from typing import Annotated, Callable, Literal, Optional
 
 from paddle import Tensor, nn
-from paddle.nn.initializer import KaimingNormal, Normal
 from pydantic import Field
 
 from ppcls.arch.layers import ConvBNAct, average_head, initialise, make_divisible
-from ppcls.arch.network import Count, Level, Network, Rate, finest_to_last
+from ppcls.arch.network import Count, Network, Rate, finest_to_last
 from ppcls.registry import register
 
 
@@ -79,20 +78,19 @@ class MobileNetV1(Network):
         cifar = stem == "cifar"
         self.input_size = 32 if cifar else 224
         conv = partial(ConvBNAct, act=act)
-        width, total = make_divisible(32 * scale, divisor), 1 if cifar else 2
-        self.stem = conv(in_channels, width, 3, stride=total)
-        levels = []
-        for number, (channels, depth, stride) in enumerate(_STAGES, 1):
-            out = make_divisible(channels * scale, divisor)
-            stride = 1 if cifar and number == 2 else stride
-            self.add_sublayer(f"stage{number}", _stage(width, out, depth, stride, conv))
-            width, total = out, total * stride
-            levels.append(Level(f"stage{number}", out, total))
-        self.levels = finest_to_last(levels)
-        extra = [] if head_width is None else [("conv", conv(width, head_width, 1))]
-        rest = average_head(head_width or width, class_num, dropout).named_children()
-        self.head = nn.Sequential(*extra, *rest)
-        initialise(self, conv=KaimingNormal(), linear=Normal(0.0, 0.01))
+        bases, depths, halvings = zip(*_STAGES)
+        widths = [make_divisible(base * scale, divisor) for base in (32, *bases)]
+        strides = [2, *halvings]
+        if cifar:
+            strides[0] = strides[2] = 1
+        self.stem = conv(in_channels, widths[0], 3, strides[0])
+        for i, name in enumerate(self.stages[1:]):
+            stage = _stage(widths[i], widths[i + 1], depths[i], strides[i + 1], conv)
+            self.add_sublayer(name, stage)
+        self.levels = finest_to_last(self.stages, widths, strides)
+        extra = None if head_width is None else conv(widths[-1], head_width, 1)
+        self.head = average_head(head_width or widths[-1], class_num, dropout, conv=extra)
+        initialise(self)
 
 
 def _stage(

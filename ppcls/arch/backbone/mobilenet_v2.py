@@ -7,10 +7,8 @@ Bottlenecks", arXiv:1801.04381.
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Callable, List, Literal, Optional, Sequence
+from typing import Annotated, Any, List, Literal, Optional
 
-from paddle import nn
-from paddle.nn.initializer import KaimingNormal, Normal
 from pydantic import Field
 
 from ppcls.arch.layers import (
@@ -19,9 +17,10 @@ from ppcls.arch.layers import (
     average_head,
     initialise,
     make_divisible,
+    residual_stage,
     split_rates,
 )
-from ppcls.arch.network import Count, Level, Network, Rate, finest_to_last
+from ppcls.arch.network import Count, Network, Rate, finest_to_last
 from ppcls.registry import register
 
 # Table 2 of the paper.
@@ -82,46 +81,26 @@ class MobileNetV2(Network):
         super().__init__(class_num, in_channels)
         cifar = stem == "cifar"
         self.input_size = 32 if cifar else 224
-        width = stem_width or make_divisible(32 * scale, divisor)
         last = head_width or make_divisible(1280 * max(1.0, scale), divisor)
-        block = partial(
-            InvertedResidual, conv=partial(ConvBNAct, act="relu6"), always_expand=always_expand
-        )
-        rates = split_rates(drop_path, depths)
-        total = 1 if cifar else 2
-        self.stem = ConvBNAct(in_channels, width, 3, stride=total, act="relu6")
-        levels = []
-        for number, ((expansion, base, stride), drops) in enumerate(zip(_STAGES, rates), 1):
-            stride = 1 if cifar and number == 2 else stride
-            channels = make_divisible(base * scale, divisor)
-            stage = _stage(block, width, expansion, channels, stride, drops)
-            self.add_sublayer(f"stage{number}", stage)
-            width = channels
-            total *= stride
-            levels.append(Level(f"stage{number}", channels, total))
-        self.levels = finest_to_last(levels)
-        self.head = nn.Sequential(
-            ("conv", ConvBNAct(width, last, 1, act="relu6")),
-            *average_head(last, class_num, dropout).named_children(),
-        )
-        initialise(self, conv=KaimingNormal(), linear=Normal(0.0, 0.01))
+        expansions, bases, halvings = zip(*_STAGES)
+        widths = [make_divisible(base * scale, divisor) for base in (32, *bases)]
+        widths[0] = stem_width or widths[0]
+        strides = [2, *halvings]
+        if cifar:
+            strides[0] = strides[2] = 1
+        conv = partial(ConvBNAct, act="relu6")
+        self.stem = conv(in_channels, widths[0], 3, strides[0])
+        for i, drops in enumerate(split_rates(drop_path, depths)):
+            block = partial(_block, expansions[i], conv=conv, always_expand=always_expand)
+            stage = residual_stage(block, widths[i], widths[i + 1], strides[i + 1], drops)
+            self.add_sublayer(f"stage{i + 1}", stage)
+        self.levels = finest_to_last(self.stages, widths, strides)
+        self.head = average_head(last, class_num, dropout, conv=conv(widths[-1], last, 1))
+        initialise(self)
 
 
-def _stage(
-    block: Callable[..., nn.Layer],
-    in_channels: int,
-    expansion: int,
-    channels: int,
-    stride: int,
-    drop_paths: Sequence[float],
-) -> nn.Sequential:
-    """Return a block for each drop-path rate; the first one has the stride."""
-    blocks = []
-    for rate in drop_paths:
-        width = expansion * in_channels
-        blocks.append(block(in_channels, width, channels, stride=stride, drop_path=rate))
-        in_channels, stride = channels, 1
-    return nn.Sequential(*blocks)
+def _block(expansion: int, in_channels: int, out_channels: int, **options: Any) -> InvertedResidual:
+    return InvertedResidual(in_channels, expansion * in_channels, out_channels, **options)
 
 
 for _name, _scale in (

@@ -10,12 +10,12 @@ from itertools import groupby
 from typing import Annotated, Callable, Dict, List, Literal, NamedTuple, Optional, Sequence, Tuple
 
 from paddle import nn
-from paddle.nn.initializer import KaimingNormal, Normal
 from pydantic import Field
 
 from ppcls.arch.layers import (
     ConvAct,
     ConvBNAct,
+    DropoutMode,
     InvertedResidual,
     Padding,
     SqueezeExcitation,
@@ -24,7 +24,7 @@ from ppcls.arch.layers import (
     initialise,
     make_divisible,
 )
-from ppcls.arch.network import Count, Level, Network, Rate, finest_to_last
+from ppcls.arch.network import Count, Network, Rate, finest_to_last
 from ppcls.errors import ConfigError
 from ppcls.registry import register
 
@@ -152,7 +152,7 @@ class MobileNetV3(Network):
         eps: float = 1e-5,
         momentum: Rate = 0.9,
         dropout: Rate = 0.2,
-        dropout_mode: Literal["downscale_in_infer", "upscale_in_train"] = "downscale_in_infer",
+        dropout_mode: DropoutMode = "downscale_in_infer",
         drop_path: Rate = 0.0,
         stem: Literal["imagenet", "cifar"] = "imagenet",
     ) -> None:
@@ -167,26 +167,26 @@ class MobileNetV3(Network):
         bneck = partial(_bneck, conv=conv, se=se, always_expand=always_expand)
         width = stem_width or make_divisible(16 * scale)
         self.stem = conv(in_channels, width, 3, stride=1 if cifar else 2, act=act)
-        levels = [Level("stem", width, 1 if cifar else 2)]
         widths = _widths(rows, width, scale, expand_rounded)
         plan = zip(rows, widths, drop_path_rates(drop_path, len(rows)))
         for number, group in groupby(plan, lambda block: block[0].stage):
             self.add_sublayer(f"stage{number}", nn.Sequential(*(bneck(*block) for block in group)))
-        for row, (_, _, width) in zip(rows, widths):
-            levels.append(Level(f"stage{row.stage}", width, levels[-1].stride * row.stride))
         self.stage1[0].residual = self.stage1[0].residual and first_shortcut
-        self.stages = tuple(dict.fromkeys(level.stage for level in levels))
-        self.levels = finest_to_last(levels)
+        names = ["stem", *(f"stage{row.stage}" for row in rows)]
+        channels = [width, *(out for _, _, out in widths)]
+        strides = [1 if cifar else 2, *(row.stride for row in rows)]
+        self.stages = tuple(dict.fromkeys(names))
+        self.levels = finest_to_last(names, channels, strides)
         last = make_divisible(6 * rows[-1].channels * scale)
         pool, *rest = average_head(head_width, class_num, dropout, dropout_mode).named_children()
-        convs = [conv(last if index else width, last, 1, act=act) for index in range(head_convs)]
+        inputs = [channels[-1], *[last] * (head_convs - 1)]
         self.head = nn.Sequential(
-            *((f"conv{number}", layer) for number, layer in enumerate(convs, 1)),
+            *((f"conv{i}", conv(width, last, 1, act=act)) for i, width in enumerate(inputs, 1)),
             pool,
             ("hidden", ConvAct(last, head_width, 1, bias=head_bias, act=act)),
             *rest,
         )
-        initialise(self, conv=KaimingNormal(), linear=Normal(0.0, 0.01))
+        initialise(self)
 
 
 def _rows(size: str, depths: Optional[List[int]], minimal: bool, cifar: bool) -> List[Row]:

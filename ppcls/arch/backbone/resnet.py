@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Dict, List, Literal, NamedTuple, Sequence, Type, Union
 
 from paddle import Tensor, nn
-from paddle.nn.initializer import Constant, KaimingNormal, Normal
+from paddle.nn.initializer import Constant
 from pydantic import Field
 
 from ppcls.arch.backbone.acnet import AsymmetricConvBNAct
@@ -217,7 +217,7 @@ class ResNet(Network):
             Level("stem", 64, first if small else 2),
             *(Level(f"stage{i + 1}", 64 * wide * 2**i, first * 2**i) for i in range(4)),
         )
-        initialise(self, conv=KaimingNormal(), linear=Normal(0.0, 0.01))
+        initialise(self)
         if zero_init:
             _silence_branches(self)
 

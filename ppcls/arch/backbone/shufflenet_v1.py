@@ -10,7 +10,6 @@ from typing import Annotated, Literal, Sequence
 
 import paddle
 from paddle import Tensor, nn
-from paddle.nn.initializer import KaimingNormal, Normal
 from pydantic import Field
 
 from ppcls.arch.layers import (
@@ -22,7 +21,7 @@ from ppcls.arch.layers import (
     make_divisible,
     split_rates,
 )
-from ppcls.arch.network import Count, Level, Network, Rate, finest_to_last
+from ppcls.arch.network import Count, Network, Rate, finest_to_last
 from ppcls.registry import register
 
 
@@ -108,9 +107,9 @@ class ShuffleNetV1(Network):
         self.stage3 = _stage(widths[0], widths[1], rates[1], groups, groups)
         self.stage4 = _stage(widths[1], widths[2], rates[2], groups, groups)
         self.head = average_head(widths[2], class_num, dropout)
-        strides = (1, 1, 2, 4, 8) if cifar else (2, 4, 8, 16, 32)
-        self.levels = finest_to_last(map(Level, self.stages, (width, width, *widths), strides))
-        initialise(self, conv=KaimingNormal(), linear=Normal(0.0, 0.01))
+        strides = (1, 1, 2, 2, 2) if cifar else (2, 2, 2, 2, 2)
+        self.levels = finest_to_last(self.stages, (width, width, *widths), strides)
+        initialise(self)
 
 
 def _stage(

@@ -10,11 +10,10 @@ from typing import Annotated, List, Literal
 
 import paddle
 from paddle import Tensor, nn
-from paddle.nn.initializer import KaimingNormal, Normal
 from pydantic import Field
 
 from ppcls.arch.layers import ConvBNAct, average_head, channel_shuffle, initialise
-from ppcls.arch.network import Count, Level, Network, Rate, finest_to_last
+from ppcls.arch.network import Count, Network, Rate, finest_to_last
 from ppcls.registry import register
 
 
@@ -105,13 +104,11 @@ class ShuffleNetV2(Network):
         self.stage2 = _stage(24, widths[0], _DEPTHS[0], act)
         self.stage3 = _stage(widths[0], widths[1], _DEPTHS[1], act)
         self.stage4 = _stage(widths[1], widths[2], _DEPTHS[2], act)
-        self.head = nn.Sequential(
-            ("conv", ConvBNAct(widths[2], widths[3], 1, act=act)),
-            *average_head(widths[3], class_num, dropout).named_children(),
-        )
-        strides = (1, 1, 2, 4, 8) if cifar else (2, 4, 8, 16, 32)
-        self.levels = finest_to_last(map(Level, self.stages, (24, 24, *widths), strides))
-        initialise(self, conv=KaimingNormal(), linear=Normal(0.0, 0.01))
+        last = ConvBNAct(widths[2], widths[3], 1, act=act)
+        self.head = average_head(widths[3], class_num, dropout, conv=last)
+        strides = (1, 1, 2, 2, 2) if cifar else (2, 2, 2, 2, 2)
+        self.levels = finest_to_last(self.stages, (24, 24, *widths), strides)
+        initialise(self)
 
 
 def _stage(in_channels: int, channels: int, depth: int, act: str) -> nn.Sequential:

@@ -6,13 +6,13 @@ size", arXiv:1602.07360; version 1.1 from the authors' repository.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Dict, Literal
 
 import paddle
 from paddle import Tensor, nn
 from paddle.nn.initializer import Normal, XavierUniform
 
-from ppcls.arch.layers import ConvAct, initialise
+from ppcls.arch.layers import ConvAct, DropoutMode, initialise
 from ppcls.arch.network import Count, Level, Network, Rate
 from ppcls.registry import register
 
@@ -80,7 +80,7 @@ class SqueezeNet(Network):
         version: Literal["1.0", "1.1"] = "1.1",
         ceil_mode: bool = False,
         dropout: Rate = 0.5,
-        dropout_mode: Literal["downscale_in_infer", "upscale_in_train"] = "downscale_in_infer",
+        dropout_mode: DropoutMode = "downscale_in_infer",
     ) -> None:
         super().__init__(class_num, in_channels)
         width, kernel, fires = _VERSIONS[version]
@@ -108,12 +108,8 @@ class SqueezeNet(Network):
         Normal(0.0, 0.01)(self.head.conv10.conv.weight)
 
 
+_TV: Dict[str, Any] = {"ceil_mode": True, "dropout_mode": "upscale_in_train"}
+
 for _name, _version in (("SqueezeNet1_0", "1.0"), ("SqueezeNet1_1", "1.1")):
     register("arch", _name, version=_version)(SqueezeNet)
-    register(
-        "arch",
-        f"{_name}_tv",
-        version=_version,
-        ceil_mode=True,
-        dropout_mode="upscale_in_train",
-    )(SqueezeNet)
+    register("arch", f"{_name}_tv", version=_version, **_TV)(SqueezeNet)

@@ -42,16 +42,10 @@ def read_pdparams(path: Path) -> Dict[str, np.ndarray]:
     with path.open("rb") as file:
         start = file.read(8)
         if start[:1] != FIRST_BYTE:
-            raise CheckpointError(f"{path} is not a Paddle weight file: {_looks_like(start)}")
+            raise CheckpointError(f"{path} is not a Paddle weight file: {looks_like(start)}")
         file.seek(0)
         with explained(path, size):
             return _named_arrays(Reader(file, size, _known(size)).load(), size)
-
-
-def _looks_like(start: bytes) -> str:
-    if start.startswith(b"PK\x03\x04"):
-        return "it looks like a PyTorch checkpoint or another zip archive"
-    return looks_like(start)
 
 
 class _DType(StandIn):

@@ -102,6 +102,8 @@ def looks_like(start: bytes) -> str:
         return "it is empty"
     if start.startswith((b"version ", b"<")):
         return "it looks like a web page or a Git LFS pointer, so the download went wrong"
+    if start.startswith(b"PK\x03\x04"):
+        return "it looks like a PyTorch checkpoint or another zip archive"
     return f"it starts with {start[:8]!r}"
 
 

@@ -32,16 +32,13 @@ def write_safetensors(
     """
     try:
         with replacing(Path(path)) as draft:
-            draft.write_bytes(save(_contiguous(arrays), dict(metadata or {}) or None))
+            # safetensors writes transposed arrays as they lie.
+            content = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+            draft.write_bytes(save(content, dict(metadata or {}) or None))
     except (OSError, SafetensorError) as error:
         kept = "; the file that was there before is intact" if Path(path).exists() else ""
         reason = getattr(error, "strerror", None) or error
         raise CheckpointError(f"cannot write {path}: {reason}{kept}") from None
-
-
-def _contiguous(arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-    """Return the arrays in C order; safetensors writes transposed ones as they lie."""
-    return {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
 
 def read_safetensors(file: Path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:

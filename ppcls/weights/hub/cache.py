@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
-import hashlib
 import json
 import logging
 import os
@@ -22,7 +21,6 @@ from pydantic import TypeAdapter, ValidationError
 from ppcls.errors import DownloadError
 from ppcls.files import write_text
 
-_BLOCK = 1 << 20
 _log = logging.getLogger("ppcls")
 
 
@@ -37,19 +35,6 @@ def cache_folder() -> Path:
 def weights_folder() -> Path:
     """Return the part of the cache folder that holds weight files."""
     return cache_folder() / "weights"
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's content in hexadecimal.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(_BLOCK), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def megabytes(size: float) -> str:

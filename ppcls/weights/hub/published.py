@@ -16,6 +16,7 @@ from ppcls.errors import (
     UsageError,
     WrongContentError,
 )
+from ppcls.files import sha256_of
 from ppcls.weights.formats.any_format import read_any_format
 from ppcls.weights.hub import cache
 from ppcls.weights.hub.cache import Pin
@@ -87,8 +88,8 @@ def verify(name: str, repin: bool = False) -> Verdict:
         return Verdict(name, False, f"`{_how_to_get(record)}` gets it", here=False)
     if repin and not record.sha256:
         _check_readable(path, _damaged(record))
-        cache.write_pin(name, cache.pin_of(path, cache.sha256_of(path), address=""))
-    wanted, found = _expected(record), cache.sha256_of(path)
+        cache.write_pin(name, cache.pin_of(path, sha256_of(path), address=""))
+    wanted, found = _expected(record), sha256_of(path)
     if wanted is None:
         return Verdict(name, True, f"not used yet, so its SHA-256 {found} is not compared: {path}")
     if wanted == found:
@@ -118,7 +119,7 @@ def _check(record: Record, path: Path) -> None:
         _check_readable(path, _damaged(record))
     else:
         _check_start(path)
-    found = cache.sha256_of(path)
+    found = sha256_of(path)
     if wanted not in (None, found):
         raise WrongContentError(_changed(record, path, found))
     if record.in_package:
@@ -217,7 +218,7 @@ def _fetch(record: Record, sha256: Optional[str], patience: Optional[Patience]) 
 
 def _note(record: Record, place: str) -> None:
     path = target_of(record)
-    pin, known = cache.pin_of(path, cache.sha256_of(path), place), _pin(record)
+    pin, known = cache.pin_of(path, sha256_of(path), place), _pin(record)
     if known is not None and known.sha256 == pin.sha256:
         pin = replace(pin, date=known.date)
     _remember(record, pin)

@@ -3,57 +3,29 @@
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List
 
-from ppcls.arch.family_data import FamilyData, families
+from ppcls.arch.family_data import FamilyData, Publication, WeightFiles, families
 from ppcls.errors import UsageError, did_you_mean
 from ppcls.text import network_order
 
 PACKAGE = "package:"
 
 
-@dataclass(frozen=True)
-class Record:
-    """A published checkpoint.
+class Record(WeightFiles, Publication):
+    """A published checkpoint: what its publisher says of all, and what is known of this one.
 
     Attributes:
         name: what it is called in this table: the network, or a further checkpoint of one.
         network: the network that it fits, as `ppcls.create_model` names it.
-        address: where it is: ``https://...``, or ``package:FOLDER/.../FILE`` in an installed
-            package.
-        sha256: the file's hash in hexadecimal, None where the publisher gives none.
-        top1: fraction of the ImageNet-1k validation images that it gets right; None where no
-            none is published.
-        top5: the same for the five most probable classes.
         source: the page that says so.
-        licence: SPDX name of the licence.
-        resize: length of the shorter side, in pixels, to which evaluation resizes an image.
-        crop: side of the square, in pixels, that it then cuts from the centre.
-        interpolation: as for ResizeImage.
-        backend: as for ResizeImage.
-        mean: what is subtracted from each channel, of values between 0 and 1.
-        std: what each channel is then divided by.
-        install: what `pip install` calls the package that an address names; empty otherwise.
     """
 
     name: str
     network: str
-    address: str
-    sha256: Optional[str]
-    top1: Optional[float]
-    top5: Optional[float]
     source: str
-    licence: str
-    resize: int
-    crop: int
-    interpolation: str
-    backend: str
-    mean: Tuple[float, float, float]
-    std: Tuple[float, float, float]
-    install: str = ""
 
     @property
     def in_package(self) -> bool:
@@ -122,15 +94,12 @@ def _of_family(family: FamilyData) -> Iterator[Record]:
         publisher = family.publishers[published.by]
         if publisher.weights is None:
             continue
-        shared = publisher.weights.model_dump(exclude={"address", "mean", "std"})
-        mean, std = publisher.weights.mean, publisher.weights.std
+        files = publisher.weights.model_dump(exclude={"address"})
         yield Record(
             name=name,
             network=network,
             address=publisher.weights.address.format(name=name),
             source=publisher.source,
-            mean=(mean[0], mean[1], mean[2]),
-            std=(std[0], std[1], std[2]),
-            **shared,
-            **published.model_dump(exclude={"by", "network"}),
+            **files,
+            **published.model_dump(exclude={"network"}),
         )

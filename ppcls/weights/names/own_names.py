@@ -7,7 +7,7 @@ from typing import Any, Dict, Mapping, Tuple
 import numpy as np
 
 from ppcls.weights.names.rules import translate
-from ppcls.weights.names.toolkits import SOURCES, namings, reference_names
+from ppcls.weights.names.toolkits import SOURCES, naming_of, reference_names
 
 Arrays = Dict[str, np.ndarray]
 
@@ -43,7 +43,7 @@ def from_names(source: str, network: Any, arrays: Mapping[str, np.ndarray]) -> A
 
 
 def _todays_names(source: str, network: Any, arrays: Mapping[str, np.ndarray]) -> Arrays:
-    naming = namings(source).get(type(network).__name__)
+    naming = naming_of(source, network)
     if naming is None:
         return dict(arrays)
     return {

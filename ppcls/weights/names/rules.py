@@ -24,7 +24,7 @@ class Naming:
 
     Attributes:
         rules: turn our parameter names into theirs.
-        models: {their name of a variant: our name and arguments}; empty where they use our names.
+        models: {their name of a variant: our name and arguments}.
         auxiliary: the pattern that names of auxiliary heads start with; files come with and without
             them. Empty where the family has none.
         older: rules that turn names in files of earlier versions of theirs into today's.
@@ -63,12 +63,17 @@ def minus_one(match: re.Match[str], network: Any) -> str:
     return f"{match[1]}{int(match[2]) - 1}{match[3]}"
 
 
-def block_number(prefix: str, stages: Sequence[str]) -> Replacement:
-    """Number the blocks of all stages through, for a match of (stage number), (block)."""
+def plus_one(match: re.Match[str], network: Any) -> str:
+    """Count from one what we count from zero."""
+    return f"{match[1]}{int(match[2]) + 1}{match[3]}"
+
+
+def block_number(prefix: str, first: int = 0) -> Replacement:
+    """Number the blocks of all stages through from `first`, for a match of (stage), (block)."""
 
     def number(match: re.Match[str], network: Any) -> str:
-        before = stages[: stages.index(f"stage{match[1]}")]
-        return f"{prefix}{sum(len(getattr(network, name)) for name in before) + int(match[2])}."
+        before = (getattr(network, f"stage{stage}") for stage in range(1, int(match[1])))
+        return f"{prefix}{first + sum(map(len, before)) + int(match[2])}."
 
     return number
 
@@ -88,3 +93,13 @@ TORCH_STATISTICS: List[Tuple[str, Replacement]] = [
     (r"\._variance$", ".running_var"),
 ]
 """What PyTorch calls the running statistics of a batch normalisation."""
+
+TIMM_ENDS: List[Tuple[str, Replacement]] = [
+    (r"^stem\.conv", "conv_stem"),
+    (r"^stem\.bn", "bn1"),
+    (r"^head\.conv\.conv", "conv_head"),
+    (r"^head\.conv\.bn", "bn2"),
+    (r"^head\.fc", "classifier"),
+    *TORCH_STATISTICS,
+]
+"""What timm calls the first and last layers of networks for mobile phones."""

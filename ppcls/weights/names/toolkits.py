@@ -9,7 +9,8 @@ import importlib
 import pkgutil
 import re
 from functools import cache
-from typing import Any, Dict, List, Tuple
+from itertools import chain
+from typing import Any, Dict, List, Optional, Tuple
 
 from ppcls import registry
 from ppcls.errors import ConfigError, did_you_mean
@@ -40,12 +41,17 @@ def namings(source: str) -> Dict[str, Naming]:
     return {module.FAMILY: module.NAMINGS[source] for module in modules if source in module.NAMINGS}
 
 
+def naming_of(source: str, network: Any) -> Optional[Naming]:
+    """Return how `source` names a network of this family, None if it has none or is ourselves."""
+    return None if source == "ppcls" else namings(source).get(type(network).__name__)
+
+
 def reference_names(source: str, network: Any) -> Dict[str, str]:
     """Return, for every array of `network`, its name in the toolkit `source`: {ours: theirs}.
 
     The result is empty when the toolkit has no checkpoints of this family.
     """
-    naming = namings(source).get(type(network).__name__)
+    naming = naming_of(source, network)
     if naming is None:
         return {}
     return {name: translate(name, naming.rules, network) for name in network.state_dict()}
@@ -84,7 +90,7 @@ def other_form(source: str, network: Any) -> str:
 
     The result is empty when both are the same, or the toolkit has no such network.
     """
-    naming = None if source == "ppcls" else namings(source).get(type(network).__name__)
+    naming = naming_of(source, network)
     forms = {ours for ours, _ in naming.models.values()} if naming else set()
     if not forms or network.model_name in forms:
         return ""
@@ -100,24 +106,12 @@ def is_auxiliary(source: str, network: Any, name: str) -> bool:
         network: a network of the family.
         name: the array's name.
     """
-    naming = None if source == "ppcls" else namings(source).get(type(network).__name__)
+    naming = naming_of(source, network)
     pattern = naming.auxiliary if naming else r"aux\d?\."
     return bool(pattern and re.match(pattern, name))
 
 
 @cache
 def _models(source: str) -> Dict[str, Model]:
-    """Return {their name: our name and arguments} over all families; PaddleClas' names are ours."""
-    found: Dict[str, Model] = {}
-    for family, naming in namings(source).items():
-        found.update(naming.models or _own_models(family))
-    return found
-
-
-def _own_models(family: str) -> Dict[str, Model]:
-    """Return our own variants of a family, without those that are another toolkit's (`_tv`)."""
-    names = [name for name in registry.names("arch") if not name.endswith("_tv")]
-    entries = {name: registry.lookup("arch", name) for name in names}
-    return {
-        name: (name, {}) for name, entry in entries.items() if entry.constructor.__name__ == family
-    }
+    """Return {their name: our name and arguments} over all families."""
+    return dict(chain.from_iterable(naming.models.items() for naming in namings(source).values()))

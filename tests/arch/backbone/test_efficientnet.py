@@ -10,7 +10,7 @@ import pytest
 
 from ppcls import registry
 from ppcls.arch import create_model
-from ppcls.arch.backbone.efficientnet import MBConv, conv_for, mb_levels
+from ppcls.arch.backbone.efficientnet import MBConv, conv_for
 from ppcls.arch.layers import DropPath
 from ppcls.arch.network import Network
 from ppcls.arch.summary import count_parameters
@@ -81,7 +81,6 @@ def test_the_levels_end_each_resolution() -> None:
         "stage7",
     ]
     assert [level.stride for level in network.levels] == [2, 4, 8, 16, 32]
-    assert [level.stride for level in mb_levels(1, [1, 2], [8, 16])] == [1, 2]
 
 
 def _same_by_hand(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:

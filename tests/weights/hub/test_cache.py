@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -15,12 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ppcls.errors import DownloadError
+from ppcls.files import sha256_of
 from ppcls.weights.hub.cache import (
     cache_folder,
     locked,
     pin_of,
     read_pins,
-    sha256_of,
     weights_folder,
     write_pin,
 )
@@ -40,12 +39,6 @@ def test_folder_is_where_the_environment_says(
     monkeypatch.setenv("PPCLS_HOME", "~/mine")
     assert cache_folder() == tmp_path / "mine"
     assert weights_folder() == tmp_path / "mine/weights"
-
-
-def test_hash_is_that_of_hashlib(tmp_path: Path) -> None:
-    content = os.urandom(3_000_001)
-    (tmp_path / "file").write_bytes(content)
-    assert sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
 
 
 def test_pins_are_kept(cache: Path) -> None:

@@ -10,7 +10,15 @@ from paddle import nn
 
 from ppcls.arch import create_model, list_models
 from ppcls.errors import ConfigError
-from ppcls.weights.names.rules import Naming, block_number, minus_one, row, same_names, translate
+from ppcls.weights.names.rules import (
+    Naming,
+    block_number,
+    minus_one,
+    plus_one,
+    row,
+    same_names,
+    translate,
+)
 from ppcls.weights.names.toolkits import (
     SOURCES,
     find_reference,
@@ -29,10 +37,13 @@ def test_each_rule_applies_once_and_in_order() -> None:
 def test_a_replacement_may_look_at_the_network() -> None:
     network = nn.Layer()
     network.stage1, network.stage2 = nn.Sequential(*[nn.ReLU()] * 3), nn.Sequential(nn.ReLU())
-    rules = [(r"^stage(\d)\.(\d+)\.", block_number("blocks.", ["stage1", "stage2"]))]
+    rules = [(r"^stage(\d)\.(\d+)\.", block_number("blocks."))]
     assert translate("stage1.2.weight", rules, network) == "blocks.2.weight"
     assert translate("stage2.0.weight", rules, network) == "blocks.3.weight"
     assert translate("conv3.weight", [(r"(conv)(\d)(\.)", minus_one)], network) == "conv2.weight"
+    assert translate("conv3.weight", [(r"(conv)(\d)(\.)", plus_one)], network) == "conv4.weight"
+    later = [(r"^stage(\d)\.(\d+)\.", block_number("features.", first=1))]
+    assert translate("stage2.0.weight", later, network) == "features.4.weight"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Tuple
 
-from ppcls.weights.names.rules import TORCH_STATISTICS, Naming, Rules, row
+from ppcls.weights.names.rules import TORCH_STATISTICS, Naming, Rules, row, same_names
 
 FAMILY = "DenseNet"
 
@@ -46,7 +46,7 @@ NAMINGS: Dict[str, Naming] = {
             (r"\.bn\.", "._batch_norm."),
             (r"^head\.fc", "out"),
         ],
-        models={f"DenseNet{depth}": row(f"DenseNet{depth}") for depth in (121, 161, 169, 201, 264)},
+        models=same_names([f"DenseNet{depth}" for depth in (121, 161, 169, 201, 264)]),
     ),
     "torchvision": Naming(rules=_TORCH, models=_MODELS, older=_OLDER),
     "timm": Naming(rules=_TORCH, models=_MODELS, older=_OLDER),

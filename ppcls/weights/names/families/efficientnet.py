@@ -7,6 +7,7 @@ from typing import Any, Dict
 
 from ppcls.weights.names.families.mobilenet_v2 import TIMM_BLOCKS
 from ppcls.weights.names.rules import (
+    TIMM_ENDS,
     TORCH_STATISTICS,
     Naming,
     Rules,
@@ -17,7 +18,6 @@ from ppcls.weights.names.rules import (
 
 FAMILY = "EfficientNet"
 
-_STAGES = [f"stage{number}" for number in range(1, 8)]
 _PYTORCH = {"eps": 1e-5, "momentum": 0.9}
 """The normalisation of the networks that timm trained itself, rather than took over."""
 
@@ -48,14 +48,9 @@ TORCHVISION: Rules = [
 """Torchvision's names, of EfficientNetV2 too."""
 
 TIMM: Rules = [
-    (r"^stem\.conv", "conv_stem"),
-    (r"^stem\.bn", "bn1"),
     (r"\.se\.(reduce|expand)\.conv", r".se.conv_\1"),
     *TIMM_BLOCKS,
-    (r"^head\.conv\.conv", "conv_head"),
-    (r"^head\.conv\.bn", "bn2"),
-    (r"^head\.fc", "classifier"),
-    *TORCH_STATISTICS,
+    *TIMM_ENDS,
 ]
 """Timm's names, of EfficientNetV2 too."""
 
@@ -64,8 +59,8 @@ NAMINGS: Dict[str, Naming] = {
         rules=[
             (r"^stem\.", "_ef._conv_stem._conv."),
             # The first block of each stage has another name; all are numbered through.
-            (r"^stage(\d)\.(0)\.", block_number("_ef._blocks.", _STAGES)),
-            (r"^stage(\d)\.(\d+)\.", block_number("_ef.block.", _STAGES)),
+            (r"^stage(\d)\.(0)\.", block_number("_ef._blocks.")),
+            (r"^stage(\d)\.(\d+)\.", block_number("_ef.block.")),
             (r"^(_ef\.(_blocks|block)\.\d+)\.", r"\1.."),
             (r"\.se\.reduce\.conv", "._se._conv1._conv"),
             (r"\.se\.expand\.conv", "._se._conv2._conv"),
@@ -107,7 +102,7 @@ NAMINGS: Dict[str, Naming] = {
         rules=[
             (r"^stem\.conv", "_conv_stem"),
             (r"^stem\.bn", "_bn0"),
-            (r"^stage(\d)\.(\d+)\.", block_number("_blocks.", _STAGES)),
+            (r"^stage(\d)\.(\d+)\.", block_number("_blocks.")),
             (r"\.se\.(reduce|expand)\.conv", r"._se_\1"),
             (r"\.(expand|depthwise|project)\.conv", r"._\1_conv"),
             (r"\.expand\.bn", "._bn0"),

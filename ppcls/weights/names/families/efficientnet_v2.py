@@ -9,7 +9,6 @@ from ppcls.weights.names.rules import Naming, block_number, row, same_names
 
 FAMILY = "EfficientNetV2"
 
-_STAGES = [f"stage{number}" for number in range(1, 8)]
 _SIZES = ("s", "m", "l")
 
 NAMINGS: Dict[str, Naming] = {
@@ -26,7 +25,7 @@ NAMINGS: Dict[str, Naming] = {
             (r"\.(fused|expand)\.bn", "._norm0"),
             (r"\.depthwise\.bn", "._norm1"),
             (r"\.project\.bn", "._norm2"),
-            (r"^stage(\d)\.(\d+)\.", block_number("_blocks.", _STAGES)),
+            (r"^stage(\d)\.(\d+)\.", block_number("_blocks.")),
             (r"^head\.conv\.conv", "_head._conv_head"),
             (r"^head\.conv\.bn", "_head._norm"),
             (r"^head\.fc", "_fc"),

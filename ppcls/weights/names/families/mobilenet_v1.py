@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Dict
+from typing import Dict
 
-from ppcls.weights.names.rules import TORCH_STATISTICS, Naming, block_number, row, same_names
+from ppcls.weights.names.rules import TIMM_ENDS, Naming, block_number, minus_one, row, same_names
 
 FAMILY = "MobileNetV1"
-
-_STAGES = ["stage1", "stage2", "stage3", "stage4", "stage5"]
-
-
-def _timm_stage(match: re.Match[str], network: Any) -> str:
-    return f"blocks.{int(match[1]) - 1}."
-
 
 NAMINGS: Dict[str, Naming] = {
     "paddleclas": Naming(
         rules=[
             (r"^stem\.", "conv."),
-            (r"^stage(\d)\.(\d+)\.", block_number("blocks.", _STAGES)),
+            (r"^stage(\d)\.(\d+)\.", block_number("blocks.")),
             (r"\.(depthwise|pointwise)\.", r".\1_conv."),
             (r"^head\.fc", "fc"),
         ],
@@ -30,17 +22,13 @@ NAMINGS: Dict[str, Naming] = {
     ),
     "timm": Naming(
         rules=[
-            (r"^stem\.conv", "conv_stem"),
-            (r"^stem\.bn", "bn1"),
-            (r"^stage(\d)\.", _timm_stage),
+            (r"^(stage)(\d)(\.)", minus_one),
+            (r"^stage", "blocks."),
             (r"\.depthwise\.conv", ".conv_dw"),
             (r"\.depthwise\.bn", ".bn1"),
             (r"\.pointwise\.conv", ".conv_pw"),
             (r"\.pointwise\.bn", ".bn2"),
-            (r"^head\.conv\.conv", "conv_head"),
-            (r"^head\.conv\.bn", "bn2"),
-            (r"^head\.fc", "classifier"),
-            *TORCH_STATISTICS,
+            *TIMM_ENDS,
         ],
         models={
             "mobilenetv1_100": row("MobileNetV1_timm"),

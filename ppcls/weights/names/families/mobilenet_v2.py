@@ -6,9 +6,11 @@ import re
 from typing import Any, Dict
 
 from ppcls.weights.names.rules import (
+    TIMM_ENDS,
     TORCH_STATISTICS,
     Naming,
     Rules,
+    block_number,
     minus_one,
     row,
     same_names,
@@ -16,7 +18,6 @@ from ppcls.weights.names.rules import (
 
 FAMILY = "MobileNetV2"
 
-_STAGES = [f"stage{number}" for number in range(1, 8)]
 _SCALES = ["MobileNetV2_x0_25", "MobileNetV2_x0_5", "MobileNetV2_x0_75"]
 _SCALES += ["MobileNetV2", "MobileNetV2_x1_5", "MobileNetV2_x2_0"]
 
@@ -24,12 +25,6 @@ _SCALES += ["MobileNetV2", "MobileNetV2_x1_5", "MobileNetV2_x2_0"]
 def _paddleclas_block(match: re.Match[str], network: Any) -> str:
     stage, block = int(match[1]) + 1, int(match[2])
     return f"conv{stage}." + (f"conv{stage}_{block + 1}." if block else "_first_block.")
-
-
-def torchvision_block(match: re.Match[str], network: Any) -> str:
-    """Number the blocks of all stages through; the stem comes before them, as number 0."""
-    before = (getattr(network, name) for name in network.stages[1 : int(match[1])])
-    return f"features.{1 + sum(map(len, before)) + int(match[2])}."
 
 
 TIMM_BLOCKS: Rules = [
@@ -72,7 +67,7 @@ NAMINGS: Dict[str, Naming] = {
             (r"\.depthwise\.", ".conv.1."),
             (r"\.project\.conv", ".conv.2"),
             (r"\.project\.bn", ".conv.3"),
-            (r"^stage(\d)\.(\d+)\.", torchvision_block),
+            (r"^stage(\d)\.(\d+)\.", block_number("features.", first=1)),
             (r"^head\.conv\.", "features.18."),
             (r"^head\.fc", "classifier.1"),
             (r"\.conv\.weight$", ".0.weight"),
@@ -83,13 +78,8 @@ NAMINGS: Dict[str, Naming] = {
     ),
     "timm": Naming(
         rules=[
-            (r"^stem\.conv", "conv_stem"),
-            (r"^stem\.bn", "bn1"),
             *TIMM_BLOCKS,
-            (r"^head\.conv\.conv", "conv_head"),
-            (r"^head\.conv\.bn", "bn2"),
-            (r"^head\.fc", "classifier"),
-            *TORCH_STATISTICS,
+            *TIMM_ENDS,
         ],
         models={
             "mobilenetv2_035": row("MobileNetV2_x0_35_tv"),

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any, Dict
 
-from ppcls.weights.names.families.mobilenet_v2 import TIMM_BLOCKS, torchvision_block
+from ppcls.weights.names.families.mobilenet_v2 import TIMM_BLOCKS
 from ppcls.weights.names.rules import TORCH_STATISTICS, Naming, block_number, row, same_names
 
 FAMILY = "MobileNetV3"
 
-_STAGES = [f"stage{number}" for number in range(1, 7)]
 _SCALES = ("x0_35", "x0_5", "x0_75", "x1_0", "x1_25")
 
 
@@ -40,7 +39,7 @@ NAMINGS: Dict[str, Naming] = {
             (r"\.depthwise\.", ".bottleneck_conv."),
             (r"\.expand\.", ".expand_conv."),
             (r"\.project\.", ".linear_conv."),
-            (r"^stage(\d)\.(\d+)\.", block_number("blocks.", _STAGES)),
+            (r"^stage(\d)\.(\d+)\.", block_number("blocks.")),
             (r"^head\.conv1\.", "last_second_conv."),
             (r"^head\.hidden\.conv", "last_conv"),
             (r"^head\.fc", "fc"),
@@ -55,7 +54,7 @@ NAMINGS: Dict[str, Naming] = {
             (r"\.se\.reduce\.conv", ".se.fc1"),
             (r"\.se\.expand\.conv", ".se.fc2"),
             (r"^stage(\d)\.(\d+)\.(expand|depthwise|se|project)\.", _torchvision_layer),
-            (r"^stage(\d)\.(\d+)\.", torchvision_block),
+            (r"^stage(\d)\.(\d+)\.", block_number("features.", first=1)),
             (r"\.conv\.block", ".block"),
             (r"^head\.conv1\.", _torchvision_last),
             (r"^head\.hidden\.conv", "classifier.0"),

@@ -61,13 +61,12 @@ _PADDLECLAS = [
     *(f"ResNet{depth}" for depth in (18, 34, 50, 101, 152)),
     *(f"ResNet{depth}_vd" for depth in (18, 34, 50, 101, 152, 200)),
 ]
-_STAGES = ["stage1", "stage2", "stage3", "stage4"]
 
 NAMINGS: Dict[str, Naming] = {
     "paddleclas": Naming(
         rules=[
             (r"^stem\.(conv|bn)\.", r"stem.0.\1."),
-            (r"^stage(\d)\.(\d+)\.", block_number("blocks.", _STAGES)),
+            (r"^stage(\d)\.(\d+)\.", block_number("blocks.")),
             (r"(\.conv)(\d)(\.)", minus_one),
             (r"\.shortcut\.(?:conv\.)?(conv|bn)\.", r".short.\1."),
             (r"^head\.fc", "fc"),

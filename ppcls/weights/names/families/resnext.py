@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Dict
+from typing import Dict
 
 from ppcls.weights.names.families.resnet import TORCH
-from ppcls.weights.names.rules import Naming, minus_one, row, same_names
+from ppcls.weights.names.rules import Naming, minus_one, plus_one, row, same_names
 
 FAMILY = "ResNeXt"
-
-
-def _block(match: re.Match[str], network: Any) -> str:
-    """Count stages from zero, as PaddleClas does: stage1.2 is bb_0_2."""
-    return f"bb_{int(match[1]) - 1}_{match[2]}."
-
-
-def _stem(match: re.Match[str], network: Any) -> str:
-    """Count the convolutions of a deep stem from one: stem.0 is conv1_1."""
-    return f"conv1_{int(match[1]) + 1}."
 
 
 _SIZES = [f"{depth}{form}" for depth in (50, 101, 152) for form in ("_32x4d", "_64x4d")]
@@ -54,10 +43,14 @@ _WSL_MODELS = {
 NAMINGS: Dict[str, Naming] = {
     "paddleclas": Naming(
         rules=[
-            (r"^stage(\d)\.(\d+)\.", _block),
+            # Stages are counted from zero: stage1.2 is bb_0_2.
+            (r"^(stage)(\d)(\.)", minus_one),
+            (r"^stage(\d)\.(\d+)\.", r"bb_\1_\2."),
             (r"(\.conv)(\d)(\.)", minus_one),
             (r"\.shortcut\.(?:conv\.)?(conv|bn)\.", r".short.\1."),
-            (r"^stem\.(\d)\.", _stem),
+            # The convolutions of a deep stem are counted from one: stem.0 is conv1_1.
+            (r"^(stem\.)(\d)(\.)", plus_one),
+            (r"^stem\.(\d)\.", r"conv1_\1."),
             (r"^stem\.", "conv."),
             (r"\.conv\.([^.]+)$", r"._conv.\1"),
             (r"\.bn\.", "._batch_norm."),

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Dict
+from typing import Dict
 
-from ppcls.weights.names.rules import TORCH_STATISTICS, Naming, row, same_names
+from ppcls.weights.names.rules import TORCH_STATISTICS, Naming, plus_one, row, same_names
 
 FAMILY = "ShuffleNetV2"
 
 _SCALES = ("x0_25", "x0_33", "x0_5", "x1_0", "x1_5", "x2_0")
-
-
-def _paddleclas_unit(match: re.Match[str], network: Any) -> str:
-    return f"{match[1]}_{int(match[2]) + 1}."
-
 
 NAMINGS: Dict[str, Naming] = {
     "paddleclas": Naming(
@@ -27,7 +21,8 @@ NAMINGS: Dict[str, Naming] = {
             (r"\.branch\.conv1\.", "._conv_pw."),
             (r"\.branch\.depthwise\.", "._conv_dw."),
             (r"\.branch\.conv2\.", "._conv_linear."),
-            (r"^stage(\d)\.(\d+)\.", _paddleclas_unit),
+            (r"^stage(\d\.)(\d+)(\.)", plus_one),
+            (r"^(\d)\.", r"\1_"),
             (r"^stem\.", "_conv1."),
             (r"^head\.conv\.", "_last_conv."),
             (r"\.conv\.weight$", "._conv.weight"),
