@@ -84,11 +84,6 @@ class Entry:
     constructor: Callable[..., Any]
     preset: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def accepted(self) -> List[str]:
-        """The argument names that YAML may give."""
-        return list(arguments_model(self.kind, self.name).model_fields)
-
 
 @dataclass(frozen=True)
 class Part:

@@ -17,6 +17,7 @@ from ppcls.errors import CheckpointError, ConfigError
 from ppcls.optimizer.regularizer import l2
 from ppcls.optimizer.schedule import Schedule
 from ppcls.registry import Part
+from ppcls.text import first_few
 
 _log = logging.getLogger("ppcls")
 
@@ -250,7 +251,9 @@ def _check_state(tensors: Mapping[str, paddle.Tensor], arrays: Mapping[str, np.n
         "unexpected": [name for name in arrays if name not in tensors],
         "of another form": different,
     }
-    words = [f"{len(found)} {what} ({_first(found)})" for what, found in faults.items() if found]
+    words = [
+        f"{len(found)} {what} ({first_few(found, 3)})" for what, found in faults.items() if found
+    ]
     if words:
         raise CheckpointError(
             f"the optimiser's state does not fit: {'; '.join(words)}. It was saved with another "
@@ -265,7 +268,3 @@ def _fits(tensor: paddle.Tensor, array: np.ndarray) -> bool:
 
 def _form(array: np.ndarray) -> str:
     return f"{array.dtype} {list(array.shape)}"
-
-
-def _first(names: List[str], count: int = 3) -> str:
-    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
