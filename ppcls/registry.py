@@ -84,11 +84,6 @@ class Entry:
     constructor: Callable[..., Any]
     preset: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def accepted(self) -> List[str]:
-        """The argument names that YAML may give."""
-        return list(arguments_model(self.kind, self.name).model_fields)
-
 
 @dataclass(frozen=True)
 class Part:
@@ -117,26 +112,21 @@ class PartOf:
         self.kind = kind
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        item = core_schema.no_info_plain_validator_function(lambda value: parse(self.kind, value))
-        return _nullable_like(source, item)
+        schema = self._schema()
+        # Let None through where the annotated type does.
+        return core_schema.nullable_schema(schema) if type(None) in get_args(source) else schema
+
+    def _schema(self) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(lambda value: parse(self.kind, value))
 
 
-class PartsOf:
+class PartsOf(PartOf):
     """Annotation for a list of parts: ``transform_ops: Annotated[List[Part],
     PartsOf("transform")]``.
     """
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        item = core_schema.no_info_plain_validator_function(lambda value: parse(self.kind, value))
-        return _nullable_like(source, core_schema.list_schema(item))
-
-
-def _nullable_like(source: Any, schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
-    """Let None through where the annotated type does."""
-    return core_schema.nullable_schema(schema) if type(None) in get_args(source) else schema
+    def _schema(self) -> core_schema.CoreSchema:
+        return core_schema.list_schema(super()._schema())
 
 
 _entries: Dict[Tuple[str, str], Entry] = {}

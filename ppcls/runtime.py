@@ -124,7 +124,8 @@ def use_device(wanted: str) -> str:
         if index >= count:
             raise UsageError(_no_gpu(wanted, count, paddle.device.is_compiled_with_cuda()))
         wanted = f"gpu:{index}"
-    return str(paddle.set_device(wanted)) and wanted
+    paddle.set_device(wanted)
+    return wanted
 
 
 def _no_gpu(wanted: str, count: int, with_cuda: bool) -> str:

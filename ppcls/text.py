@@ -24,6 +24,11 @@ def _key(text: str, number: str) -> Key:
     return [float(part.replace("_", ".")) if i % 2 else part for i, part in enumerate(parts)]
 
 
+def first_few(names: Sequence[str], count: int = 10) -> str:
+    """Return the first names with commas between them, and dots where there are more."""
+    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
+
+
 def table(rows: Rows, left: Sequence[int]) -> str:
     """Return rows in columns of equal width; those not in `left` are aligned to the right."""
     return "\n".join("  ".join(cells).rstrip() for cells in _padded(rows, left))

@@ -5,7 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppcls.text import markdown_table, natural_key, network_order, table
+from ppcls.text import first_few, markdown_table, natural_key, network_order, table
+
+
+def test_dots_stand_for_more_names() -> None:
+    assert first_few(["a", "b", "c"], 2) == "a, b, ..."
+    assert first_few(["a", "b", "c"], 3) == "a, b, c"
+    assert first_few([]) == ""
 
 
 def test_numbers_are_sorted_by_value() -> None:

@@ -47,7 +47,7 @@ def evaluate(config: ConfigSource) -> EvaluationResult:
     config = as_config(config)
     require(config, "DataLoader.Eval")
     device = runtime.use_device(config.Global.device)
-    trained = load_trained(config, eval_transform(config).channels)
+    trained = load_trained(config, eval_transform(config))
     found = _evaluate(config, trained)
     name = trained.network.model_name
     return EvaluationResult(**vars(found), arch=name, weights=trained.path, device=device)
@@ -55,7 +55,7 @@ def evaluate(config: ConfigSource) -> EvaluationResult:
 
 def _evaluate(config: Config, trained: Trained) -> Evaluation:
     split = build_eval(config, trained.class_map, World())
-    check_images_fit(config, trained.network, split.dataset.transform, "DataLoader.Eval")
+    check_images_fit(config, trained.network, split.dataset.transform, "Eval")
     metrics = build_eval_metrics(config, len(trained.class_map))
     loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
     batches = tqdm(

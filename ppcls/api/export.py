@@ -50,7 +50,7 @@ def export(
     checked = as_config(config)
     runtime.use_device(checked.Global.device)
     transform = eval_transform(checked)
-    trained = load_trained(checked, transform.channels)
+    trained = load_trained(checked, transform)
     names = names_of(checked, trained.class_map)
     return export_bundle(
         trained.network,

@@ -38,8 +38,8 @@ def infer(config: ConfigSource) -> Iterator[Prediction]:
 
 def _classifier(config: Config) -> Classifier:
     transform = eval_transform(config)
-    trained = load_trained(config, transform.channels)
-    check_images_fit(config, trained.network, transform, "DataLoader.Eval")
+    trained = load_trained(config, transform)
+    check_images_fit(config, trained.network, transform, "Eval")
     height, width = transform.output_size or (0, 0)
     names = names_of(config, trained.class_map).names
     return Classifier(

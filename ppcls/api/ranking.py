@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, List, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
-if TYPE_CHECKING:
-    from ppcls.config import Config
-    from ppcls.data.dataset import ClassMap
+from ppcls.config import Config
+from ppcls.data.dataset import ClassMap
+from ppcls.errors import ConfigError
+from ppcls.inference.postprocess import read_class_id_map
 
 TOPK = 5
 """How many classes are shown when the configuration does not say."""
@@ -34,9 +35,6 @@ def names_of(config: Config, trained: ClassMap) -> ClassMap:
         ConfigError: the configuration names another number of classes than the network has.
         DataError: a file of names is malformed.
     """
-    from ppcls.data.dataset import ClassMap
-    from ppcls.errors import ConfigError
-
     place, names = _given(config)
     if names is None or names == trained.names:
         return trained
@@ -69,9 +67,6 @@ def _given(config: Config) -> Tuple[str, Optional[List[str]]]:
 
 
 def _read(path: str, delimiter: Optional[str]) -> List[str]:
-    from ppcls.data.dataset import ClassMap
-    from ppcls.inference.postprocess import read_class_id_map
-
     if delimiter is None:
         return ClassMap.from_label_file(path).names
     found = read_class_id_map(path, delimiter)

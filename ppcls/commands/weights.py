@@ -72,7 +72,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
     found = [locate(find_record(name)) for name in record_names(arguments.pattern)]
     if arguments.json:
-        print(json.dumps([_facts(item) for item in found], indent=1))
+        print(json.dumps([_as_json(item) for item in found], indent=1))
     elif found:
         print(table([_COLUMNS, *map(_row, found)], left=[0, len(_COLUMNS) - 1]))
     else:
@@ -80,7 +80,7 @@ def _list(arguments: argparse.Namespace) -> int:
     return 0 if found else 1
 
 
-def _facts(item: Local) -> Dict[str, Any]:
+def _as_json(item: Local) -> Dict[str, Any]:
     path = str(item.path) if item.path else None
     local = {"state": item.state, "path": path, "size": item.size or None}
     return {**dataclasses.asdict(item.record), **local}

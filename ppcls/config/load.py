@@ -105,8 +105,7 @@ def require(config: Config, *paths: str) -> None:
         source = config.where().rpartition(":")[0] or "the configuration"
         raise ConfigError(
             f"{source}: this needs the missing section(s) {', '.join(missing)}; write them into "
-            "the "
-            f"file, or give a value on the command line: -o {missing[0]}=VALUE"
+            f"the file, or give a value on the command line: -o {missing[0]}=VALUE"
         )
 
 

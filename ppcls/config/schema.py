@@ -86,7 +86,7 @@ class EmaSection(Section):
 class ArchSection(Section):
     """`Arch`: the network. What is not a key here is an argument of the network itself."""
 
-    part: Part
+    part: Annotated[Part, PartOf("arch")]
     pretrained: Optional[Union[bool, str]] = False
 
     @property
@@ -101,12 +101,6 @@ def _split_arch(value: Any) -> Any:
         return {"part": value}
     own = {key: value[key] for key in ("pretrained",) if key in value}
     return {"part": {key: item for key, item in value.items() if key not in own}, **own}
-
-
-class ArchFields(ArchSection):
-    """`ArchSection` as validated from YAML."""
-
-    part: Annotated[Part, PartOf("arch")]
 
 
 class LossSection(Section):
@@ -165,7 +159,7 @@ class Config(Section):
     """A checked configuration. Sections are attributes; nothing has been built yet."""
 
     Global: GlobalSection = Field(default_factory=GlobalSection)
-    Arch: Annotated[ArchFields, BeforeValidator(_split_arch)]
+    Arch: Annotated[ArchSection, BeforeValidator(_split_arch)]
     AMP: Optional[AmpSection] = None
     EMA: Optional[EmaSection] = None
     Loss: LossSection = Field(default_factory=LossSection)

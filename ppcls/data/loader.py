@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
 from threading import Lock
 from typing import Deque, Iterator, List, Optional, Sequence, Tuple
 
@@ -20,40 +22,30 @@ from ppcls.labels import LabelKind
 _CHUNKS_PER_WORKER = 4
 
 
+@dataclass(eq=False)
 class DataLoader:
     """Reads the batches of a data set in the sampler's order.
 
     Threads share the work, since OpenCV and NumPy let others run while they compute. What an image
     looks like after random transforms depends on (seed, epoch, its number) and nothing else;
     what batch transforms do, on (seed, epoch, the batch's number).
+
+    Attributes:
+        dataset: the images.
+        sampler: their order.
+        num_workers: number of threads; 0 reads each batch in the caller's thread when it is asked
+            for.
+        seed: seed of the random transforms of images and batches.
+        prefetch: how many batches to have under way besides the one that is handed out.
+        batch_transforms: what is done to each batch, one after the other.
     """
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        sampler: DistributedBatchSampler,
-        num_workers: int = 0,
-        seed: int = 0,
-        prefetch: int = 2,
-        batch_transforms: Sequence[BatchTransform] = (),
-    ) -> None:
-        """Keep what to read and how.
-
-        Args:
-            dataset: the images.
-            sampler: their order.
-            num_workers: number of threads; 0 reads each batch in the caller's thread when it is
-                asked for.
-            seed: seed of the random transforms of images and batches.
-            prefetch: how many batches to have under way besides the one that is handed out.
-            batch_transforms: what is done to each batch, one after the other.
-        """
-        self.dataset = dataset
-        self.sampler = sampler
-        self.num_workers = num_workers
-        self.seed = seed
-        self.prefetch = prefetch
-        self.batch_transforms = batch_transforms
+    dataset: Dataset
+    sampler: DistributedBatchSampler
+    num_workers: int = 0
+    seed: int = 0
+    prefetch: int = 2
+    batch_transforms: Sequence[BatchTransform] = ()
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -98,9 +90,8 @@ class DataLoader:
             while under_way:
                 yield _finish(*under_way.popleft())
         finally:
-            for _, futures in under_way:
-                for future in futures:
-                    future.cancel()
+            for future in chain.from_iterable(futures for _, futures in under_way):
+                future.cancel()
             pool.shutdown(wait=True)
 
     def _start(self, pool: ThreadPoolExecutor, reading: _Reading) -> List[Future[None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, List
 
 import numpy as np
@@ -12,6 +13,7 @@ from ppcls.registry import Provided, register
 
 
 @register("sampler")
+@dataclass(eq=False)
 class DistributedBatchSampler:
     """Every image once an epoch, in batches, shared out among processes.
 
@@ -33,38 +35,29 @@ class DistributedBatchSampler:
         ConfigError: `drop_last` leaves nothing.
     """
 
-    def __init__(
-        self,
-        batch_size: Annotated[int, Field(ge=1)],
-        shuffle: bool = False,
-        drop_last: bool = False,
-        length: Provided[int] = 0,
-        seed: Provided[int] = 0,
-        rank: Provided[int] = 0,
-        world_size: Provided[int] = 1,
-    ) -> None:
-        if drop_last and length < batch_size * world_size:
+    batch_size: Annotated[int, Field(ge=1)]
+    shuffle: bool = False
+    drop_last: bool = False
+    length: Provided[int] = 0
+    seed: Provided[int] = 0
+    rank: Provided[int] = 0
+    world_size: Provided[int] = 1
+
+    def __post_init__(self) -> None:
+        self._step = self.batch_size * self.world_size
+        if self.drop_last and self.length < self._step:
             raise ConfigError(
-                f"drop_last leaves no batch: there are {length} images, and a step takes "
-                f"{batch_size * world_size}; make batch_size smaller or set drop_last: false"
+                f"drop_last leaves no batch: there are {self.length} images, and a step takes "
+                f"{self._step}; make batch_size smaller or set drop_last: false"
             )
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.drop_last = drop_last
-        self.length = length
-        self.seed = seed
-        self.rank = rank
-        self.world_size = world_size
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
-        step = self.batch_size * self.world_size
-        return self.length // step if self.drop_last else -(-self.length // step)
+        return self.length // self._step if self.drop_last else -(-self.length // self._step)
 
     def batches(self, epoch: int) -> List[np.ndarray]:
         """Return this rank's batches of an epoch, each an int64 array of image numbers."""
-        order = self._order(epoch)
-        step = self.batch_size * self.world_size
+        order, step = self._order(epoch), self._step
         return [self._share(order[i * step : (i + 1) * step]) for i in range(len(self))]
 
     def _order(self, epoch: int) -> np.ndarray:

@@ -83,10 +83,8 @@ def _refuse_what_is_no_class_folder(folder: Path, names: List[str]) -> None:
     if splits:
         raise DataError(
             f"'{folder}' holds {', '.join(splits)}, which look like parts of a divided data set, "
-            "not "
-            f"classes. Name the folder of the classes, such as {folder / splits[0]}, or use both "
-            "parts "
-            "with a recipe of your own (DataLoader.Train and .Eval, name: ImageFolder)"
+            f"not classes. Name the folder of the classes, such as {folder / splits[0]}, or use "
+            "both parts with a recipe of your own (DataLoader.Train and .Eval, name: ImageFolder)"
         )
     if len(names) < 2:
         raise DataError(

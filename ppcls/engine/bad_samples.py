@@ -33,7 +33,7 @@ class BadSampleCount:
             if image.index not in self.reasons:
                 self.reasons[image.index] = f"{image.name}: {image.reason}"
                 _log.warning("skipped an unreadable training image: %s", self.reasons[image.index])
-        if len(self.reasons) > self.limit * self.total:
+        if len(self.reasons) / self.total > self.limit:
             raise DataError(self._too_many())
 
     def indices(self) -> List[int]:

@@ -9,6 +9,7 @@ from typing import Any, List, Optional, Tuple
 
 from ppcls import runtime, weights
 from ppcls.arch import build as build_network_part
+from ppcls.arch.network import Network
 from ppcls.config import Config, require
 from ppcls.config.schema import GlobalSection, SplitSection
 from ppcls.data.dataset import ClassMap
@@ -51,9 +52,10 @@ def build_job(config: Config, device: str, world: Optional[World] = None) -> Job
     evaluation = build_eval(config, class_map, world) if config.DataLoader.Eval else None
     runtime.seed_everything(seed)
     network = build_network(config, len(class_map), train.dataset.transform)
+    _load_start(config, network)
     for name, split in (("Train", train), ("Eval", evaluation)):
         if split is not None:
-            check_images_fit(config, network, split.dataset.transform, f"DataLoader.{name}")
+            check_images_fit(config, network, split.dataset.transform, name)
     check_labels(config, "Train", train)
     eval_metrics = build_eval_metrics(config, len(class_map))
     metrics = train_metric_parts(config, train.loader.label_kind)
@@ -211,19 +213,21 @@ def class_map_of_files(config: Config) -> Optional[ClassMap]:
     file is there.
 
     Raises:
-        DataError: `Global.class_id_map_file` is missing or malformed.
+        DataError: it is malformed, or `Global.class_id_map_file` is missing.
         ConfigError: its number of classes is not `Arch.class_num`.
     """
-    path = config.Global.class_id_map_file or _postprocess_file(config)
+    path, key = config.Global.class_id_map_file, ["Global", "class_id_map_file"]
+    if not path:
+        path, key = _postprocess_file(config), ["Infer", "PostProcess", "class_id_map_file"]
     if path is None:
         return None
-    with config.naming("Global", "class_id_map_file"):
+    with config.naming(*key):
         class_map = ClassMap.from_label_file(path)
     class_num = config.Arch.part.arguments.get("class_num", len(class_map))
     if len(class_map) != class_num:
         raise ConfigError(
             f"{config.where('Arch', 'class_num')} is {class_num}, but the label file {path} names "
-            f"{len(class_map)} classes ({config.where('Global', 'class_id_map_file')})"
+            f"{len(class_map)} classes ({config.where(*key)})"
         )
     return class_map
 
@@ -242,8 +246,9 @@ def _postprocess_file(config: Config) -> Optional[str]:
     return None
 
 
-def build_network(config: Config, class_num: int, transform: Pipeline) -> Any:
-    """Build the network with the given number of classes and the channels that the images have.
+def build_network(config: Config, class_num: int, transform: Pipeline) -> Network:
+    """Build the network with the given number of classes and the channels that the images have; its
+    weights are drawn at random.
 
     Raises:
         ConfigError: the configuration says otherwise, or the network's arguments make no sense.
@@ -257,9 +262,7 @@ def build_network(config: Config, class_num: int, transform: Pipeline) -> Any:
         )
     arguments = {**given, "class_num": class_num, "in_channels": channels}
     with config.naming("Arch"):
-        network = build_network_part(Part("arch", config.Arch.name, arguments))
-    _load_start(config, network)
-    return network
+        return build_network_part(Part("arch", config.Arch.name, arguments))
 
 
 def named_weights(config: Config) -> Optional[Key]:
@@ -287,7 +290,7 @@ def weights_file(config: Config, key: Key) -> Path:
         return published_weights(find_network_record(config.Arch.name).name)
 
 
-def _load_start(config: Config, network: Any) -> None:
+def _load_start(config: Config, network: Network) -> None:
     """Start from the weights that the configuration names, if any.
 
     Those of `Arch.pretrained` are adapted to the classes and channels of the network; those of
@@ -309,31 +312,30 @@ def _load_start(config: Config, network: Any) -> None:
     _log.info("started from %s: %s", path, found)
 
 
-def check_images_fit(config: Config, network: Any, transform: Pipeline, where: str) -> None:
-    """Check that every image has one size, and that the network can take it.
+def check_images_fit(config: Config, network: Network, transform: Pipeline, name: str) -> None:
+    """Check that every image of "Train" or "Eval" has one size, and that the network can take it.
 
     Raises:
         ConfigError: it cannot; the message says which sizes are possible.
     """
-    size, label = transform.output_size, f"{where}.dataset.transform_ops"
+    size, key = transform.output_size, ["DataLoader", name, "dataset", "transform_ops"]
     if size is None:
         raise ConfigError(
-            f"{config.where(*where.split('.'), 'dataset', 'transform_ops')}: images of different "
-            "sizes come out of this "
-            "list; end it with CropImage, RandCropImage or ResizeImage: {size: ...}"
+            f"{config.where(*key)}: images of different sizes come out of this list; end it with "
+            "CropImage, RandCropImage or ResizeImage: {size: ...}"
         )
     if min(size) < network.min_input_size:
         raise ConfigError(
-            f"{config.where(*label.split('.'))} gives images of {size[0]}x{size[1]} pixels; "
+            f"{config.where(*key)} gives images of {size[0]}x{size[1]} pixels; "
             f"{network.model_name} needs at least "
             f"{network.min_input_size}x{network.min_input_size}, and was designed for "
             f"{network.input_size}"
         )
-    shape = config.Global.image_shape
-    if shape and where.endswith("Eval") and shape != [transform.channels, *size]:
+    wanted, given = config.Global.image_shape, [transform.channels, *size]
+    if wanted and name == "Eval" and wanted != given:
         raise ConfigError(
-            f"{config.where('Global', 'image_shape')} is {shape}, but {label} gives "
-            f"{[transform.channels, *size]}"
+            f"{config.where('Global', 'image_shape')} is {wanted}, but {'.'.join(key)} gives "
+            f"{given}"
         )
 
 

@@ -10,10 +10,9 @@ which the newest checkpoint is half written.
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -70,10 +69,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     arrays = {
         f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()
     }
-    with _advising():
-        write(
-            path, arrays, "checkpoint", {"state": asdict(checkpoint.state), **checkpoint.metadata}
-        )
+    metadata = {"state": asdict(checkpoint.state), **checkpoint.metadata}
+    _write(path, arrays, "checkpoint", metadata)
 
 
 def save_best_model(path: Path, arrays: Arrays, metadata: Mapping[str, Any]) -> None:
@@ -84,15 +81,13 @@ def save_best_model(path: Path, arrays: Arrays, metadata: Mapping[str, Any]) -> 
         CheckpointError: it cannot be written, or the weights are not finite.
     """
     refuse_not_finite(arrays, path)
-    with _advising():
-        write(path, arrays, "weights", metadata)
+    _write(path, arrays, "weights", metadata)
 
 
-@contextmanager
-def _advising() -> Iterator[None]:
-    """Say how to go on where a file of a run cannot be written."""
+def _write(path: Path, arrays: Arrays, kind: str, metadata: Mapping[str, Any]) -> None:
+    """Write a file of a run, and say how to go on where that is not possible."""
     try:
-        yield
+        write(path, arrays, kind, metadata)
     except CheckpointError as error:
         raise CheckpointError(
             f"{error}. What was saved before is intact; make room, then continue with --resume auto"

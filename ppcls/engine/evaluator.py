@@ -9,6 +9,7 @@ from typing import Dict, Iterable, List, Optional
 import paddle
 
 from ppcls.data.batch import BadImage, Batch
+from ppcls.engine.meter import Mean
 from ppcls.engine.world import World
 from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
@@ -47,46 +48,18 @@ def evaluate_network(
     was_training, began = network.training, time.perf_counter()
     network.eval()
     metrics.reset()
-    tally = _Tally()
+    losses, bad = Mean(), []
     for batch in batches:
-        tally.bad.extend(batch.bad)
+        bad += batch.bad
         if len(batch):
-            _judge(network, batch, metrics, loss, tally)
+            outputs = network(paddle.to_tensor(batch.images))
+            labels = batch.labels.map(paddle.to_tensor)
+            metrics.update(outputs, labels)
+            mean = loss(outputs, labels)["loss"] if loss else paddle.zeros([])
+            losses.add(mean.astype("float64") * len(batch), len(batch))
     if was_training:
         network.train()
-    images = world.sum(tally.images)
-    found = {**tally.mean_losses(world), **world.compute(metrics)}
-    return Evaluation(found, images, time.perf_counter() - began, world.sum(tally.bad))
-
-
-class _Tally:
-    """Sums of the losses, kept on the device until the end."""
-
-    def __init__(self) -> None:
-        self.sums: Dict[str, paddle.Tensor] = {}
-        self.images = 0
-        self.bad: List[BadImage] = []
-
-    def add(self, losses: Dict[str, paddle.Tensor], count: int) -> None:
-        for name, value in losses.items():
-            weighted = value.astype("float64") * count
-            self.sums[name] = self.sums[name] + weighted if name in self.sums else weighted
-        self.images += count
-
-    def mean_losses(self, world: World) -> Dict[str, float]:
-        """Return the mean loss over the images of all processes, if there is a loss."""
-        total = world.sum(self.sums["loss"].item() if self.sums else 0.0)
-        return {"loss": total / world.sum(self.images)} if world.any(bool(self.sums)) else {}
-
-
-def _judge(
-    network: paddle.nn.Layer,
-    batch: Batch,
-    metrics: CombinedMetric,
-    loss: Optional[CombinedLoss],
-    tally: _Tally,
-) -> None:
-    logits = network(paddle.to_tensor(batch.images))
-    labels = batch.labels.map(paddle.to_tensor)
-    metrics.update(logits, labels)
-    tally.add(loss(logits, labels) if loss else {}, len(batch))
+    total, images = losses.read(world)
+    found = {"loss": total / images} if loss and images else {}
+    found.update(world.compute(metrics))
+    return Evaluation(found, images, time.perf_counter() - began, world.sum(bad))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from types import FrameType, TracebackType
-from typing import Any, Dict, Iterable, Iterator, Optional, Type, TypeVar
+from types import FrameType
+from typing import Any, Dict, Iterable, Iterator, Optional, TypeVar
 
 from ppcls.engine.world import World
 
@@ -37,12 +37,7 @@ class StopRequest:
                 self._before[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

@@ -27,7 +27,7 @@ class Meter:
         """Start an epoch, or go on within one from what `state` returned."""
         # The sums are those of all processes: one of them takes them over.
         rest = dict(running) if self.world.is_main else {}
-        self._epoch = _Mean(rest.pop("loss_sum", 0.0), int(rest.pop("images", 0)))
+        self._epoch = Mean(rest.pop("loss_sum", 0.0), int(rest.pop("images", 0)))
         self.metrics.reset()
         if rest:
             self.metrics.load_state(rest)
@@ -90,11 +90,11 @@ class Meter:
         return {"loss": loss_sum / images, **self.world.compute(self.metrics)}
 
     def _open_window(self) -> None:
-        self._window = _Mean()
+        self._window = Mean()
         self._began, self._waited, self._batches = time.perf_counter(), 0.0, 0
 
 
-class _Mean:
+class Mean:
     """A mean whose sum stays on the device until it is read."""
 
     def __init__(self, total: float = 0.0, images: int = 0) -> None:
@@ -103,6 +103,7 @@ class _Mean:
         self.images = images
 
     def add(self, weighted: paddle.Tensor, count: int) -> None:
+        """Take in a mean over `count` images times their number, a float64 scalar."""
         self.total = self.total + weighted.reshape([])
         self.images += count
 
@@ -111,5 +112,6 @@ class _Mean:
         return world.sum(float(self.total.item())), world.sum(self.images)
 
     def mean(self, world: World) -> float:
+        """Return the mean over the images of all processes; 0 without any."""
         total, images = self.read(world)
         return total / images if images else 0.0

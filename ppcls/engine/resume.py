@@ -98,6 +98,6 @@ def _flat(data: Any, prefix: str = "") -> Dict[str, Any]:
     return {path: value for child in children for path, value in child.items()}
 
 
-def _short(value: Any, limit: int = 60) -> str:
+def _short(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= limit else f"{text[:limit]}..."
+    return text if len(text) <= 60 else f"{text[:60]}..."

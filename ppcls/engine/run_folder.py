@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import List
 
@@ -11,56 +10,36 @@ from ppcls.errors import UsageError
 from ppcls.files import remove_leftovers
 
 
-@dataclass(frozen=True)
 class RunFolder:
-    """Paths inside `Global.output_dir`."""
+    """Paths inside `Global.output_dir`.
 
-    root: Path
+    Attributes:
+        root: the folder itself.
+        config: the resolved configuration that the run uses.
+        log: what the run said, as plain lines.
+        records: all metrics, one JSON object a line.
+        curves: the picture of loss, learning rate and accuracy.
+        checkpoints: full states to resume from.
+        best_model: the weights with the best metric so far.
+        visualdl: scalars for VisualDL.
+        inference: the exported bundle, unless `Global.save_inference_dir` says otherwise.
+    """
 
-    @property
-    def config(self) -> Path:
-        """The resolved configuration that the run uses."""
-        return self.root / "config.yaml"
-
-    @property
-    def log(self) -> Path:
-        """What the run said, as plain lines."""
-        return self.root / "train.log"
-
-    @property
-    def records(self) -> Path:
-        """All metrics, one JSON object a line."""
-        return self.root / "train_log.jsonl"
-
-    @property
-    def curves(self) -> Path:
-        """The picture of loss, learning rate and accuracy."""
-        return self.root / "curves.png"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Full states to resume from."""
-        return self.root / "checkpoints"
-
-    @property
-    def best_model(self) -> Path:
-        """The weights with the best metric so far."""
-        return self.root / "best_model.safetensors"
-
-    @property
-    def visualdl(self) -> Path:
-        """Scalars for VisualDL."""
-        return self.root / "visualdl"
-
-    @property
-    def inference(self) -> Path:
-        """The exported bundle, unless `Global.save_inference_dir` says otherwise."""
-        return self.root / "inference"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config = root / "config.yaml"
+        self.log = root / "train.log"
+        self.records = root / "train_log.jsonl"
+        self.curves = root / "curves.png"
+        self.checkpoints = root / "checkpoints"
+        self.best_model = root / "best_model.safetensors"
+        self.visualdl = root / "visualdl"
+        self.inference = root / "inference"
 
     def contents(self) -> List[Path]:
         """Return what an earlier run left here."""
-        paths = (self.checkpoints, self.best_model, self.records, self.log, self.curves)
-        return [path for path in (*paths, self.config, self.visualdl) if _holds_something(path)]
+        paths = [self.checkpoints, self.best_model, self.records, self.log, self.curves]
+        return [path for path in [*paths, self.config, self.visualdl] if _holds_something(path)]
 
     def claim(self, resume: bool, overwrite: bool) -> None:
         """Make the folder ready for a run.

@@ -14,7 +14,6 @@ import yaml
 from pydantic import ValidationError
 
 from ppcls import weights
-from ppcls.arch import build as build_network_part
 from ppcls.arch.network import Network
 from ppcls.config import Config
 from ppcls.data.dataset import ClassMap
@@ -22,6 +21,7 @@ from ppcls.data.imagenet_classes import imagenet_classes
 from ppcls.data.transforms import Pipeline
 from ppcls.engine.builder import (
     Key,
+    build_network,
     class_map_of_files,
     named_weights,
     weights_file,
@@ -51,7 +51,7 @@ class Trained:
     metadata: Dict[str, Any]
 
 
-def load_trained(config: Config, channels: int) -> Trained:
+def load_trained(config: Config, transform: Pipeline) -> Trained:
     """Build the network of a configuration and give it trained weights.
 
     The weights are those of `Global.pretrained_model` or `Arch.pretrained` where it is given with
@@ -59,7 +59,8 @@ def load_trained(config: Config, channels: int) -> Trained:
     names by these keys. Published weights (`Arch.pretrained: true`) come with ImageNet's classes.
 
     Args:
-        channels: how many channels the transforms give.
+        transform: how images are prepared, from `eval_transform`; a warning says so where it was
+            otherwise in training.
 
     Raises:
         CheckpointError: there are no weights, they are unreadable, or they belong to another
@@ -69,16 +70,9 @@ def load_trained(config: Config, channels: int) -> Trained:
     path, published = find_weights(config)
     file = weights.read(path)
     class_map = _class_map(config, file.metadata, path, published)
-    arguments = {"in_channels": channels, **config.Arch.part.arguments, "class_num": len(class_map)}
-    if arguments["in_channels"] != channels:
-        raise ConfigError(
-            f"{config.where('Arch', 'in_channels')} is {arguments['in_channels']}, but the "
-            f"transforms give images of {channels} channel(s) (DecodeImage.channel_num)"
-        )
-    with config.naming("Arch"):
-        network = build_network_part(Part("arch", config.Arch.name, arguments))
+    network = build_network(config, len(class_map), transform)
     weights.load(network, file)
-    _warn_of_other_transforms(config, file.metadata, path)
+    _warn_of_other_transforms(transform, file.metadata, path)
     network.eval()
     _log.info("weights: %s%s", path, _origin(file.metadata))
     return Trained(network, class_map, path, file.metadata)
@@ -119,27 +113,17 @@ def _means_published(config: Config, key: Key) -> bool:
 
 
 def eval_transform(config: Config) -> Pipeline:
-    """Return the preprocessing of evaluation, which prediction and export use as well.
-
-    Raises:
-        ConfigError: the configuration has neither DataLoader.Eval nor Infer.transforms.
-    """
-    ops = eval_transform_ops(config)
-    with config.naming("DataLoader", "Eval", "dataset", "transform_ops"):
-        return Pipeline(ops)
-
-
-def eval_transform_ops(config: Config) -> List[Part]:
-    """Return the list of transforms of evaluation; `Infer.transforms` where there is no
-    DataLoader.Eval.
+    """Return the preprocessing of evaluation, which prediction and export use as well;
+    `Infer.transforms` where there is no DataLoader.Eval.
 
     A list in `Infer.transforms` that differs gets a warning: two lists are how deployment comes to
     differ from training.
 
     Raises:
-        ConfigError: the configuration has neither.
+        ConfigError: the configuration has neither, or a list does not fit together.
     """
-    split, own = config.DataLoader.Eval, config.Infer.transforms
+    split, given = config.DataLoader.Eval, config.Infer.transforms
+    own = None if given is None else _pipeline(config, given, "Infer", "transforms")
     if split is None:
         if own is None:
             raise ConfigError(
@@ -147,17 +131,23 @@ def eval_transform_ops(config: Config) -> List[Part]:
                 "DataLoader.Eval.dataset.transform_ops"
             )
         return own
-    ops: List[Part] = split.dataset.arguments["transform_ops"]
-    if own is not None and Pipeline(own).spec() != Pipeline(ops).spec():
+    ops = split.dataset.arguments["transform_ops"]
+    transform = _pipeline(config, ops, "DataLoader", "Eval", "dataset", "transform_ops")
+    if own is not None and own.spec() != transform.spec():
         _log.warning(
             "%s differs from DataLoader.Eval.dataset.transform_ops, which is used, so that images "
             "are prepared as they were in evaluation; remove Infer.transforms",
             config.where("Infer", "transforms"),
         )
-    return ops
+    return transform
 
 
-def _warn_of_other_transforms(config: Config, metadata: Dict[str, Any], path: Path) -> None:
+def _pipeline(config: Config, ops: List[Part], *key: str) -> Pipeline:
+    with config.naming(*key):
+        return Pipeline(ops)
+
+
+def _warn_of_other_transforms(transform: Pipeline, metadata: Dict[str, Any], path: Path) -> None:
     """Say so when images are prepared otherwise than when the weights were judged in training."""
     noted = yaml.safe_load(metadata.get("config", "{}")) or {}
     then = ((noted.get("DataLoader") or {}).get("Eval") or {}).get("dataset", {})
@@ -167,7 +157,7 @@ def _warn_of_other_transforms(config: Config, metadata: Dict[str, Any], path: Pa
         before = Pipeline([parse("transform", op) for op in then["transform_ops"]]).spec()
     except (ValidationError, PpclsError):
         before = []  # written by another version, whose words mean something else now
-    if before != eval_transform(config).spec():
+    if before != transform.spec():
         _log.warning(
             "images are prepared otherwise than when %s was trained, so expect other results; the "
             "settings of that run are in the config.yaml of its output folder (-c FILE)",

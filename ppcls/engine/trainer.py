@@ -9,9 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-import numpy as np
-import paddle
-
 from ppcls import runtime, weights
 from ppcls.config import to_yaml
 from ppcls.data.batch import BadImage
@@ -28,6 +25,7 @@ from ppcls.engine.sanity import FiniteCheck
 from ppcls.engine.share import on_device
 from ppcls.engine.world import World
 from ppcls.errors import DataError
+from ppcls.weights.weight_file import arrays_of
 
 _log = logging.getLogger("ppcls")
 
@@ -183,7 +181,7 @@ class Trainer:
         selection.stop_early(self.state)
 
     def _save_best(self, found: Evaluation) -> None:
-        arrays = self.job.ema.arrays() if self.job.ema else _arrays(self.job.network)
+        arrays = self.job.ema.arrays() if self.job.ema else arrays_of(self.job.network)
         now = {"epoch": self.state.epoch + 1, "step": self.state.step, "metrics": found.metrics}
         save_best_model(self.folder.best_model, arrays, {**self.metadata(), **now})
 
@@ -202,7 +200,7 @@ class Trainer:
         state.loss_scaling = job.precision.state()
         optimizer = job.optimizer.state_arrays(job.network)
         ema = job.ema.arrays() if job.ema else {}
-        checkpoint = Checkpoint(state, self.metadata(), _arrays(job.network), optimizer, ema)
+        checkpoint = Checkpoint(state, self.metadata(), arrays_of(job.network), optimizer, ema)
         self.world.on_main(lambda: self.checkpoints.save(checkpoint))
 
     def metadata(self) -> Dict[str, Any]:
@@ -236,7 +234,3 @@ class Trainer:
         self.world.on_main(lambda: bring_best_model(state, path, self.folder))
         self.state = self.world.gather(state)[0]
         self.finite.sound_until = self.state.step
-
-
-def _arrays(network: paddle.nn.Layer) -> Dict[str, np.ndarray]:
-    return {name: value.numpy() for name, value in network.state_dict().items()}

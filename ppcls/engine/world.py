@@ -6,7 +6,6 @@ from typing import Any, Callable, Dict, List, Optional, TypeVar
 
 import paddle
 
-from ppcls.errors import PpclsError
 from ppcls.metric.base import Metric
 
 T = TypeVar("T")
@@ -59,13 +58,13 @@ class World:
         """Let the main process do something, and wait for it.
 
         Raises:
-            PpclsError: the action's, in every process.
+            Exception: the action's, in every process, so that none waits for one that is gone.
         """
-        failure: Optional[PpclsError] = None
+        failure: Optional[Exception] = None
         if self.is_main:
             try:
                 action()
-            except PpclsError as error:
+            except Exception as error:
                 failure = error
         found = self.gather(failure)[0]
         if found is not None:

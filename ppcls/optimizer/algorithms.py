@@ -8,7 +8,7 @@ Arguments that all of them take:
 - no_weight_decay_name: leave out parameters whose name contains one of these texts (a list, or
   one text with spaces between them)
 - clip_norm, clip_norm_global or clip_value: limits for the gradients, before the penalty is added;
-  see `ppcls.optimizer.core.Clip`
+  see `ppcls.optimizer.core.gradient_clip`
 - multi_precision: keep a float32 copy of half-precision parameters
 
 The program supplies `model`, `epochs` and `steps_per_epoch`. In the formulas g is the gradient
@@ -23,7 +23,7 @@ from typing import Annotated, Any, Dict, List, Optional, Union
 import paddle
 from pydantic import BeforeValidator, Field
 
-from ppcls.optimizer.core import Clip, Decay, Job, Optimizer
+from ppcls.optimizer.core import Decay, Optimizer, gradient_clip
 from ppcls.optimizer.schedule import Factor, Rate
 from ppcls.registry import Part, PartOf, Provided, register
 
@@ -48,10 +48,6 @@ Small = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 """What keeps a divisor from 0: finite and not negative."""
 
 
-def _build(part: Optional[Part]) -> Any:
-    return None if part is None else part.build()
-
-
 @register("optimizer")
 class SGD(Optimizer):
     """Plain gradient descent: p -= lr g."""
@@ -72,12 +68,12 @@ class SGD(Optimizer):
         steps_per_epoch: Provided[int] = 1,
     ) -> None:
         decay = Decay(
-            weight_decay, _build(regularizer), one_dim_param_no_weight_decay, no_weight_decay_name
+            weight_decay, regularizer, one_dim_param_no_weight_decay, no_weight_decay_name
         )
-        clip = Clip(clip_norm, clip_norm_global, clip_value)
+        clip = gradient_clip(clip_norm, clip_norm_global, clip_value)
         schedule = lr.build(epochs=epochs, steps_per_epoch=steps_per_epoch)
         rule = partial(paddle.optimizer.SGD, multi_precision=multi_precision)
-        super().__init__(rule, Job(model, schedule, decay, clip))
+        super().__init__(rule, model, schedule, decay, clip)
 
 
 @register("optimizer")
@@ -105,17 +101,17 @@ class Momentum(Optimizer):
         steps_per_epoch: Provided[int] = 1,
     ) -> None:
         decay = Decay(
-            weight_decay, _build(regularizer), one_dim_param_no_weight_decay, no_weight_decay_name
+            weight_decay, regularizer, one_dim_param_no_weight_decay, no_weight_decay_name
         )
-        clip = Clip(clip_norm, clip_norm_global, clip_value)
+        clip = gradient_clip(clip_norm, clip_norm_global, clip_value)
         schedule = lr.build(epochs=epochs, steps_per_epoch=steps_per_epoch)
         rule = partial(
             paddle.optimizer.Momentum,
-            momentum=float(momentum),
+            momentum=momentum,
             use_nesterov=use_nesterov,
             multi_precision=multi_precision,
         )
-        super().__init__(rule, Job(model, schedule, decay, clip))
+        super().__init__(rule, model, schedule, decay, clip)
 
 
 @register("optimizer")
@@ -150,19 +146,19 @@ class Adam(Optimizer):
         steps_per_epoch: Provided[int] = 1,
     ) -> None:
         decay = Decay(
-            weight_decay, _build(regularizer), one_dim_param_no_weight_decay, no_weight_decay_name
+            weight_decay, regularizer, one_dim_param_no_weight_decay, no_weight_decay_name
         )
-        clip = Clip(clip_norm, clip_norm_global, clip_value)
+        clip = gradient_clip(clip_norm, clip_norm_global, clip_value)
         schedule = lr.build(epochs=epochs, steps_per_epoch=steps_per_epoch)
         rule = partial(
             paddle.optimizer.Adam,
-            beta1=float(beta1),
-            beta2=float(beta2),
-            epsilon=float(epsilon),
+            beta1=beta1,
+            beta2=beta2,
+            epsilon=epsilon,
             lazy_mode=lazy_mode,
             multi_precision=multi_precision,
         )
-        super().__init__(rule, Job(model, schedule, decay, clip))
+        super().__init__(rule, model, schedule, decay, clip)
 
 
 @register("optimizer")
@@ -193,16 +189,16 @@ class AdamW(Optimizer):
         steps_per_epoch: Provided[int] = 1,
     ) -> None:
         decay = Decay(weight_decay, None, one_dim_param_no_weight_decay, no_weight_decay_name)
-        clip = Clip(clip_norm, clip_norm_global, clip_value)
+        clip = gradient_clip(clip_norm, clip_norm_global, clip_value)
         schedule = lr.build(epochs=epochs, steps_per_epoch=steps_per_epoch)
         rule = partial(
             paddle.optimizer.AdamW,
-            beta1=float(beta1),
-            beta2=float(beta2),
-            epsilon=float(epsilon),
+            beta1=beta1,
+            beta2=beta2,
+            epsilon=epsilon,
             multi_precision=multi_precision,
         )
-        super().__init__(rule, Job(model, schedule, decay, clip))
+        super().__init__(rule, model, schedule, decay, clip)
 
     def _decay_arguments(self, decay: Decay, exempt: List[paddle.Tensor]) -> Dict[str, Any]:
         without = {parameter.name for parameter in exempt}
@@ -246,17 +242,13 @@ class RMSProp(Optimizer):
         steps_per_epoch: Provided[int] = 1,
     ) -> None:
         decay = Decay(
-            weight_decay, _build(regularizer), one_dim_param_no_weight_decay, no_weight_decay_name
+            weight_decay, regularizer, one_dim_param_no_weight_decay, no_weight_decay_name
         )
-        clip = Clip(clip_norm, clip_norm_global, clip_value)
+        clip = gradient_clip(clip_norm, clip_norm_global, clip_value)
         schedule = lr.build(epochs=epochs, steps_per_epoch=steps_per_epoch)
         rule = partial(
-            paddle.optimizer.RMSProp,
-            momentum=float(momentum),
-            rho=float(rho),
-            epsilon=float(epsilon),
-            centered=centered,
+            paddle.optimizer.RMSProp, momentum=momentum, rho=rho, epsilon=epsilon, centered=centered
         )
-        super().__init__(rule, Job(model, schedule, decay, clip))
+        super().__init__(rule, model, schedule, decay, clip)
         # Paddle's constructor has no such argument; paddle.amp.decorate sets the same attribute.
         self.inner._multi_precision = multi_precision

@@ -6,7 +6,7 @@ The rate of each step, clipping, weight decay, and state that can be saved exact
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
 import numpy as np
@@ -14,8 +14,10 @@ import paddle
 from paddle.base.layer_helper import LayerHelper
 
 from ppcls.errors import CheckpointError, ConfigError
-from ppcls.optimizer.regularizer import L1, L2, Regularizer
+from ppcls.optimizer.regularizer import l2
 from ppcls.optimizer.schedule import Schedule
+from ppcls.registry import Part
+from ppcls.text import first_few
 
 _log = logging.getLogger("ppcls")
 
@@ -38,10 +40,10 @@ class Decay:
         ConfigError: a penalty is given twice.
     """
 
-    weight_decay: Optional[float] = None
-    regularizer: Optional[Regularizer] = None
-    skip_one_dimensional: bool = False
-    skip_names: Union[str, List[str], None] = None
+    weight_decay: Optional[float]
+    regularizer: Optional[Part]
+    skip_one_dimensional: bool
+    skip_names: Union[str, List[str], None]
 
     def __post_init__(self) -> None:
         if self.weight_decay is not None and self.regularizer is not None:
@@ -51,17 +53,11 @@ class Decay:
             )
 
     @property
-    def penalty(self) -> Optional[Regularizer]:
-        """The penalty that goes into the gradient, however it was written."""
-        return self.regularizer if self.weight_decay is None else L2(self.weight_decay)
-
-    def as_paddle(self) -> Any:
-        """Return Paddle's object for the penalty, or None."""
-        if self.penalty is None:
-            return None
-        absolute = isinstance(self.penalty, L1)
-        kind = paddle.regularizer.L1Decay if absolute else paddle.regularizer.L2Decay
-        return kind(float(self.penalty.coeff))
+    def penalty(self) -> Any:
+        """Paddle's object for the penalty that goes into the gradient, or None."""
+        if self.weight_decay is not None:
+            return l2(self.weight_decay)
+        return self.regularizer.build() if self.regularizer else None
 
     def exempt(self, named: Iterable[Tuple[str, paddle.Tensor]]) -> List[paddle.Tensor]:
         """Return the parameters that must not decay.
@@ -80,61 +76,33 @@ class Decay:
         return one_dimensional or any(text in name for text in self._texts())
 
     def _texts(self) -> List[str]:
-        return (
-            self.skip_names.split()
-            if isinstance(self.skip_names, str)
-            else list(self.skip_names or [])
-        )
+        texts = self.skip_names or []
+        return texts.split() if isinstance(texts, str) else texts
 
 
-@dataclass(frozen=True)
-class Clip:
-    """Limits for gradients, applied before weight decay; at most one of them.
+def gradient_clip(
+    clip_norm: Optional[float], clip_norm_global: Optional[float], clip_value: Optional[float]
+) -> Any:
+    """Return Paddle's object for a limit of gradients, applied before weight decay; None for none.
 
-    - `norm`: each parameter's gradient on its own is scaled down to at most this Euclidean norm
-      (what PaddleClas calls `clip_norm`)
-    - `norm_global`: all gradients together are scaled down to at most this norm
-    - `value`: each element is limited to [-value, value]
+    Args:
+        clip_norm: each parameter's gradient on its own is scaled down to at most this Euclidean
+            norm, as in PaddleClas.
+        clip_norm_global: all gradients together are scaled down to at most this norm.
+        clip_value: each element is limited to [-value, value].
 
     Raises:
         ConfigError: several limits are given.
     """
-
-    norm: Optional[float] = None
-    norm_global: Optional[float] = None
-    value: Optional[float] = None
-
-    def __post_init__(self) -> None:
-        given = [key for key, limit in self._limits().items() if limit is not None]
-        if len(given) > 1:
-            raise ConfigError(f"Optimizer: give one of {' and '.join(given)}, not both")
-
-    def _limits(self) -> Dict[str, Optional[float]]:
-        return {
-            "clip_norm": self.norm,
-            "clip_norm_global": self.norm_global,
-            "clip_value": self.value,
-        }
-
-    def as_paddle(self) -> Any:
-        """Return Paddle's object for the limit, or None."""
-        if self.norm is not None:
-            return paddle.nn.ClipGradByNorm(float(self.norm))
-        if self.norm_global is not None:
-            return paddle.nn.ClipGradByGlobalNorm(float(self.norm_global))
-        if self.value is not None:
-            return paddle.nn.ClipGradByValue(float(self.value))
-        return None
-
-
-@dataclass
-class Job:
-    """What is optimised, and under which conditions; the same for every update rule."""
-
-    model: paddle.nn.Layer
-    schedule: Schedule
-    decay: Decay = field(default_factory=Decay)
-    clip: Clip = field(default_factory=Clip)
+    limits = {
+        "clip_norm": (clip_norm, paddle.nn.ClipGradByNorm),
+        "clip_norm_global": (clip_norm_global, paddle.nn.ClipGradByGlobalNorm),
+        "clip_value": (clip_value, paddle.nn.ClipGradByValue),
+    }
+    given = {key: kind(limit) for key, (limit, kind) in limits.items() if limit is not None}
+    if len(given) > 1:
+        raise ConfigError(f"Optimizer: give one of {' and '.join(given)}, not both")
+    return next(iter(given.values()), None)
 
 
 class Optimizer:
@@ -147,7 +115,10 @@ class Optimizer:
     Args:
         rule: makes Paddle's optimiser from `learning_rate`, `parameters`, `grad_clip` and what
             `_decay_arguments` adds
-        job: the network, its schedule, decay and clipping
+        model: the network
+        schedule: its learning rate
+        decay: how much its weights are pulled towards zero
+        clip: what `gradient_clip` returns
 
     Raises:
         ConfigError: the network has no parameter to train.
@@ -156,23 +127,30 @@ class Optimizer:
     decay_in_gradient = True
     """Whether decay is a penalty that goes into the gradient, or a part of the rule."""
 
-    def __init__(self, rule: Callable[..., paddle.optimizer.Optimizer], job: Job) -> None:
-        self.schedule = job.schedule
-        named = _trainable(job.model)
+    def __init__(
+        self,
+        rule: Callable[..., paddle.optimizer.Optimizer],
+        model: paddle.nn.Layer,
+        schedule: Schedule,
+        decay: Decay,
+        clip: Any,
+    ) -> None:
+        self.schedule = schedule
+        named = _trainable(model)
         if not named:
             raise ConfigError("Optimizer: the network has nothing to train; is everything frozen?")
-        exempt = job.decay.exempt(named.items())
+        exempt = decay.exempt(named.items())
         self.inner = rule(
             learning_rate=float(self.schedule.at(0)),
             parameters=list(named.values()),
-            grad_clip=job.clip.as_paddle(),
-            **self._decay_arguments(job.decay, exempt),
+            grad_clip=clip,
+            **self._decay_arguments(decay, exempt),
         )
-        _mark(named.values(), exempt if self.decay_in_gradient and job.decay.penalty else [])
+        _mark(named.values(), exempt if self.decay_in_gradient and decay.penalty else [])
 
     def _decay_arguments(self, decay: Decay, exempt: List[paddle.Tensor]) -> Dict[str, Any]:
         """Return the decay in the words of Paddle's optimiser."""
-        return {"weight_decay": decay.as_paddle()}
+        return {"weight_decay": decay.penalty}
 
     @property
     def lr(self) -> float:
@@ -273,7 +251,9 @@ def _check_state(tensors: Mapping[str, paddle.Tensor], arrays: Mapping[str, np.n
         "unexpected": [name for name in arrays if name not in tensors],
         "of another form": different,
     }
-    words = [f"{len(found)} {what} ({_first(found)})" for what, found in faults.items() if found]
+    words = [
+        f"{len(found)} {what} ({first_few(found, 3)})" for what, found in faults.items() if found
+    ]
     if words:
         raise CheckpointError(
             f"the optimiser's state does not fit: {'; '.join(words)}. It was saved with another "
@@ -288,7 +268,3 @@ def _fits(tensor: paddle.Tensor, array: np.ndarray) -> bool:
 
 def _form(array: np.ndarray) -> str:
     return f"{array.dtype} {list(array.shape)}"
-
-
-def _first(names: List[str], count: int = 3) -> str:
-    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")

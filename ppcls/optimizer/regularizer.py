@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import paddle
 from pydantic import Field
 
 from ppcls.registry import register
@@ -12,18 +13,13 @@ Coefficient = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 """Strength of a penalty: finite and not negative."""
 
 
-class Regularizer:
-    """Base of the penalties: a strength `coeff`."""
-
-    def __init__(self, coeff: Coefficient) -> None:
-        self.coeff = coeff
-
-
-@register("regularizer")
-class L1(Regularizer):
+@register("regularizer", "L1")
+def l1(coeff: Coefficient) -> paddle.regularizer.L1Decay:
     """Add coeff * sign(weight) to the gradient."""
+    return paddle.regularizer.L1Decay(coeff)
 
 
-@register("regularizer")
-class L2(Regularizer):
+@register("regularizer", "L2")
+def l2(coeff: Coefficient) -> paddle.regularizer.L2Decay:
     """Add coeff * weight to the gradient, which is the derivative of coeff / 2 * weight^2."""
+    return paddle.regularizer.L2Decay(coeff)

@@ -295,12 +295,11 @@ class MultiStep(_Stairs):
     ) -> None:
         _check_ascending("decay_epochs", decay_epochs)
         span = Span(epochs, steps_per_epoch, warmup_epoch, warmup_start_lr, by_epoch, last_epoch)
-        values = [learning_rate * gamma**index for index in range(len(decay_epochs) + 1)]
-        super().__init__(values, decay_epochs, span)
+        super().__init__(_falling(learning_rate, gamma, decay_epochs), decay_epochs, span)
 
 
 @register("schedule")
-class MultiStepDecay(MultiStep):
+class MultiStepDecay(_Stairs):
     """`MultiStep` under PaddleClas' name, with its argument `milestones`."""
 
     def __init__(  # noqa: PLR0913 - the signature is the schema
@@ -316,17 +315,13 @@ class MultiStepDecay(MultiStep):
         steps_per_epoch: Provided[int] = 1,
     ) -> None:
         _check_ascending("milestones", milestones)
-        super().__init__(
-            learning_rate,
-            milestones,
-            gamma,
-            warmup_epoch,
-            warmup_start_lr,
-            by_epoch,
-            last_epoch,
-            epochs,
-            steps_per_epoch,
-        )
+        span = Span(epochs, steps_per_epoch, warmup_epoch, warmup_start_lr, by_epoch, last_epoch)
+        super().__init__(_falling(learning_rate, gamma, milestones), milestones, span)
+
+
+def _falling(rate: float, gamma: float, epochs: Sequence[float]) -> List[float]:
+    """Return the rates before, between and after `epochs`, each of which multiplies by `gamma`."""
+    return [rate * gamma**index for index in range(len(epochs) + 1)]
 
 
 def _check_ascending(key: str, epochs: Sequence[float]) -> None:

@@ -153,6 +153,26 @@ def test_another_number_of_names_is_an_error(
     assert "Infer.PostProcess.label_list names 2 classes, but the network has 4" in error
 
 
+def test_a_second_list_of_transforms_is_pointed_out_once(
+    trained: Any, digits: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from ppcls.api.infer import infer as predictions
+    from ppcls.config import load_config
+
+    given = [f"Infer.infer_imgs={digits}/val/d2/3.png", "Infer.transforms=[DecodeImage]"]
+    assert list(predictions(load_config(trained.config, given)))
+    assert sum("differs from DataLoader.Eval" in text for text in caplog.messages) == 1
+
+
+def test_a_mistake_in_the_second_list_is_named_there(
+    trained: Any, digits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ops = "[{CropImage: {size: 8}}, {NormalizeImage: {order: hwc, mean: [0.5], std: [0.5]}}]"
+    changes = [f"Infer.infer_imgs={digits}/val", f"Infer.transforms={ops}", "~DataLoader.Eval"]
+    assert main(["infer", "-c", str(trained.config), "-o", *changes]) == 2
+    assert f"-o {changes[1]}: Infer.transforms: NormalizeImage has 1" in capsys.readouterr().err
+
+
 def test_trained_names_stay_with_a_warning(trained: Any, caplog: pytest.LogCaptureFixture) -> None:
     from ppcls.api.ranking import names_of
     from ppcls.config import load_config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -535,6 +536,19 @@ def test_weights_are_not_judged_by_classes_of_other_names(
     labels.write_text("horse\ntruck\nyak\nzebra\n")
     assert ppcls("eval", recipe) == 1
     assert "class 0 is 'cat' there, 'horse' here" in capsys.readouterr().err
+
+
+def test_a_label_file_is_named_where_it_was_written(
+    ppcls: Run, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.txt").write_text("cat\nhorse\n")
+    recipe["Infer"] = {
+        "PostProcess": {"name": "Topk", "class_id_map_file": str(tmp_path / "labels.txt")}
+    }
+    recipe["Arch"]["class_num"] = 4
+    assert ppcls("train", recipe) == 2
+    error = capsys.readouterr().err
+    assert re.search(r"names 2 classes \(\S+:\d+: Infer.PostProcess.class_id_map_file\)", error)
 
 
 def test_a_logger_of_ones_own_follows_a_run_by_its_name(

@@ -226,6 +226,24 @@ def test_an_error_of_the_main_process_is_everybodys(recipe: Recipe, tmp_path: Pa
     assert "cannot write" in str(errors[0]) and str(errors[1]) == str(errors[0])
 
 
+def test_no_process_waits_where_the_system_stops_the_main_one() -> None:
+    meeting, errors = Meeting(2), {}
+    meeting.barrier = threading.Barrier(2, timeout=5)
+
+    def full(rank: int) -> None:
+        try:
+            Member(rank, meeting).on_main(lambda: Path("/proc/no such folder/a").write_text(""))
+        except Exception as error:
+            errors[rank] = error
+
+    threads = [threading.Thread(target=full, args=[rank]) for rank in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert isinstance(errors[0], OSError) and errors[1] is errors[0]
+
+
 def test_processes_draw_other_random_numbers_and_the_first_those_of_one() -> None:
     def draw(*position: int) -> List[float]:
         runtime.seed_step(*position)

@@ -61,7 +61,7 @@ def test_other_bad_input(tmp_path: Path) -> None:
 def test_registered_with_the_arguments_of_paddleclas() -> None:
     part = registry.parse("postprocess", {"name": "Topk", "topk": 2, "label_list": ["a", "b"]})
     assert part.build().topk == 2
-    accepted = registry.lookup("postprocess", "Topk").accepted
+    accepted = list(registry.arguments_model("postprocess", "Topk").model_fields)
     assert accepted == ["topk", "class_id_map_file", "delimiter", "label_list"]
     with pytest.raises(ConfigError, match="Did you mean 'topk'"):
         registry.create("postprocess", "Topk", {"top_k": 1})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -15,6 +15,7 @@ from ppcls.registry import Provided, register
 
 
 @register("batch_transform")
+@dataclass(eq=False)
 class MixupOperator(BatchTransform):
     """Mix every image, and its label, with another of the batch (Zhang et al. 2018, "mixup: Beyond
     empirical risk minimization", https://arxiv.org/abs/1710.09412).
@@ -30,13 +31,8 @@ class MixupOperator(BatchTransform):
 
     accepts = frozenset({LabelKind.HARD, LabelKind.SOFT})
 
-    def __init__(
-        self,
-        alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
-        class_num: Provided[int] = 0,
-    ) -> None:
-        self.alpha = alpha
-        self.class_num = class_num
+    alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    class_num: Provided[int] = 0
 
     def __call__(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """Return mixed images, float32, with soft labels."""

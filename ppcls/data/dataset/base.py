@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Sequence
 
 import numpy as np
@@ -42,9 +43,9 @@ class Dataset(ABC):
         """How the labels are to be read."""
         return self.labels.kind
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """A checksum of all names and labels, in their order."""
+        """A checksum of all names and labels, in their order; every checkpoint asks for it."""
         values = self.labels.values
         little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
         digest = hashlib.sha256(little.tobytes())

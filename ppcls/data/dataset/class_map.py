@@ -8,6 +8,7 @@ from typing import Dict, List, Optional, Sequence, Union
 
 from ppcls.data.dataset.list_file import bad_lines, read_lines
 from ppcls.errors import DataError, did_you_mean
+from ppcls.text import first_few
 
 
 class ClassMap:
@@ -38,12 +39,8 @@ class ClassMap:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ClassMap) and self.names == other.names
 
-    def __hash__(self) -> int:
-        return hash(tuple(self.names))
-
     def __repr__(self) -> str:
-        shown = ", ".join(self.names[:5]) + (", ..." if len(self) > 5 else "")
-        return f"ClassMap({len(self)} classes: {shown})"
+        return f"ClassMap({len(self)} classes: {first_few(self.names, 5)})"
 
     def __contains__(self, name: object) -> bool:
         return name in self._index
@@ -56,17 +53,14 @@ class ClassMap:
         """
         if name not in self._index:
             raise DataError(
-                f"there is no class '{name}'.{did_you_mean(name, self._index)} {self._known()}"
+                f"there is no class '{name}'.{did_you_mean(name, self._index)} "
+                f"The {len(self)} known classes: {first_few(self.names)}"
             )
         if len(self._index) < len(self) and Counter(self.names)[name] > 1:
             raise DataError(
                 f"more than one class is called '{name}'; give the class's number instead"
             )
         return self._index[name]
-
-    def _known(self) -> str:
-        shown = ", ".join(self.names[:10]) + (", ..." if len(self) > 10 else "")
-        return f"The {len(self)} known classes: {shown}"
 
     @classmethod
     def numbered(cls, count: int) -> ClassMap:

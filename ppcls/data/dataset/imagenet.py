@@ -14,6 +14,7 @@ from ppcls.data.transforms import Pipeline
 from ppcls.errors import DataError, did_you_mean
 from ppcls.labels import LabelKind, Labels
 from ppcls.registry import Part, PartsOf, Provided, register
+from ppcls.text import first_few
 
 _MOST_CLASSES = 1_000_000
 _MOST_NUMBER = 10**15
@@ -113,7 +114,7 @@ def _canonical(word: str) -> str:
 def _advice(class_map: ClassMap) -> str:
     if not _has_other_numbers(class_map):
         return _ADVICE
-    shown = ", ".join(class_map.names[:10]) + (", ..." if len(class_map) > 10 else "")
+    shown = first_few(class_map.names)
     return f"The names of the classes are numbers, so labels are these names: {shown}."
 
 

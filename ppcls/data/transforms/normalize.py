@@ -110,9 +110,6 @@ class NormalizeImage(Transform):
 class ToCHWImage(Transform):
     """Move the channels to the front: from height x width x channels to channels first."""
 
-    def __init__(self) -> None:
-        pass
-
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a view with the channels first."""
         return image.transpose(2, 0, 1)
