@@ -309,7 +309,10 @@ def shared_arguments(kind: str, language: str) -> List[str]:
 def test_tables_of_parts_are_their_signatures(kind: str, language: str) -> None:
     shared = shared_arguments(kind, language)
     rows = table(DOCS / language / PARTS[kind], f"parts: {kind}")
-    assert {code(row[0])[0] for row in rows} == set(registry.names(kind))
+    place = f"docs/{language}/{PARTS[kind]}, the table <!-- parts: {kind} -->"
+    listed, registered = {code(row[0])[0] for row in rows}, set(registry.names(kind))
+    assert registered - listed == set(), f"{place} has no row for these"
+    assert listed - registered == set(), f"{place} has rows for what is not there"
     for name, own, *_ in rows:
         found = [text for text in arguments(kind, code(name)[0]).values() if text not in shared]
         assert code(own) == found, name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, Set
+from typing import Set
 
 import pytest
 
@@ -17,11 +17,17 @@ LENET = "networks:\n  LeNet: {parameters: 61706}\n"
 
 
 def test_every_registered_network_has_a_row_in_the_file_beside_its_code() -> None:
-    registered: Dict[str, Set[str]] = {}
+    registered: Set[str] = set()
     for name in registry.names("arch"):
         module = registry.lookup("arch", name).constructor.__module__
-        registered.setdefault(module.rpartition(".")[2], set()).add(name)
-    assert {name: set(family.networks) for name, family in families().items()} == registered
+        registered.add(f"ppcls/arch/backbone/{module.rpartition('.')[2]}.yaml: {name}")
+    rows = {
+        f"ppcls/arch/backbone/{file}.yaml: {name}"
+        for file, family in families().items()
+        for name in family.networks
+    }
+    assert registered - rows == set(), "networks without a row"
+    assert rows - registered == set(), "rows of no network"
 
 
 def test_a_row_of_a_family_is_a_row_of_all() -> None:
