@@ -152,11 +152,6 @@ class Optimizer:
         """Return the decay in the words of Paddle's optimiser."""
         return {"weight_decay": decay.penalty}
 
-    @property
-    def lr(self) -> float:
-        """The learning rate of the coming step."""
-        return float(self.inner.get_lr())
-
     def set_step(self, step: int) -> None:
         """Take the learning rate of the global step `step`, counted from 0, from the schedule."""
         rate = float(self.schedule.at(step))
