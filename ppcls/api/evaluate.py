@@ -58,11 +58,6 @@ def _evaluate(config: Config, trained: Trained) -> Evaluation:
     check_images_fit(config, trained.network, split.dataset.transform, "Eval")
     metrics = build_eval_metrics(config, len(trained.class_map))
     loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
-    batches = tqdm(
-        split.loader.epoch(0),
-        total=len(split.sampler),
-        desc="evaluating",
-        leave=False,
-        disable=None,
-    )
+    count = len(split.sampler)
+    batches = tqdm(split.loader.epoch(0), "evaluating", count, leave=False, disable=None)
     return evaluate_network(trained.network, batches, metrics, loss)

@@ -354,7 +354,7 @@ def _best_metric(config: Config, metrics: CombinedMetric) -> str:
     possible: List[str] = [*metrics.names, *(["loss"] if config.Loss.Eval else [])]
     wanted = config.Global.best_metric
     if wanted is None:
-        return metrics.main
+        return metrics.names[0]
     if wanted not in possible:
         raise ConfigError(
             f"{config.where('Global', 'best_metric')}: unknown metric "

@@ -115,9 +115,9 @@ def _short(count: float) -> str:
 
 
 def _rates(job: Job) -> str:
-    span = job.optimizer.schedule.span
-    total = span.epochs * span.steps_per_epoch
-    first, middle, last = (job.optimizer.schedule.at(i) for i in (0, total // 2, total - 1))
+    schedule = job.optimizer.schedule
+    total = schedule.epochs * schedule.steps_per_epoch
+    first, middle, last = (schedule.at(step) for step in (0, total // 2, total - 1))
     return f"{first:g} at first, {middle:g} half-way, {last:g} at last"
 
 

@@ -78,11 +78,12 @@ def bring_best_model(state: TrainState, checkpoint: Path, folder: RunFolder) -> 
     Where the old folder's best model is of a later epoch than the checkpoint, `state` is made to
     look for a best model of its own.
     """
-    if state.best_value is None or folder.best_model.exists():
+    old, new = RunFolder(checkpoint.parent.parent).best_model, folder.best_model
+    is_branch = old.parent.resolve() != new.parent.resolve()
+    if state.best_value is None or (new.exists() and not is_branch):
         return
-    old = RunFolder(checkpoint.parent.parent).best_model
     if old.exists() and read(old).metadata.get("epoch") == state.best_epoch:
-        with replacing(folder.best_model) as draft:
+        with replacing(new) as draft:
             shutil.copyfile(old, draft)
     else:
         _log.info("the best model so far is not in %s: looking for one again", old.parent)

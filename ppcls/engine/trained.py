@@ -224,8 +224,5 @@ def _of_published(named: Optional[ClassMap], wanted: Optional[int], path: Path) 
 
 
 def _origin(metadata: Dict[str, Any]) -> str:
-    return (
-        f" (epoch {metadata['epoch']}, step {metadata['step']})"
-        if "epoch" in metadata and "step" in metadata
-        else ""
-    )
+    is_known = "epoch" in metadata and "step" in metadata
+    return f" (epoch {metadata['epoch']}, step {metadata['step']})" if is_known else ""

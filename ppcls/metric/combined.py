@@ -31,11 +31,6 @@ class CombinedMetric(Metric):
         """The keys of all metrics, told apart."""
         return distinct([name for metric in self.metrics for name in metric.names])
 
-    @property
-    def main(self) -> str:
-        """The name of the main value."""
-        return self.names[0]
-
     def higher_is_better(self, name: str) -> bool:
         """Whether the best model is the one with the highest value called `name`.
 

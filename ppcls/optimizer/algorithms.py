@@ -7,8 +7,8 @@ Arguments that all of them take:
 - one_dim_param_no_weight_decay: leave biases and the parameters of normalisation out of the decay
 - no_weight_decay_name: leave out parameters whose name contains one of these texts (a list, or
   one text with spaces between them)
-- clip_norm, clip_norm_global or clip_value: limits for the gradients, before the penalty is added;
-  see `ppcls.optimizer.core.gradient_clip`
+- clip_norm, clip_norm_global or clip_value: limits for the gradients, before the penalty is added:
+  of the Euclidean norm of each parameter's gradient on its own, of all together, of each element
 - multi_precision: keep a float32 copy of half-precision parameters
 
 The program supplies `model`, `epochs` and `steps_per_epoch`. In the formulas g is the gradient
@@ -17,13 +17,13 @@ after clipping and decay.
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
 from typing import Annotated, Any, Dict, List, Optional, Union
 
 import paddle
 from pydantic import BeforeValidator, Field
 
-from ppcls.optimizer.core import Decay, Optimizer, gradient_clip
+from ppcls.optimizer.core import Optimizer
 from ppcls.optimizer.schedule import Factor, Rate
 from ppcls.registry import Part, PartOf, Provided, register
 
@@ -49,72 +49,61 @@ Small = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @register("optimizer")
+@dataclass(eq=False)
 class SGD(Optimizer):
     """Plain gradient descent: p -= lr g."""
 
-    def __init__(  # noqa: PLR0913 - the signature is the schema
-        self,
-        lr: Lr,
-        weight_decay: Optional[Rate] = None,
-        regularizer: Optional[Penalty] = None,
-        one_dim_param_no_weight_decay: bool = False,
-        no_weight_decay_name: Optional[Names] = None,
-        clip_norm: Optional[Factor] = None,
-        clip_norm_global: Optional[Factor] = None,
-        clip_value: Optional[Factor] = None,
-        multi_precision: bool = False,
-        model: Provided[Any] = None,
-        epochs: Provided[int] = 1,
-        steps_per_epoch: Provided[int] = 1,
-    ) -> None:
-        decay = Decay(
-            weight_decay, regularizer, one_dim_param_no_weight_decay, no_weight_decay_name
-        )
-        clip = gradient_clip(clip_norm, clip_norm_global, clip_value)
-        schedule = lr.build(epochs=epochs, steps_per_epoch=steps_per_epoch)
-        rule = partial(paddle.optimizer.SGD, multi_precision=multi_precision)
-        super().__init__(rule, model, schedule, decay, clip)
+    lr: Lr
+    weight_decay: Optional[Rate] = None
+    regularizer: Optional[Penalty] = None
+    one_dim_param_no_weight_decay: bool = False
+    no_weight_decay_name: Optional[Names] = None
+    clip_norm: Optional[Factor] = None
+    clip_norm_global: Optional[Factor] = None
+    clip_value: Optional[Factor] = None
+    multi_precision: bool = False
+    model: Provided[Any] = None
+    epochs: Provided[int] = 1
+    steps_per_epoch: Provided[int] = 1
+
+    def _rule(self, **common: Any) -> paddle.optimizer.Optimizer:
+        return paddle.optimizer.SGD(multi_precision=self.multi_precision, **common)
 
 
 @register("optimizer")
+@dataclass(eq=False)
 class Momentum(Optimizer):
     """Gradient descent with velocity: v = momentum v + g; p -= lr v; Nesterov: lr (g + momentum v).
 
     The rate stands outside the velocity, as in PyTorch: a change of the rate acts at once.
     """
 
-    def __init__(  # noqa: PLR0913 - the signature is the schema
-        self,
-        lr: Lr,
-        momentum: Fraction = 0.9,
-        use_nesterov: bool = False,
-        weight_decay: Optional[Rate] = None,
-        regularizer: Optional[Penalty] = None,
-        one_dim_param_no_weight_decay: bool = False,
-        no_weight_decay_name: Optional[Names] = None,
-        clip_norm: Optional[Factor] = None,
-        clip_norm_global: Optional[Factor] = None,
-        clip_value: Optional[Factor] = None,
-        multi_precision: bool = True,
-        model: Provided[Any] = None,
-        epochs: Provided[int] = 1,
-        steps_per_epoch: Provided[int] = 1,
-    ) -> None:
-        decay = Decay(
-            weight_decay, regularizer, one_dim_param_no_weight_decay, no_weight_decay_name
+    lr: Lr
+    momentum: Fraction = 0.9
+    use_nesterov: bool = False
+    weight_decay: Optional[Rate] = None
+    regularizer: Optional[Penalty] = None
+    one_dim_param_no_weight_decay: bool = False
+    no_weight_decay_name: Optional[Names] = None
+    clip_norm: Optional[Factor] = None
+    clip_norm_global: Optional[Factor] = None
+    clip_value: Optional[Factor] = None
+    multi_precision: bool = True
+    model: Provided[Any] = None
+    epochs: Provided[int] = 1
+    steps_per_epoch: Provided[int] = 1
+
+    def _rule(self, **common: Any) -> paddle.optimizer.Optimizer:
+        return paddle.optimizer.Momentum(
+            momentum=self.momentum,
+            use_nesterov=self.use_nesterov,
+            multi_precision=self.multi_precision,
+            **common,
         )
-        clip = gradient_clip(clip_norm, clip_norm_global, clip_value)
-        schedule = lr.build(epochs=epochs, steps_per_epoch=steps_per_epoch)
-        rule = partial(
-            paddle.optimizer.Momentum,
-            momentum=momentum,
-            use_nesterov=use_nesterov,
-            multi_precision=multi_precision,
-        )
-        super().__init__(rule, model, schedule, decay, clip)
 
 
 @register("optimizer")
+@dataclass(eq=False)
 class Adam(Optimizer):
     """Kingma and Ba, "Adam", 2015, with their efficient order of computation.
 
@@ -126,42 +115,36 @@ class Adam(Optimizer):
     keeps it apart.
     """
 
-    def __init__(  # noqa: PLR0913 - the signature is the schema
-        self,
-        lr: Lr,
-        beta1: Fraction = 0.9,
-        beta2: Fraction = 0.999,
-        epsilon: Small = 1e-8,
-        lazy_mode: bool = False,
-        weight_decay: Optional[Rate] = None,
-        regularizer: Optional[Penalty] = None,
-        one_dim_param_no_weight_decay: bool = False,
-        no_weight_decay_name: Optional[Names] = None,
-        clip_norm: Optional[Factor] = None,
-        clip_norm_global: Optional[Factor] = None,
-        clip_value: Optional[Factor] = None,
-        multi_precision: bool = False,
-        model: Provided[Any] = None,
-        epochs: Provided[int] = 1,
-        steps_per_epoch: Provided[int] = 1,
-    ) -> None:
-        decay = Decay(
-            weight_decay, regularizer, one_dim_param_no_weight_decay, no_weight_decay_name
+    lr: Lr
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.999
+    epsilon: Small = 1e-8
+    lazy_mode: bool = False
+    weight_decay: Optional[Rate] = None
+    regularizer: Optional[Penalty] = None
+    one_dim_param_no_weight_decay: bool = False
+    no_weight_decay_name: Optional[Names] = None
+    clip_norm: Optional[Factor] = None
+    clip_norm_global: Optional[Factor] = None
+    clip_value: Optional[Factor] = None
+    multi_precision: bool = False
+    model: Provided[Any] = None
+    epochs: Provided[int] = 1
+    steps_per_epoch: Provided[int] = 1
+
+    def _rule(self, **common: Any) -> paddle.optimizer.Optimizer:
+        return paddle.optimizer.Adam(
+            beta1=self.beta1,
+            beta2=self.beta2,
+            epsilon=self.epsilon,
+            lazy_mode=self.lazy_mode,
+            multi_precision=self.multi_precision,
+            **common,
         )
-        clip = gradient_clip(clip_norm, clip_norm_global, clip_value)
-        schedule = lr.build(epochs=epochs, steps_per_epoch=steps_per_epoch)
-        rule = partial(
-            paddle.optimizer.Adam,
-            beta1=beta1,
-            beta2=beta2,
-            epsilon=epsilon,
-            lazy_mode=lazy_mode,
-            multi_precision=multi_precision,
-        )
-        super().__init__(rule, model, schedule, decay, clip)
 
 
 @register("optimizer")
+@dataclass(eq=False)
 class AdamW(Optimizer):
     """Adam with decay apart from the gradient: p *= 1 - lr weight_decay, then the step of `Adam`.
 
@@ -171,44 +154,40 @@ class AdamW(Optimizer):
 
     decay_in_gradient = False
 
-    def __init__(  # noqa: PLR0913 - the signature is the schema
-        self,
-        lr: Lr,
-        beta1: Fraction = 0.9,
-        beta2: Fraction = 0.999,
-        epsilon: Small = 1e-8,
-        weight_decay: Rate = 0.01,
-        one_dim_param_no_weight_decay: bool = False,
-        no_weight_decay_name: Optional[Names] = None,
-        clip_norm: Optional[Factor] = None,
-        clip_norm_global: Optional[Factor] = None,
-        clip_value: Optional[Factor] = None,
-        multi_precision: bool = False,
-        model: Provided[Any] = None,
-        epochs: Provided[int] = 1,
-        steps_per_epoch: Provided[int] = 1,
-    ) -> None:
-        decay = Decay(weight_decay, None, one_dim_param_no_weight_decay, no_weight_decay_name)
-        clip = gradient_clip(clip_norm, clip_norm_global, clip_value)
-        schedule = lr.build(epochs=epochs, steps_per_epoch=steps_per_epoch)
-        rule = partial(
-            paddle.optimizer.AdamW,
-            beta1=beta1,
-            beta2=beta2,
-            epsilon=epsilon,
-            multi_precision=multi_precision,
-        )
-        super().__init__(rule, model, schedule, decay, clip)
+    lr: Lr
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.999
+    epsilon: Small = 1e-8
+    weight_decay: Rate = 0.01
+    one_dim_param_no_weight_decay: bool = False
+    no_weight_decay_name: Optional[Names] = None
+    clip_norm: Optional[Factor] = None
+    clip_norm_global: Optional[Factor] = None
+    clip_value: Optional[Factor] = None
+    multi_precision: bool = False
+    model: Provided[Any] = None
+    epochs: Provided[int] = 1
+    steps_per_epoch: Provided[int] = 1
 
-    def _decay_arguments(self, decay: Decay, exempt: List[paddle.Tensor]) -> Dict[str, Any]:
+    def _rule(self, **common: Any) -> paddle.optimizer.Optimizer:
+        return paddle.optimizer.AdamW(
+            beta1=self.beta1,
+            beta2=self.beta2,
+            epsilon=self.epsilon,
+            multi_precision=self.multi_precision,
+            **common,
+        )
+
+    def _decay_arguments(self, exempt: List[paddle.Tensor]) -> Dict[str, Any]:
         without = {parameter.name for parameter in exempt}
         return {
-            "weight_decay": float(decay.weight_decay or 0.0),
+            "weight_decay": self.weight_decay,
             "apply_decay_param_fun": lambda name: name not in without,
         }
 
 
 @register("optimizer")
+@dataclass(eq=False)
 class RMSProp(Optimizer):
     """Hinton's unpublished rule, scaling each gradient by the root of its mean square.
 
@@ -222,33 +201,26 @@ class RMSProp(Optimizer):
     - s begins at 0, as in PyTorch; TensorFlow 1 begins at 1.
     """
 
-    def __init__(  # noqa: PLR0913 - the signature is the schema
-        self,
-        lr: Lr,
-        momentum: Fraction = 0.0,
-        rho: Fraction = 0.95,
-        epsilon: Small = 1e-6,
-        centered: bool = False,
-        weight_decay: Optional[Rate] = None,
-        regularizer: Optional[Penalty] = None,
-        one_dim_param_no_weight_decay: bool = False,
-        no_weight_decay_name: Optional[Names] = None,
-        clip_norm: Optional[Factor] = None,
-        clip_norm_global: Optional[Factor] = None,
-        clip_value: Optional[Factor] = None,
-        multi_precision: bool = False,
-        model: Provided[Any] = None,
-        epochs: Provided[int] = 1,
-        steps_per_epoch: Provided[int] = 1,
-    ) -> None:
-        decay = Decay(
-            weight_decay, regularizer, one_dim_param_no_weight_decay, no_weight_decay_name
-        )
-        clip = gradient_clip(clip_norm, clip_norm_global, clip_value)
-        schedule = lr.build(epochs=epochs, steps_per_epoch=steps_per_epoch)
-        rule = partial(
-            paddle.optimizer.RMSProp, momentum=momentum, rho=rho, epsilon=epsilon, centered=centered
-        )
-        super().__init__(rule, model, schedule, decay, clip)
+    lr: Lr
+    momentum: Fraction = 0.0
+    rho: Fraction = 0.95
+    epsilon: Small = 1e-6
+    centered: bool = False
+    weight_decay: Optional[Rate] = None
+    regularizer: Optional[Penalty] = None
+    one_dim_param_no_weight_decay: bool = False
+    no_weight_decay_name: Optional[Names] = None
+    clip_norm: Optional[Factor] = None
+    clip_norm_global: Optional[Factor] = None
+    clip_value: Optional[Factor] = None
+    multi_precision: bool = False
+    model: Provided[Any] = None
+    epochs: Provided[int] = 1
+    steps_per_epoch: Provided[int] = 1
+
+    def _rule(self, **common: Any) -> paddle.optimizer.Optimizer:
+        own = {"momentum": self.momentum, "rho": self.rho, "epsilon": self.epsilon}
+        rule = paddle.optimizer.RMSProp(centered=self.centered, **own, **common)
         # Paddle's constructor has no such argument; paddle.amp.decorate sets the same attribute.
-        self.inner._multi_precision = multi_precision
+        rule._multi_precision = self.multi_precision
+        return rule

@@ -6,8 +6,8 @@ The rate of each step, clipping, weight decay, and state that can be saved exact
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+from abc import ABC, abstractmethod
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Union
 
 import numpy as np
 import paddle
@@ -32,130 +32,106 @@ class _NoDecay(paddle.regularizer.L2Decay):
         super().__init__(0.0)
 
 
-@dataclass(frozen=True)
-class Decay:
-    """How much the weights are pulled towards zero, and which of them.
-
-    Raises:
-        ConfigError: a penalty is given twice.
-    """
-
-    weight_decay: Optional[float]
-    regularizer: Optional[Part]
-    skip_one_dimensional: bool
-    skip_names: Union[str, List[str], None]
-
-    def __post_init__(self) -> None:
-        if self.weight_decay is not None and self.regularizer is not None:
-            raise ConfigError(
-                "Optimizer: weight_decay and regularizer are two ways to say the same; keep one "
-                "(weight_decay: X is regularizer: {name: L2, coeff: X})"
-            )
-
-    @property
-    def penalty(self) -> Any:
-        """Paddle's object for the penalty that goes into the gradient, or None."""
-        if self.weight_decay is not None:
-            return l2(self.weight_decay)
-        return self.regularizer.build() if self.regularizer else None
-
-    def exempt(self, named: Iterable[Tuple[str, paddle.Tensor]]) -> List[paddle.Tensor]:
-        """Return the parameters that must not decay.
-
-        One-dimensional ones are biases and the scales and shifts of normalisation. A text in
-        `skip_names` that no parameter's name contains gets a warning.
-        """
-        named = list(named)
-        for text in self._texts():
-            if not any(text in name for name, _ in named):
-                _log.warning("Optimizer.no_weight_decay_name: no parameter contains '%s'", text)
-        return [parameter for name, parameter in named if self._is_exempt(name, parameter)]
-
-    def _is_exempt(self, name: str, parameter: paddle.Tensor) -> bool:
-        one_dimensional = self.skip_one_dimensional and len(parameter.shape) == 1
-        return one_dimensional or any(text in name for text in self._texts())
-
-    def _texts(self) -> List[str]:
-        texts = self.skip_names or []
-        return texts.split() if isinstance(texts, str) else texts
-
-
-def gradient_clip(
-    clip_norm: Optional[float], clip_norm_global: Optional[float], clip_value: Optional[float]
-) -> Any:
-    """Return Paddle's object for a limit of gradients, applied before weight decay; None for none.
-
-    Args:
-        clip_norm: each parameter's gradient on its own is scaled down to at most this Euclidean
-            norm, as in PaddleClas.
-        clip_norm_global: all gradients together are scaled down to at most this norm.
-        clip_value: each element is limited to [-value, value].
-
-    Raises:
-        ConfigError: several limits are given.
-    """
-    limits = {
-        "clip_norm": (clip_norm, paddle.nn.ClipGradByNorm),
-        "clip_norm_global": (clip_norm_global, paddle.nn.ClipGradByGlobalNorm),
-        "clip_value": (clip_value, paddle.nn.ClipGradByValue),
-    }
-    given = {key: kind(limit) for key, (limit, kind) in limits.items() if limit is not None}
-    if len(given) > 1:
-        raise ConfigError(f"Optimizer: give one of {' and '.join(given)}, not both")
-    return next(iter(given.values()), None)
-
-
-class Optimizer:
+class Optimizer(ABC):
     """An update rule with its schedule.
 
     A training step is ``optimizer.set_step(step)``, forward, backward, ``optimizer.step()``,
     ``optimizer.clear_grad()``. `inner` is Paddle's optimiser, for a GradScaler or
     `paddle.amp.decorate`.
 
-    Args:
-        rule: makes Paddle's optimiser from `learning_rate`, `parameters`, `grad_clip` and what
-            `_decay_arguments` adds
-        model: the network
-        schedule: its learning rate
-        decay: how much its weights are pulled towards zero
-        clip: what `gradient_clip` returns
+    A subclass is a dataclass whose fields are its arguments; all of them have those named here.
 
     Raises:
-        ConfigError: the network has no parameter to train.
+        ConfigError: the network has no parameter to train, or a penalty or a limit of gradients is
+            given twice.
     """
 
     decay_in_gradient = True
     """Whether decay is a penalty that goes into the gradient, or a part of the rule."""
 
-    def __init__(
-        self,
-        rule: Callable[..., paddle.optimizer.Optimizer],
-        model: paddle.nn.Layer,
-        schedule: Schedule,
-        decay: Decay,
-        clip: Any,
-    ) -> None:
-        self.schedule = schedule
-        named = _trainable(model)
+    lr: Part
+    weight_decay: Optional[float]
+    regularizer: Optional[Part] = None
+    one_dim_param_no_weight_decay: bool
+    no_weight_decay_name: Union[str, List[str], None]
+    clip_norm: Optional[float]
+    clip_norm_global: Optional[float]
+    clip_value: Optional[float]
+    multi_precision: bool
+    model: paddle.nn.Layer
+    epochs: int
+    steps_per_epoch: int
+
+    def __post_init__(self) -> None:
+        penalty, clip = self._penalty(), self._clip()
+        self.schedule: Schedule = self.lr.build(
+            epochs=self.epochs, steps_per_epoch=self.steps_per_epoch
+        )
+        named = _trainable(self.model)
         if not named:
             raise ConfigError("Optimizer: the network has nothing to train; is everything frozen?")
-        exempt = decay.exempt(named.items())
-        self.inner = rule(
+        exempt = self._exempt(named)
+        self.inner = self._rule(
             learning_rate=float(self.schedule.at(0)),
             parameters=list(named.values()),
             grad_clip=clip,
-            **self._decay_arguments(decay, exempt),
+            **self._decay_arguments(exempt),
         )
-        _mark(named.values(), exempt if self.decay_in_gradient and decay.penalty else [])
+        _mark(named.values(), exempt if self.decay_in_gradient and penalty else [])
 
-    def _decay_arguments(self, decay: Decay, exempt: List[paddle.Tensor]) -> Dict[str, Any]:
+    @abstractmethod
+    def _rule(self, **common: Any) -> paddle.optimizer.Optimizer:
+        """Return Paddle's optimiser with the arguments of its own and those that all have."""
+
+    def _decay_arguments(self, exempt: List[paddle.Tensor]) -> Dict[str, Any]:
         """Return the decay in the words of Paddle's optimiser."""
-        return {"weight_decay": decay.penalty}
+        return {"weight_decay": self._penalty()}
 
-    @property
-    def lr(self) -> float:
-        """The learning rate of the coming step."""
-        return float(self.inner.get_lr())
+    def _penalty(self) -> Any:
+        """Return Paddle's object for the penalty that goes into the gradient, or None."""
+        if self.weight_decay is None:
+            return self.regularizer.build() if self.regularizer else None
+        if self.regularizer is not None:
+            raise ConfigError(
+                "Optimizer: weight_decay and regularizer are two ways to say the same; keep one "
+                "(weight_decay: X is regularizer: {name: L2, coeff: X})"
+            )
+        return l2(self.weight_decay)
+
+    def _clip(self) -> Any:
+        """Return Paddle's object for the limit of gradients, applied before weight decay, or None.
+
+        `clip_norm` scales each parameter's gradient on its own down to at most this Euclidean norm,
+        as in PaddleClas; `clip_norm_global` all gradients together; `clip_value` limits each
+        element to [-value, value].
+        """
+        limits = {
+            "clip_norm": (self.clip_norm, paddle.nn.ClipGradByNorm),
+            "clip_norm_global": (self.clip_norm_global, paddle.nn.ClipGradByGlobalNorm),
+            "clip_value": (self.clip_value, paddle.nn.ClipGradByValue),
+        }
+        given = {key: kind(limit) for key, (limit, kind) in limits.items() if limit is not None}
+        if len(given) > 1:
+            raise ConfigError(f"Optimizer: give one of {' and '.join(given)}, not both")
+        return next(iter(given.values()), None)
+
+    def _exempt(self, named: Mapping[str, paddle.Tensor]) -> List[paddle.Tensor]:
+        """Return the parameters that must not decay.
+
+        One-dimensional ones are biases and the scales and shifts of normalisation. A text in
+        `no_weight_decay_name` that no parameter's name contains gets a warning.
+        """
+        given = self.no_weight_decay_name or []
+        texts = given.split() if isinstance(given, str) else given
+        for text in texts:
+            if not any(text in name for name in named):
+                _log.warning("Optimizer.no_weight_decay_name: no parameter contains '%s'", text)
+        return [
+            parameter
+            for name, parameter in named.items()
+            if (self.one_dim_param_no_weight_decay and len(parameter.shape) == 1)
+            or any(text in name for text in texts)
+        ]
 
     def set_step(self, step: int) -> None:
         """Take the learning rate of the global step `step`, counted from 0, from the schedule."""

@@ -25,7 +25,7 @@ import logging
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, List, Optional, Sequence
+from typing import Annotated, Any, List, Optional, Sequence
 
 from pydantic import Field
 
@@ -41,20 +41,22 @@ Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """A number above zero."""
 
 
-@dataclass(frozen=True)
-class Span:
-    """How long training takes, and how it begins.
+class Schedule(ABC):
+    """Base of all schedules: a linear warm-up to `peak`, then what `_value` says.
+
+    A schedule is a dataclass whose fields are its arguments; all of them have those named here.
 
     Raises:
         ConfigError: training ends before the warm-up, or is to begin at another epoch.
     """
 
+    learning_rate: Any
+    warmup_epoch: float
+    warmup_start_lr: float
+    by_epoch: bool
+    last_epoch: int
     epochs: int
     steps_per_epoch: int
-    warmup_epoch: float = 0
-    warmup_start_lr: float = 0.0
-    by_epoch: bool = False
-    last_epoch: int = -1
 
     def __post_init__(self) -> None:
         if self.last_epoch != -1:
@@ -74,6 +76,11 @@ class Span:
             )
 
     @property
+    def peak(self) -> float:
+        """The rate at the end of the warm-up."""
+        return float(self.learning_rate)
+
+    @property
     def units(self) -> int:
         """Length of training in epochs (`by_epoch`) or steps."""
         return self.epochs if self.by_epoch else self.epochs * self.steps_per_epoch
@@ -87,26 +94,15 @@ class Span:
         """Convert epochs to the unit in which the rate changes."""
         return epochs if self.by_epoch else round(epochs * self.steps_per_epoch)
 
-    def unit_of(self, step: int) -> int:
-        """Return the epoch (`by_epoch`) or the step that the global step `step` belongs to."""
-        return step // self.steps_per_epoch if self.by_epoch else step
-
-
-class Schedule(ABC):
-    """Base of all schedules: a linear warm-up to `peak`, then what `_value` says."""
-
-    def __init__(self, peak: float, span: Span) -> None:
-        self.peak = peak
-        self.span = span
-
     def at(self, step: int) -> float:
         """Return the learning rate of the global step `step`, counted from 0.
 
         Steps after the end of training get the rate with which `_value` ends.
         """
-        unit, warmup, start = self.span.unit_of(step), self.span.warmup, self.span.warmup_start_lr
-        if unit < warmup:
-            return start + (self.peak - start) * unit / warmup
+        unit = step // self.steps_per_epoch if self.by_epoch else step
+        if unit < self.warmup:
+            start = self.warmup_start_lr
+            return start + (self.peak - start) * unit / self.warmup
         return self._value(unit)
 
     @abstractmethod
@@ -115,32 +111,28 @@ class Schedule(ABC):
 
     def _progress(self, unit: float) -> float:
         """Return the fraction, 0 to 1, that has passed of the time from warm-up to the end."""
-        warmup = self.span.warmup
-        return min(1.0, (unit - warmup) / (self.span.units - warmup))
+        return min(1.0, (unit - self.warmup) / (self.units - self.warmup))
 
 
 @register("schedule")
+@dataclass(eq=False)
 class Constant(Schedule):
     """The same rate throughout, after the warm-up."""
 
-    def __init__(  # noqa: PLR0913 - the signature is the schema
-        self,
-        learning_rate: Rate,
-        warmup_epoch: Rate = 0,
-        warmup_start_lr: Rate = 0.0,
-        by_epoch: bool = False,
-        last_epoch: int = -1,
-        epochs: Provided[int] = 1,
-        steps_per_epoch: Provided[int] = 1,
-    ) -> None:
-        span = Span(epochs, steps_per_epoch, warmup_epoch, warmup_start_lr, by_epoch, last_epoch)
-        super().__init__(learning_rate, span)
+    learning_rate: Rate
+    warmup_epoch: Rate = 0
+    warmup_start_lr: Rate = 0.0
+    by_epoch: bool = False
+    last_epoch: int = -1
+    epochs: Provided[int] = 1
+    steps_per_epoch: Provided[int] = 1
 
     def _value(self, unit: float) -> float:
         return self.peak
 
 
 @register("schedule")
+@dataclass(eq=False)
 class Cosine(Schedule):
     """Half a cosine: eta_min + (learning_rate - eta_min) (1 + cos(pi t / T)) / 2.
 
@@ -148,20 +140,14 @@ class Cosine(Schedule):
     Hutter, "SGDR", 2017, without restarts.
     """
 
-    def __init__(  # noqa: PLR0913 - the signature is the schema
-        self,
-        learning_rate: Rate,
-        eta_min: Rate = 0.0,
-        warmup_epoch: Rate = 0,
-        warmup_start_lr: Rate = 0.0,
-        by_epoch: bool = False,
-        last_epoch: int = -1,
-        epochs: Provided[int] = 1,
-        steps_per_epoch: Provided[int] = 1,
-    ) -> None:
-        span = Span(epochs, steps_per_epoch, warmup_epoch, warmup_start_lr, by_epoch, last_epoch)
-        super().__init__(learning_rate, span)
-        self.eta_min = eta_min
+    learning_rate: Rate
+    eta_min: Rate = 0.0
+    warmup_epoch: Rate = 0
+    warmup_start_lr: Rate = 0.0
+    by_epoch: bool = False
+    last_epoch: int = -1
+    epochs: Provided[int] = 1
+    steps_per_epoch: Provided[int] = 1
 
     def _value(self, unit: float) -> float:
         wave = (1 + math.cos(math.pi * self._progress(unit))) / 2
@@ -169,6 +155,7 @@ class Cosine(Schedule):
 
 
 @register("schedule")
+@dataclass(eq=False)
 class Linear(Schedule):
     """Polynomial decay, linear by default: (learning_rate - end_lr) (1 - t / T)^power + end_lr.
 
@@ -177,22 +164,16 @@ class Linear(Schedule):
     `end_lr`.
     """
 
-    def __init__(  # noqa: PLR0913 - the signature is the schema
-        self,
-        learning_rate: Rate,
-        end_lr: Rate = 0.0,
-        power: Factor = 1.0,
-        cycle: bool = False,
-        warmup_epoch: Rate = 0,
-        warmup_start_lr: Rate = 0.0,
-        by_epoch: bool = False,
-        last_epoch: int = -1,
-        epochs: Provided[int] = 1,
-        steps_per_epoch: Provided[int] = 1,
-    ) -> None:
-        span = Span(epochs, steps_per_epoch, warmup_epoch, warmup_start_lr, by_epoch, last_epoch)
-        super().__init__(learning_rate, span)
-        self.end_lr, self.power, self.cycle = end_lr, power, cycle
+    learning_rate: Rate
+    end_lr: Rate = 0.0
+    power: Factor = 1.0
+    cycle: bool = False
+    warmup_epoch: Rate = 0
+    warmup_start_lr: Rate = 0.0
+    by_epoch: bool = False
+    last_epoch: int = -1
+    epochs: Provided[int] = 1
+    steps_per_epoch: Provided[int] = 1
 
     def _value(self, unit: float) -> float:
         return (self.peak - self.end_lr) * (1 - self._fraction(unit)) ** self.power + self.end_lr
@@ -200,132 +181,132 @@ class Linear(Schedule):
     def _fraction(self, unit: float) -> float:
         if not self.cycle:
             return self._progress(unit)
-        laps = (unit - self.span.warmup) / (self.span.units - self.span.warmup)
+        laps = (unit - self.warmup) / (self.units - self.warmup)
         return laps / max(1, math.ceil(laps))
 
 
 @register("schedule")
+@dataclass(eq=False)
 class Step(Schedule):
     """Multiply the rate by `gamma` every `step_size` epochs, counted from the start of training."""
 
-    def __init__(  # noqa: PLR0913 - the signature is the schema
-        self,
-        learning_rate: Rate,
-        step_size: Factor,
-        gamma: Factor = 0.1,
-        warmup_epoch: Rate = 0,
-        warmup_start_lr: Rate = 0.0,
-        by_epoch: bool = False,
-        last_epoch: int = -1,
-        epochs: Provided[int] = 1,
-        steps_per_epoch: Provided[int] = 1,
-    ) -> None:
-        span = Span(epochs, steps_per_epoch, warmup_epoch, warmup_start_lr, by_epoch, last_epoch)
-        super().__init__(learning_rate, span)
-        self.step_size, self.gamma = max(span.in_units(step_size), 1e-9), gamma
+    learning_rate: Rate
+    step_size: Factor
+    gamma: Factor = 0.1
+    warmup_epoch: Rate = 0
+    warmup_start_lr: Rate = 0.0
+    by_epoch: bool = False
+    last_epoch: int = -1
+    epochs: Provided[int] = 1
+    steps_per_epoch: Provided[int] = 1
 
     def _value(self, unit: float) -> float:
-        return float(self.peak * self.gamma ** (unit // self.step_size))
+        size = max(self.in_units(self.step_size), 1e-9)
+        return float(self.peak * self.gamma ** (unit // size))
 
 
 class _Stairs(Schedule):
-    """Rates that hold until the next of `boundaries`, in epochs from the start of training."""
+    """Rates that hold until the next boundary; `_climb` says which."""
 
-    def __init__(self, values: Sequence[float], boundaries: Sequence[float], span: Span) -> None:
-        super().__init__(values[0], span)
-        self.values = list(values)
-        self.boundaries = [span.in_units(epoch) for epoch in boundaries]
+    def _climb(self, key: str, rates: Sequence[float]) -> None:
+        """Train at `rates[0]`, and at `rates[i + 1]` from the i-th epoch of the argument `key` on,
+        counted from the start of training.
+
+        Raises:
+            ConfigError: the epochs do not ascend.
+        """
+        epochs = getattr(self, key)
+        if any(later <= earlier for earlier, later in zip(epochs, epochs[1:])):
+            raise ConfigError(
+                f"lr.{key} must ascend, each epoch after the one before, got {epochs}"
+            )
+        self._rates, self._boundaries = rates, [self.in_units(epoch) for epoch in epochs]
+
+    @property
+    def peak(self) -> float:
+        """The first rate."""
+        return self._rates[0]
 
     def _value(self, unit: float) -> float:
-        return self.values[bisect.bisect_right(self.boundaries, unit)]
+        return self._rates[bisect.bisect_right(self._boundaries, unit)]
 
 
 @register("schedule")
+@dataclass(eq=False)
 class Piecewise(_Stairs):
     """Train at `values[0]`, and from epoch `decay_epochs[i]` on at `values[i + 1]`.
 
     `learning_rate` is accepted because many PaddleClas files give it; `values` holds the rates.
     """
 
-    def __init__(  # noqa: PLR0913 - the signature is the schema
-        self,
-        decay_epochs: List[Rate],
-        values: List[Rate],
-        learning_rate: Optional[Rate] = None,
-        warmup_epoch: Rate = 0,
-        warmup_start_lr: Rate = 0.0,
-        by_epoch: bool = False,
-        last_epoch: int = -1,
-        epochs: Provided[int] = 1,
-        steps_per_epoch: Provided[int] = 1,
-    ) -> None:
-        _check_ascending("decay_epochs", decay_epochs)
-        if len(values) != len(decay_epochs) + 1:
+    decay_epochs: List[Rate]
+    values: List[Rate]
+    learning_rate: Optional[Rate] = None
+    warmup_epoch: Rate = 0
+    warmup_start_lr: Rate = 0.0
+    by_epoch: bool = False
+    last_epoch: int = -1
+    epochs: Provided[int] = 1
+    steps_per_epoch: Provided[int] = 1
+
+    def __post_init__(self) -> None:
+        self._climb("decay_epochs", self.values)
+        if len(self.values) != len(self.decay_epochs) + 1:
             raise ConfigError(
                 "lr.values needs one number more than lr.decay_epochs, the rate before the first "
-                f"change: {len(decay_epochs)} epochs need {len(decay_epochs) + 1} values, "
-                f"got {len(values)}"
+                f"change: {len(self.decay_epochs)} epochs need {len(self.decay_epochs) + 1} "
+                f"values, got {len(self.values)}"
             )
-        if learning_rate is not None and learning_rate != values[0]:
+        if self.learning_rate not in (None, self.peak):
             _log.warning(
                 "lr.learning_rate: %g has no effect, since Piecewise takes its rates from values, "
                 "which begin with %g",
-                learning_rate,
-                values[0],
+                self.learning_rate,
+                self.peak,
             )
-        span = Span(epochs, steps_per_epoch, warmup_epoch, warmup_start_lr, by_epoch, last_epoch)
-        super().__init__(values, decay_epochs, span)
+        super().__post_init__()
 
 
 @register("schedule")
+@dataclass(eq=False)
 class MultiStep(_Stairs):
     """Multiply the rate by `gamma` at each of `decay_epochs`."""
 
-    def __init__(  # noqa: PLR0913 - the signature is the schema
-        self,
-        learning_rate: Rate,
-        decay_epochs: List[Rate],
-        gamma: Factor = 0.1,
-        warmup_epoch: Rate = 0,
-        warmup_start_lr: Rate = 0.0,
-        by_epoch: bool = False,
-        last_epoch: int = -1,
-        epochs: Provided[int] = 1,
-        steps_per_epoch: Provided[int] = 1,
-    ) -> None:
-        _check_ascending("decay_epochs", decay_epochs)
-        span = Span(epochs, steps_per_epoch, warmup_epoch, warmup_start_lr, by_epoch, last_epoch)
-        super().__init__(_falling(learning_rate, gamma, decay_epochs), decay_epochs, span)
+    learning_rate: Rate
+    decay_epochs: List[Rate]
+    gamma: Factor = 0.1
+    warmup_epoch: Rate = 0
+    warmup_start_lr: Rate = 0.0
+    by_epoch: bool = False
+    last_epoch: int = -1
+    epochs: Provided[int] = 1
+    steps_per_epoch: Provided[int] = 1
+
+    def __post_init__(self) -> None:
+        self._climb("decay_epochs", _falling(self.learning_rate, self.gamma, self.decay_epochs))
+        super().__post_init__()
 
 
 @register("schedule")
+@dataclass(eq=False)
 class MultiStepDecay(_Stairs):
     """`MultiStep` under PaddleClas' name, with its argument `milestones`."""
 
-    def __init__(  # noqa: PLR0913 - the signature is the schema
-        self,
-        learning_rate: Rate,
-        milestones: List[Rate],
-        gamma: Factor = 0.1,
-        warmup_epoch: Rate = 0,
-        warmup_start_lr: Rate = 0.0,
-        by_epoch: bool = False,
-        last_epoch: int = -1,
-        epochs: Provided[int] = 1,
-        steps_per_epoch: Provided[int] = 1,
-    ) -> None:
-        _check_ascending("milestones", milestones)
-        span = Span(epochs, steps_per_epoch, warmup_epoch, warmup_start_lr, by_epoch, last_epoch)
-        super().__init__(_falling(learning_rate, gamma, milestones), milestones, span)
+    learning_rate: Rate
+    milestones: List[Rate]
+    gamma: Factor = 0.1
+    warmup_epoch: Rate = 0
+    warmup_start_lr: Rate = 0.0
+    by_epoch: bool = False
+    last_epoch: int = -1
+    epochs: Provided[int] = 1
+    steps_per_epoch: Provided[int] = 1
+
+    def __post_init__(self) -> None:
+        self._climb("milestones", _falling(self.learning_rate, self.gamma, self.milestones))
+        super().__post_init__()
 
 
 def _falling(rate: float, gamma: float, epochs: Sequence[float]) -> List[float]:
     """Return the rates before, between and after `epochs`, each of which multiplies by `gamma`."""
     return [rate * gamma**index for index in range(len(epochs) + 1)]
-
-
-def _check_ascending(key: str, epochs: Sequence[float]) -> None:
-    if any(later <= earlier for earlier, later in zip(epochs, epochs[1:])):
-        raise ConfigError(
-            f"lr.{key} must ascend, each epoch after the one before, got {list(epochs)}"
-        )

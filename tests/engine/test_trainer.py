@@ -446,6 +446,19 @@ def test_a_branch_takes_the_best_model_along_or_looks_for_one_anew(
         assert read(best).metadata["epoch"] == epoch
 
 
+def test_a_branch_does_not_take_the_best_model_of_another_run_for_its_own(
+    ppcls: Run, recipe: Recipe, tmp_path: Path
+) -> None:
+    assert ppcls("train", recipe) == 0
+    other = f"Global.output_dir={tmp_path / 'other'}"
+    assert ppcls("train", recipe, "-o", other, "Global.epochs=1", "Optimizer.lr=0.0") == 0
+    assert ppcls("train", recipe, "--resume", str(final_checkpoint(recipe)), "-o", other) == 0
+    ours, theirs = (
+        folder / "best_model.safetensors" for folder in (tmp_path / "other", run_folder(recipe))
+    )
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
 def test_overwrite_does_not_delete_what_is_to_be_resumed(
     ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,7 +28,7 @@ def test_one_flat_dict_with_the_main_value_first():
     metric.update(LOGITS, LABELS)
     values = metric.compute()
     assert list(values) == metric.names == ["top1", "top5", "top3", "top1_2"]
-    assert metric.main == "top1"
+    assert metric.names[0] == "top1"
     assert values["top1"] == values["top1_2"] < values["top3"] < values["top5"]
 
 

@@ -21,6 +21,10 @@ class Pipeline:
 
     The list may begin with DecodeImage and end with ToCHWImage; where they are left out they are
     added.
+
+    Attributes:
+        is_random: whether two calls on the same image may differ.
+        output_dtype: the type of the arrays, as NumPy has it.
     """
 
     def __init__(
@@ -46,7 +50,9 @@ class Pipeline:
             built.pop(0) if built and isinstance(built[0], DecodeImage) else DecodeImage()
         )
         self._ops: List[Transform] = built
-        shape = self._shape_after(self._decode.shape_after(Shape()))
+        shape = self._decode.shape_after(Shape())
+        for op in self._ops:
+            shape = op.shape_after(shape)
         if shape.layout == "hwc":
             self._ops.append(ToCHWImage())
         if output_dtype == "uint8" and shape.dtype != "uint8":
@@ -56,12 +62,7 @@ class Pipeline:
             )
         self._shape = shape
         self.output_dtype = np.dtype(output_dtype)
-        self._is_random = any(op.is_random for op in self._ops)
-
-    def _shape_after(self, shape: Shape) -> Shape:
-        for op in self._ops:
-            shape = op.shape_after(shape)
-        return shape
+        self.is_random = any(op.is_random for op in self._ops)
 
     @property
     def channels(self) -> int:
@@ -74,11 +75,6 @@ class Pipeline:
         if self._shape.height is None or self._shape.width is None:
             return None
         return self._shape.height, self._shape.width
-
-    @property
-    def is_random(self) -> bool:
-        """Whether two calls on the same image may differ."""
-        return self._is_random
 
     def __call__(
         self,
@@ -96,7 +92,7 @@ class Pipeline:
         Raises:
             BadImageError: the bytes are no complete image, or the image is too small for a crop.
         """
-        rng = np.random.default_rng(0) if rng is None and self._is_random else rng
+        rng = np.random.default_rng(0) if rng is None and self.is_random else rng
         decode = self._decode.adopt if isinstance(source, np.ndarray) else self._decode
         image = decode(source, rng)  # type: ignore[arg-type]
         for op in self._ops:

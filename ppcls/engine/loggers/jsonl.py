@@ -49,7 +49,8 @@ def read_records(path: Path) -> List[Record]:
 
 
 def _records(path: Path) -> Iterator[Record]:
-    for line in path.read_text(encoding="utf-8").splitlines():
+    # A killed run may have stopped within a character.
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             record = json.loads(line)
         except ValueError:

@@ -105,14 +105,15 @@ def test_metrics_for_people() -> None:
     assert format_metric("loss", 1.23456) == "1.2346"
 
 
-def test_json_lines_survive_a_kill_and_are_cut_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rest", ['{"event": "train", "st', '{"\u7cbe'])
+def test_json_lines_survive_a_kill_and_are_cut_back(tmp_path: Path, rest: str) -> None:
     path = tmp_path / "train_log.jsonl"
     logger = opened(JsonLines(), tmp_path)
     for step in range(1, 5):
         logger.write(train_record(step))
     logger.close()
-    with path.open("a") as file:
-        file.write('{"event": "train", "st')
+    with path.open("ab") as file:
+        file.write(rest.encode()[:-1])
     assert [record["step"] for record in read_records(path)] == [1, 2, 3, 4]
     again = opened(JsonLines(), tmp_path, keep=lambda record: record["step"] <= 2)
     again.write(train_record(3, loss=0.1))
