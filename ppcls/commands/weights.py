@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
@@ -83,7 +82,9 @@ def _list(arguments: argparse.Namespace) -> int:
 def _as_json(item: Local) -> Dict[str, Any]:
     path = str(item.path) if item.path else None
     local = {"state": item.state, "path": path, "size": item.size or None}
-    return {**dataclasses.asdict(item.record), **local}
+    record = item.record
+    known = record.model_dump(exclude={"by"})
+    return {"name": record.name, "network": record.network, **known, **local}
 
 
 def _row(item: Local) -> Tuple[str, ...]:
