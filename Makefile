@@ -16,8 +16,9 @@ override PADDLE := $(if $(findstring GPU,$(shell found=$$(timeout 30 nvidia-smi 
 endif
 
 python := $(VENV)/bin/python
-# Several workers share the cores: one thread each, or they only wait for one another.
-pytest := OMP_NUM_THREADS=1 $(python) -m pytest -n $(JOBS) --dist loadgroup
+# Several workers share the cores: one thread each, or they only wait for one another. Each worker and
+# each process of a test would compile all files again where nobody may keep what was compiled.
+pytest := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(python) -m pytest -n $(JOBS) --dist loadgroup
 
 # The environment is ready when this file is there: it is written last, so a set-up that was killed
 # is done again. Its name holds what the environment was made for, and where.

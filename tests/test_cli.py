@@ -141,6 +141,7 @@ def test_errors_of_the_program_keep_their_traceback(monkeypatch: pytest.MonkeyPa
         main(["models"])
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_reading_is_no_error() -> None:
     command = f"'{sys.executable}' -m ppcls models | head -n 1"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
@@ -166,6 +167,7 @@ def test_every_script_is_tested() -> None:
     assert found == {*SCRIPTS, "tools/model_zoo.py"}  # tests/tools/test_model_zoo.py
 
 
+@pytest.mark.slow
 def test_a_relative_link_to_a_script_works(tmp_path: Path) -> None:
     (tmp_path / "tools").symlink_to(os.path.relpath(ROOT / "tools", tmp_path.resolve()))
     done = subprocess.run(

@@ -28,6 +28,7 @@ def test_threads_follow_the_cores_and_nothing_else_is_printed(run_python: Run) -
     assert found.stderr == ""
 
 
+@pytest.mark.slow
 def test_paddle_that_was_loaded_before_gets_the_same_threads(run_python: Run) -> None:
     hide = "import os, sys; os.environ.pop('OMP_NUM_THREADS', None); import paddle"
     start = f"{hide}; from ppcls import runtime; runtime._started_with = lambda name: "

@@ -28,6 +28,7 @@ class Notes(Logger):
         self.records.append(record)
 
 
+@pytest.mark.slow
 def test_a_mapping_a_path_and_a_configuration_train_the_same(
     recipe: Recipe, tmp_path: Path, write_recipe: Callable[..., Path]
 ) -> None:

@@ -12,7 +12,7 @@ import gc
 import inspect
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
 
 import numpy as np
 import paddle
@@ -45,29 +45,35 @@ def _structure(name: str) -> Tuple[Any, ...]:
     return (entry.constructor.__name__, *switches)
 
 
-def _representatives() -> Set[str]:
-    """The smallest network of each structure."""
-    cheapest_last = sorted(list_models(), key=lambda name: -_PARAMETERS[name])
-    return set({_structure(name): name for name in cheapest_last}.values())
-
-
-def _marked(name: str, is_exhaustive: bool = False) -> Any:
-    """Keep the tests of one network on one worker, and mark it by its size."""
-    marks = [pytest.mark.xdist_group(f"model {name}")]
-    marks += [pytest.mark.slow] if _PARAMETERS[name] > 6e6 else []
-    return pytest.param(name, marks=[*marks, pytest.mark.exhaustive] if is_exhaustive else marks)
+def _smallest(distinguish: Callable[[str], Any]) -> Set[str]:
+    """The smallest of the networks that `distinguish` does not tell apart, for each such group."""
+    largest_first = sorted(list_models(), key=lambda name: -_PARAMETERS[name])
+    return set({distinguish(name): name for name in largest_first}.values())
 
 
 _NAMES = list_models()
-_TYPICAL = _representatives()
+_TYPICAL = _smallest(_structure)
+_ONE_OF_EACH_CLASS = _smallest(lambda name: registry.lookup("arch", name).constructor)
+
+
+def _marked(name: str, *marks: pytest.MarkDecorator) -> Any:
+    """Keep the tests of one network on one worker, and mark it by its size."""
+    slow = [pytest.mark.slow] if _PARAMETERS[name] > 6e6 else []
+    return pytest.param(name, marks=[pytest.mark.xdist_group(f"model {name}"), *slow, *marks])
+
+
+def _marked_as_one_of_many(name: str) -> Any:
+    """The same for what networks of one structure prove again, and takes long for each."""
+    exhaustive = [] if name in _TYPICAL else [pytest.mark.exhaustive]
+    slow = [] if name in _ONE_OF_EACH_CLASS else [pytest.mark.slow]
+    return _marked(name, *exhaustive, *slow)
+
+
 _every_network = pytest.mark.parametrize(
     "network", [_marked(name) for name in _NAMES], indirect=True, scope="module"
 )
 _every_structure = pytest.mark.parametrize(
-    "network",
-    [_marked(name, is_exhaustive=name not in _TYPICAL) for name in _NAMES],
-    indirect=True,
-    scope="module",
+    "network", [_marked_as_one_of_many(name) for name in _NAMES], indirect=True, scope="module"
 )
 
 
@@ -306,9 +312,7 @@ def test_another_precision_is_kept_from_the_images_to_the_logits(network: Networ
     assert {value.dtype for value in logits} == {paddle.float64}
 
 
-@pytest.mark.parametrize(
-    "name", [_marked(name, is_exhaustive=name not in _TYPICAL) for name in _NAMES]
-)
+@pytest.mark.parametrize("name", [_marked_as_one_of_many(name) for name in _NAMES])
 def test_an_untrained_network_does_not_explode(name: str) -> None:
     paddle.seed(0)
     network = create_model(name, class_num=_CLASSES)

@@ -88,6 +88,7 @@ def _macs(network: nn.Layer, input_shape: Optional[Sequence[int]] = None) -> int
     return sum(row.macs for row in summarise(network, input_shape))
 
 
+@pytest.mark.slow
 def test_macs_of_alexnet_by_hand() -> None:
     convolutions = (
         55 * 55 * 64 * 3 * 121
@@ -198,6 +199,7 @@ except ValueError as error:
 """
 
 
+@pytest.mark.slow
 def test_values_in_the_traceback_of_an_error_can_be_printed(run_python: Callable[..., Any]) -> None:
     """As pytest does when a layer raises; values of a graph that is gone end the process."""
     done = run_python("-c", _ERROR)

@@ -62,6 +62,7 @@ def test_says_what_it_was_and_where_it_is(
     }
 
 
+@pytest.mark.slow
 def test_the_file_is_what_evaluation_takes(
     theirs: Path,
     tmp_path: Path,

@@ -63,7 +63,10 @@ def test_dry_run_lists_the_layers(
     assert sum(LENET_MACS.values()) == 416016
 
 
-@pytest.mark.parametrize(("name", "count"), [("LeNet", 13), ("ResNet18", 16), ("ResNet152", 7)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("LeNet", 13), ("ResNet18", 16), pytest.param("ResNet152", 7, marks=pytest.mark.slow)],
+)
 def test_the_layers_of_big_networks_are_added_up(name: str, count: int) -> None:
     from ppcls.arch import create_model
     from ppcls.arch.summary import count_parameters, summarise

@@ -87,7 +87,9 @@ def test_the_checkpoint_holds_everything(ppcls: Run, recipe: Recipe) -> None:
     }
 
 
-@pytest.mark.parametrize("updates", [1, 3, 5, 7])
+@pytest.mark.parametrize(
+    "updates", [3, *(pytest.param(updates, marks=pytest.mark.slow) for updates in (1, 5, 7))]
+)
 @pytest.mark.parametrize("optimizer", ["Momentum", "Adam"])
 def test_an_interrupted_run_ends_bit_identical(
     ppcls: Run,
@@ -368,6 +370,7 @@ def test_a_stop_for_bad_images_is_saved_and_in_the_log(
     assert ppcls("train", recipe, "--resume", "auto", "-o", "Global.max_bad_samples=0.1") == 0
 
 
+@pytest.mark.slow
 def test_a_stop_during_the_evaluation_of_averages_keeps_the_weights(
     ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -432,6 +435,7 @@ def test_no_readable_checkpoint_is_no_reason_to_start_again(
     assert sorted((run_folder(recipe) / "checkpoints").iterdir()) == paths
 
 
+@pytest.mark.slow
 def test_a_branch_takes_the_best_model_along_or_looks_for_one_anew(
     ppcls: Run, recipe: Recipe, tmp_path: Path
 ) -> None:

@@ -82,6 +82,7 @@ def test_bad_input_is_named_before_anything_is_loaded(exported: Path, tmp_path: 
         )
 
 
+@pytest.mark.slow
 def test_door_in_deploy(
     root: Path, exported: Path, photos: Path, tmp_path: Path, run_python: RunPython
 ) -> None:

@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Callable, List
 
+import pytest
+
 RunPython = Callable[..., "subprocess.CompletedProcess[str]"]
 
 _TRAINING = [
@@ -42,6 +44,7 @@ def test_import_loads_neither_paddle_nor_training_code(run_python: RunPython) ->
     assert not {"paddle", *_TRAINING} & set(modules)
 
 
+@pytest.mark.slow
 def test_prediction_loads_no_training_code(
     exported: Path, photos: Path, run_python: RunPython
 ) -> None:
@@ -60,6 +63,7 @@ def test_prediction_loads_no_training_code(
     assert not ours & set(_TRAINING)
 
 
+@pytest.mark.slow
 def test_package_without_the_training_code_predicts(
     exported: Path, photos: Path, root: Path, tmp_path: Path, run_python: RunPython
 ) -> None:

@@ -117,6 +117,7 @@ def test_continuing_under_other_names_is_the_same_to_the_bit(case, stop, tmp_pat
     same(optimizer.state_arrays(model), continued.state_arrays(other))
 
 
+@pytest.mark.slow
 def test_continuing_in_another_process_is_the_same_to_the_bit(tmp_path, root):
     wanted = {}
     for case in CASES:

@@ -38,6 +38,7 @@ def cells(text: str, first: str) -> List[str]:
     return [cell.strip() for cell in found[0].strip("|").split("|")]
 
 
+@pytest.mark.slow
 def test_tables_are_printed_from_any_folder_without_installation(
     tmp_path: Path, run_python: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
@@ -199,6 +200,8 @@ def copied(name: str) -> Dict[str, float]:
     return {key: value for key, value in found.items() if value is not None}
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("costs")
 def test_our_counts_are_within_half_a_percent_of_the_published_ones() -> None:
     apart = {}
     for table, name, _ in compared():

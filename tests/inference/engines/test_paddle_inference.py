@@ -136,6 +136,7 @@ def test_a_program_without_weights_is_a_clear_error() -> None:
         program_and_weights([])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not IS_NEW, reason="Paddle 2.6 writes no other format")
 def test_program_in_the_format_of_paddle_2_runs_in_paddle_3(
     tmp_path: Path, exported: Path, run_python: Callable[..., subprocess.CompletedProcess[str]]

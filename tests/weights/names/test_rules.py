@@ -76,6 +76,7 @@ def test_every_model_of_every_toolkit_is_one_of_our_networks(source: str) -> Non
         assert ours in networks and naming.rules, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", SOURCES)
 def test_no_two_parameters_get_the_same_name_elsewhere(source: str) -> None:
     """One network of each family; two of ours under one name would load one of them twice."""
