@@ -35,7 +35,9 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 def make(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run make in a clone, as if this process were no part of another make."""
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    given = re.findall(r"^(\w+) \?=", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    others = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    inherited = {key: value for key, value in others.items() if key not in given}
     return subprocess.run(
         ["make", *arguments],
         cwd=cwd,
