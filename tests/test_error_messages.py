@@ -84,6 +84,7 @@ def _marks(case: Case) -> List[pytest.MarkDecorator]:
     return [pytest.mark.slow] if any(step.needs_a_process for step in case.steps) else []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", [pytest.param(case, id=case.name, marks=_marks(case)) for case in CASES]
 )

@@ -58,7 +58,8 @@ _ONE_OF_EACH_CLASS = _smallest(lambda name: registry.lookup("arch", name).constr
 
 def _marked(name: str, *marks: pytest.MarkDecorator) -> Any:
     """Keep the tests of one network on one worker, and mark it by its size."""
-    slow = [pytest.mark.slow] if _PARAMETERS[name] > 6e6 else []
+    is_quick = _PARAMETERS[name] < 6e6 and name in _TYPICAL
+    slow = [] if is_quick else [pytest.mark.slow]
     return pytest.param(name, marks=[pytest.mark.xdist_group(f"model {name}"), *slow, *marks])
 
 
