@@ -137,6 +137,7 @@ def test_structures_are_found() -> None:
     assert len(families) < len(_TYPICAL) < len(_NAMES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", families())
 def test_every_published_parameter_count_is_exact(family: str) -> None:
     published = {name: row.parameters for name, row in families()[family].networks.items()}

@@ -51,6 +51,7 @@ def _places(value: Any, path: Tuple[Any, ...] = ()) -> List[Tuple[Any, ...]]:
     return [place for key, item in inside for place in [(*path, key), *_places(item, (*path, key))]]
 
 
+@pytest.mark.slow
 @_SETTINGS
 @given(data=st.data())
 def test_values_that_do_not_belong_there(copied: Path, exported: Path, data: st.DataObject) -> None:

@@ -151,6 +151,7 @@ def _program(*pieces: bytes) -> bytes:
     return b"\x80\x04" + b"".join(pieces) + b"."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [
