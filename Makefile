@@ -14,6 +14,7 @@ NEWEST ?= 13
 ifeq ($(PADDLE),auto)
 override PADDLE := $(if $(findstring GPU,$(shell found=$$(timeout 30 nvidia-smi -L 2> /dev/null) && echo "$$found")),gpu,cpu)
 endif
+$(if $(filter cpu gpu,$(PADDLE)),,$(error PADDLE is auto, cpu or gpu, not '$(PADDLE)'))
 
 python := $(VENV)/bin/python
 # Several workers share the cores: one thread each, or they only wait for one another. Each worker and
@@ -24,10 +25,11 @@ pytest := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(python) -m pytest -n $(JO
 # is done again. Its name holds what the environment was made for, and where.
 made_for := $(firstword $(shell echo "$(CURDIR) $(PADDLE_INDEX) $(CONSTRAINTS)" | cksum))
 ready := $(VENV)/.ready-$(PADDLE)-$(made_for)
-# Its Python must start, and be of the version that was asked for, if one was.
+# Its Python must start, and be of the version that was asked for, if one was; and Paddle be there.
 version := $(shell $(python) --version 2> /dev/null)
 asked := $(if $(filter-out file,$(origin PYTHON)),$(shell "$(PYTHON)" --version 2> /dev/null),$(version))
-is_fit := $(and $(version),$(findstring [$(version)],[$(asked)]))
+has_python := $(and $(version),$(findstring [$(version)],[$(asked)]))
+is_fit := $(and $(has_python),$(wildcard $(VENV)/lib/python*/site-packages/paddle/__init__.py))
 
 digits_config := configs/quick_start/LeNet_digits.yaml
 digits_run := output/LeNet_digits
@@ -48,8 +50,13 @@ help:  ## list the targets
 	@echo 'PADDLE_INDEX=URL   where else to look for Paddle; PyPI has no GPU version of Paddle 3'
 
 .PHONY: setup
-setup: $(ready)  ## make or update the environment in .venv
+setup:  ## make or update the environment in .venv
+	@# One at a time: the next one finds it made.
+	@flock setup.py $(MAKE) --no-print-directory PADDLE=$(PADDLE) made
 	@echo "setup: $(VENV) is ready (PADDLE=$(PADDLE))"
+
+made: $(ready)
+	@:
 
 $(ready): requirements.txt setup.py pyproject.toml $(CONSTRAINTS) $(if $(is_fit),,again)
 	@command -v "$(PYTHON)" > /dev/null || { echo "setup: there is no '$(PYTHON)'; name another one by adding PYTHON=python3.11" >&2; exit 2; }
@@ -58,7 +65,7 @@ $(ready): requirements.txt setup.py pyproject.toml $(CONSTRAINTS) $(if $(is_fit)
 	@echo "setup: making $(VENV) with $(PYTHON), PADDLE=$(PADDLE); about 250 MB are fetched ($(if $(filter gpu,$(PADDLE)),some gigabytes more,PADDLE=gpu: some gigabytes))"
 	@# What was begun and not finished, and what was made for something else, is not mended but made again.
 	@unfit=$$(ls -A "$(VENV)" 2> /dev/null | grep -E '^\.(unfinished|ready-)' | grep -vx '$(and $(is_fit),$(notdir $(ready)))' || true); \
-	"$(PYTHON)" -m venv $${unfit:+--clear} "$(VENV)"
+	$(if $(has_python),[ -z "$$unfit" ] || )"$(PYTHON)" -m venv $${unfit:+--clear} "$(VENV)"
 	@touch "$(VENV)/.unfinished"
 	$(python) -m pip install --quiet --upgrade pip
 	$(python) -m pip install --quiet $(if $(PADDLE_INDEX),--extra-index-url "$(PADDLE_INDEX)") $(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)") --editable '.[$(PADDLE),dev]' || \
@@ -86,7 +93,7 @@ quickstart: setup  ## digits: prepare, train, evaluate, export, predict
 # Style and types are checked beside the tests; what they have to say comes first or last, not between.
 define test_with_checks
 @checks=$$(mktemp); trap 'rm -f "$$checks"' EXIT; \
-$(MAKE) --no-print-directory lint types > "$$checks" 2>&1 & \
+$(MAKE) --no-print-directory PADDLE=$(PADDLE) lint types > "$$checks" 2>&1 & \
 status=0; $(pytest) $(1) $(TESTS) || status=$$?; \
 wait $$! || status=$$?; cat "$$checks"; exit $$status
 endef

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import List
 
@@ -26,7 +27,12 @@ case "$1 $2" in
     mkdir -p "$target/bin"
     cp "$0" "$target/bin/python"
     touch "$target/pyvenv.cfg" ;;
-"-m pip") [ -z "${PIP_FAILS:-}" ] || { echo "no matching distribution" >&2; exit 1; } ;;
+"-m pip")
+    [ -z "${PIP_FAILS:-}" ] || { echo "no matching distribution" >&2; exit 1; }
+    packages="$(dirname "$(dirname "$0")")/lib/python3/site-packages"
+    mkdir -p "$packages/paddle"
+    touch "$packages/paddle/__init__.py"
+    sleep "${PIP_TAKES:-0}" ;;
 esac
 """
 
@@ -157,7 +163,8 @@ def test_changed_requirements_are_installed_into_the_same_environment(
     ready = next((clone.folder / ".venv").glob(".ready-*")).stat().st_mtime
     os.utime(clone.folder / name, (ready + 5, ready + 5))
     clone.setup("PADDLE=cpu")
-    assert clone.calls[0] == "-m venv .venv" and "--editable" in clone.calls[-1]
+    assert clone.calls[0] == "-m pip install --quiet --upgrade pip"
+    assert "--editable" in clone.calls[-1]
 
 
 def test_another_paddle_or_another_place_makes_the_environment_again(clone: Clone) -> None:
@@ -203,7 +210,28 @@ def test_an_environment_that_the_user_made_is_filled(clone: Clone) -> None:
     clone.setup("PADDLE=cpu")
     next((clone.folder / ".venv").glob(".ready-*")).unlink()
     clone.setup("PADDLE=cpu")
-    assert clone.calls[0] == "-m venv .venv" and "--editable" in clone.calls[-1]
+    assert clone.calls[0] == "-m pip install --quiet --upgrade pip"
+    assert "--editable" in clone.calls[-1]
+
+
+def test_an_environment_without_paddle_is_made_again(clone: Clone) -> None:
+    clone.setup("PADDLE=cpu")
+    shutil.rmtree(clone.folder / ".venv/lib/python3/site-packages/paddle")
+    clone.setup("PADDLE=cpu")
+    assert clone.calls[0] == "-m venv --clear .venv" and "--editable" in clone.calls[-1]
+
+
+def test_two_set_ups_at_once_make_one_environment(clone: Clone) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(clone.setup, "PADDLE=cpu", PIP_TAKES="0.2") for _ in range(2)]
+    assert [done.result().returncode for done in both] == [0, 0]
+    calls = (clone.folder.parent / "calls.log").read_text().splitlines()
+    assert [line for line in calls if line.startswith("-m venv")] == ["-m venv .venv"]
+
+
+def test_an_unknown_kind_of_paddle_is_refused(clone: Clone) -> None:
+    done = clone.setup("PADDLE=GPU")
+    assert done.returncode == 2 and "PADDLE is auto, cpu or gpu, not 'GPU'" in done.stderr
 
 
 def test_a_folder_of_the_user_is_left_alone(clone: Clone) -> None:
