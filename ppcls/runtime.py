@@ -11,12 +11,16 @@ import importlib.util
 import io
 import logging
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
 from typing import Dict
 
 from ppcls.errors import PADDLE_MISSING, UsageError
+
+DEVICES = r"auto|cpu|gpu(:\d+)?"
+"""A regular expression of all names of devices."""
 
 
 def available_cores() -> int:
@@ -107,37 +111,44 @@ def _is_amd() -> bool:
         return False
 
 
-def use_device(wanted: str) -> str:
-    """Make Paddle use a device and return its name, "cpu" or "gpu:N". "auto" means a GPU where
-    there is one.
+def use_device(wanted: str, to_cpu: str = "-o Global.device=cpu") -> str:
+    """Make Paddle use a device and return its name, "cpu" or "gpu:N"; see `choose_device`."""
+    import paddle
+
+    chosen = choose_device(wanted, to_cpu)
+    paddle.set_device(chosen)
+    return chosen
+
+
+def choose_device(wanted: str, to_cpu: str) -> str:
+    """Return the name of a device that this Paddle can use, "cpu" or "gpu:N".
+
+    Args:
+        wanted: "auto" (a GPU where there is one), "cpu", "gpu" or "gpu:N".
+        to_cpu: the option that asks for the CPU, for the message.
 
     Raises:
-        UsageError: a GPU is asked for and there is none that this Paddle can use.
+        UsageError: it is something else, or there is no such GPU.
     """
     import paddle
 
-    count = paddle.device.cuda.device_count() if paddle.device.is_compiled_with_cuda() else 0
-    if wanted == "auto":
-        wanted = "gpu:0" if count else "cpu"
-    if wanted.startswith("gpu"):
-        index = int(wanted.partition(":")[2] or 0)
-        if index >= count:
-            raise UsageError(_no_gpu(wanted, count, paddle.device.is_compiled_with_cuda()))
-        wanted = f"gpu:{index}"
-    paddle.set_device(wanted)
-    return wanted
-
-
-def _no_gpu(wanted: str, count: int, with_cuda: bool) -> str:
-    if not with_cuda:
-        reason = (
-            "the installed Paddle is its CPU build (the GPU build is the package paddlepaddle-gpu)"
-        )
-    else:
-        reason = (
-            f"Paddle sees {count} GPU(s); is the driver installed and CUDA_VISIBLE_DEVICES right?"
-        )
-    return f"Global.device is '{wanted}', but {reason}. To run on the CPU: -o Global.device=cpu"
+    if not re.fullmatch(DEVICES, wanted):
+        raise UsageError(f"unknown device '{wanted}'; accepted: auto, cpu, gpu, gpu:N")
+    with_cuda = paddle.device.is_compiled_with_cuda()
+    count = paddle.device.cuda.device_count() if with_cuda else 0
+    if wanted == "cpu" or (wanted == "auto" and not count):
+        return "cpu"
+    index = int(wanted.partition(":")[2] or 0)
+    if index < count:
+        return f"gpu:{index}"
+    reason = (
+        f"Paddle sees {count} GPU(s); is the driver installed and CUDA_VISIBLE_DEVICES right?"
+        if with_cuda
+        else "the installed Paddle is its CPU build (the GPU build is the package paddlepaddle-gpu)"
+    )
+    raise UsageError(
+        f"the device '{wanted}' is asked for, but {reason}. To run on the CPU: {to_cpu}"
+    )
 
 
 def refuse_many_processes() -> None:

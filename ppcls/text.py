@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Iterator, List, Sequence, Union
 
 Rows = Sequence[Sequence[str]]
-Key = List[Union[str, float]]
+Key = List[Union[str, Decimal]]
 
 
 def natural_key(text: str) -> Key:
@@ -21,12 +22,23 @@ def network_order(name: str) -> Key:
 
 def _key(text: str, number: str) -> Key:
     parts = re.split(number, text)
-    return [float(part.replace("_", ".")) if i % 2 else part for i, part in enumerate(parts)]
+    return [Decimal(part.replace("_", ".")) if i % 2 else part for i, part in enumerate(parts)]
 
 
 def first_few(names: Sequence[str], count: int = 10) -> str:
     """Return the first names with commas between them, and dots where there are more."""
     return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
+
+
+def megabytes(size: float) -> str:
+    """Say a number of bytes as people do: ``97.8 MB``."""
+    return f"{size / 1e6:.1f} MB"
+
+
+def distinct(names: Sequence[str]) -> List[str]:
+    """Return the names, with "_2", "_3", ... after those that stood before."""
+    before = [names[:index].count(name) for index, name in enumerate(names)]
+    return [f"{name}_{count + 1}" if count else name for name, count in zip(names, before)]
 
 
 def table(rows: Rows, left: Sequence[int]) -> str:

@@ -18,10 +18,12 @@ PRINT_THREADS = (
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.mark.slow
 def test_the_user_is_never_overruled(run_python: Run) -> None:
     assert run_python("-c", PRINT_THREADS, env={"OMP_NUM_THREADS": "1"}).stdout.strip() == "1"
 
 
+@pytest.mark.slow
 def test_threads_follow_the_cores_and_nothing_else_is_printed(run_python: Run) -> None:
     found = run_python("-c", f"import os; os.environ.pop('OMP_NUM_THREADS', None); {PRINT_THREADS}")
     assert found.stdout.strip() == str(runtime.available_cores())
@@ -70,11 +72,29 @@ def test_a_device_that_is_not_there_is_refused() -> None:
     import paddle
 
     assert runtime.use_device("cpu") == "cpu"
-    if paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count():
-        pytest.skip("this machine has a GPU")
+    if paddle.device.is_compiled_with_cuda():
+        pytest.skip("this Paddle may have a GPU")
     assert runtime.use_device("auto") == "cpu"
-    with pytest.raises(UsageError, match=r"Global\.device is 'gpu'.*-o Global\.device=cpu"):
-        runtime.use_device("gpu")
+    message = r"the device '{}' is asked for, but .*CPU build.* To run on the CPU: -o Global"
+    for device in ("gpu", "gpu:1"):
+        with pytest.raises(UsageError, match=message.format(device)):
+            runtime.use_device(device)
+    for device in ("tpu", "gpu:x", "gpu:", "", "CPU"):
+        with pytest.raises(UsageError, match=f"unknown device '{device}'; accepted: auto, cpu"):
+            runtime.use_device(device)
+
+
+def test_gpus_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    import paddle
+
+    monkeypatch.setattr(paddle.device, "is_compiled_with_cuda", lambda: True)
+    monkeypatch.setattr(paddle.device.cuda, "device_count", lambda: 2)
+    chosen = [runtime.choose_device(name, "") for name in ("auto", "gpu", "gpu:1", "cpu")]
+    assert chosen == ["gpu:0", "gpu:0", "gpu:1", "cpu"]
+    with pytest.raises(UsageError, match=r"Paddle sees 2 GPU.* To run on the CPU: --device cpu"):
+        runtime.choose_device("gpu:2", "--device cpu")
+    monkeypatch.setattr(paddle.device.cuda, "device_count", lambda: 0)
+    assert runtime.choose_device("auto", "") == "cpu"
 
 
 def test_random_numbers_are_a_function_of_seed_and_step() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppcls.text import first_few, markdown_table, natural_key, network_order, table
+from ppcls.text import distinct, first_few, markdown_table, natural_key, network_order, table
 
 
 def test_dots_stand_for_more_names() -> None:
@@ -48,3 +48,13 @@ def test_columns_are_aligned_with_chinese_too() -> None:
         "| a    | 12 |",
         "| 宽度 |  3 |",
     ]
+
+
+def test_time_stamps_in_nanoseconds_are_told_apart() -> None:
+    names = [f"{10**18 + i}.jpg" for i in range(20)]
+    mixed = [*names[1::2], *names[::2]]
+    assert sorted(mixed, key=natural_key) == names
+
+
+def test_equal_names_are_told_apart() -> None:
+    assert distinct(["a", "b", "a", "a"]) == ["a", "b", "a_2", "a_3"]

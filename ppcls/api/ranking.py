@@ -11,10 +11,7 @@ from typing import Any, List, Optional, Tuple
 from ppcls.config import Config
 from ppcls.data.dataset import ClassMap
 from ppcls.errors import ConfigError
-from ppcls.inference.postprocess import read_class_id_map
-
-TOPK = 5
-"""How many classes are shown when the configuration does not say."""
+from ppcls.inference.postprocess import TOPK, read_class_id_map
 
 _log = logging.getLogger("ppcls")
 

@@ -8,8 +8,6 @@ import paddle
 from paddle import Tensor, nn
 from pydantic import Field
 
-from ppcls.arch.network import Network
-
 Convolution = Callable[..., nn.Layer]
 """Makes a convolution of (in_channels, out_channels, kernel, stride, padding)."""
 
@@ -66,13 +64,6 @@ def stem(conv: Convolution, in_channels: int) -> Dict[str, nn.Layer]:
         "conv_4a": conv(80, 192, 3, 1, 0),
         "pool_5a": nn.MaxPool2D(3, 2),
     }
-
-
-def add_stages(network: Network, stages: Dict[str, nn.Layer]) -> None:
-    """Make the layers the network's stages, in their order."""
-    for name, layer in stages.items():
-        network.add_sublayer(name, layer)
-    network.stages = tuple(stages)
 
 
 class AuxiliaryPool(nn.Layer):

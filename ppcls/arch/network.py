@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from itertools import accumulate
 from operator import mul
-from typing import Annotated, Any, Iterable, List, Mapping, NamedTuple, Tuple, Union
+from typing import Annotated, Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Tuple, Union
 
 from paddle import Tensor, nn
 from pydantic import Field
@@ -104,3 +105,22 @@ class Network(nn.Layer):
             if name in self.aux_heads:
                 auxiliary.append(getattr(self, self.aux_heads[name])(x))
         return [self.head(x), *auxiliary]
+
+
+def add_stages(network: Network, stages: Dict[str, nn.Layer]) -> None:
+    """Make the layers the network's stages, in their order."""
+    for name, layer in stages.items():
+        network.add_sublayer(name, layer)
+    network.stages = tuple(stages)
+
+
+@contextmanager
+def evaluation_mode(network: nn.Layer) -> Iterator[None]:
+    """Switch a network to evaluation, and afterwards each of its layers back to what it was."""
+    before = [(layer, layer.training) for layer in network.sublayers(include_self=True)]
+    network.eval()
+    try:
+        yield
+    finally:
+        for layer, training in before:
+            layer.training = training

@@ -16,6 +16,7 @@ import paddle
 from paddle import nn
 
 from ppcls.arch import create_model
+from ppcls.arch.network import evaluation_mode
 from ppcls.text import table
 
 
@@ -109,7 +110,7 @@ def summarise(network: nn.Layer, input_shape: Optional[Sequence[int]] = None) ->
         input_shape: [channels, height, width]; None takes the network's own input size.
     """
     rows: List[Row] = []
-    with _watched(network, rows), _evaluating(network), paddle.no_grad():
+    with _watched(network, rows), evaluation_mode(network), paddle.no_grad():
         network(paddle.zeros([1, *_input_shape(network, input_shape)]))
     return rows
 
@@ -166,18 +167,6 @@ def _watched(network: nn.Layer, rows: List[Row]) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-@contextlib.contextmanager
-def _evaluating(network: nn.Layer) -> Iterator[None]:
-    """Put every layer into evaluation mode, and each back into its own mode afterwards."""
-    modes = [(layer, layer.training) for layer in network.sublayers(include_self=True)]
-    network.eval()
-    try:
-        yield
-    finally:
-        for layer, mode in modes:
-            layer.training = mode
 
 
 def _macs(layer: nn.Layer, output: Tuple[int, ...]) -> int:

@@ -41,14 +41,13 @@ def _run(config: Config, arguments: argparse.Namespace) -> int:
 
 
 def _say(found: EvaluationResult) -> None:
-    from ppcls.engine.loggers.console import format_metric
+    from ppcls.engine.loggers.console import describe_metrics
 
     for image in found.bad:
         _log.error("%s: %s", image.name, image.reason)
-    metrics = "  ".join(
-        f"{name} {format_metric(name, value)}" for name, value in found.metrics.items()
+    _log.info(
+        "%d images in %.1f s: %s", found.images, found.seconds, describe_metrics(found.metrics)
     )
-    _log.info("%d images in %.1f s: %s", found.images, found.seconds, metrics)
     if found.bad:
         count = "1 image" if len(found.bad) == 1 else f"{len(found.bad)} images"
         _log.warning("%s could not be read and left out of these metrics", count)

@@ -55,7 +55,7 @@ def _published(arguments: argparse.Namespace) -> Classifier:
     from ppcls.data.imagenet_classes import imagenet_classes
     from ppcls.data.transforms import Pipeline
     from ppcls.inference.engines.network import NetworkEngine
-    from ppcls.inference.postprocess import Topk
+    from ppcls.inference.postprocess import TOPK, Topk
     from ppcls.inference.predictor import Classifier, refuse_below_one
     from ppcls.registry import parse
     from ppcls.weights.hub.records import find_record
@@ -65,9 +65,8 @@ def _published(arguments: argparse.Namespace) -> Classifier:
     record = find_record(arguments.model)
     if arguments.threads:
         os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
-    from ppcls.api.ranking import TOPK  # loads Paddle, with the threads set above
-
-    runtime.use_device(arguments.device)
+    runtime.prepare()
+    runtime.use_device(arguments.device, to_cpu="--device cpu")
     names = imagenet_classes().names
     return Classifier(
         Pipeline([parse("transform", op) for op in record.transform_ops()]),

@@ -88,7 +88,7 @@ def _as_json(item: Local) -> Dict[str, Any]:
 
 
 def _row(item: Local) -> Tuple[str, ...]:
-    from ppcls.weights.hub.cache import megabytes
+    from ppcls.text import megabytes
 
     record = item.record
     size = megabytes(item.size) if item.size else ""

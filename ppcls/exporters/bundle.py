@@ -24,13 +24,14 @@ from ppcls.data.dataset import ClassMap
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import ExportError
 from ppcls.exporters.comparison import Comparison, compare_format
-from ppcls.exporters.formats import FORMATS, Shape, check_formats
+from ppcls.exporters.formats import FORMATS, STEM, Shape, check_formats
 from ppcls.exporters.paddlex import Portable, portable
 from ppcls.exporters.parity import DEFINITIONS, RANDOM_IMAGES, Parity
 from ppcls.exporters.staging import check_target, staging
 from ppcls.exporters.static import run_dynamic
 from ppcls.inference.bundle import PARITY_NAME, build_pipeline, file_record, read_bundle
 from ppcls.inference.description import CONFIG_NAME, FORMAT_VERSION, Description
+from ppcls.inference.postprocess import TOPK
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Processing:
 
     transform: Pipeline
     class_map: ClassMap
-    topk: int = 5
+    topk: int = TOPK
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _write_network(
 ) -> None:
     """Write the network in each format, and the description of all files."""
     shape, about = description.Bundle.input.shape, description.Bundle
-    written = {name: FORMATS[name](model, folder, shape, True) for name in formats}
+    written = {name: FORMATS[name](model, folder / STEM, shape, True) for name in formats}
     about.formats = {name: [path.name for path in paths] for name, paths in written.items()}
     about.files = {path.name: file_record(path) for paths in written.values() for path in paths}
     try:

@@ -11,7 +11,7 @@ import numpy as np
 from paddle import nn
 
 from ppcls.errors import ExportError
-from ppcls.exporters.formats import FORMATS
+from ppcls.exporters.formats import FORMATS, STEM
 from ppcls.exporters.parity import Parity, is_saturated, measure
 from ppcls.exporters.static import device_of
 from ppcls.inference.bundle import Bundle
@@ -71,7 +71,7 @@ def _open(model: nn.Layer, bundle: Bundle, name: str) -> Engine:
 def _static_logits(model: nn.Layer, bundle: Bundle, name: str, images: np.ndarray) -> np.ndarray:
     """Run the network without softmax, which shows what a saturated softmax hides."""
     with tempfile.TemporaryDirectory(dir=bundle.folder.parent) as aside:
-        files = FORMATS[name](model, Path(aside), bundle.input_shape, False)
+        files = FORMATS[name](model, Path(aside) / STEM, bundle.input_shape, False)
         return _run(_open(model, replace(bundle, formats={name: files}), name), images)
 
 

@@ -15,22 +15,12 @@ from ppcls.inference.engines import choose_engine
 Shape = Tuple[int, int, int]
 Writer = Callable[[nn.Layer, Path, Shape, bool], List[Path]]
 
-_STEM = "inference"
+STEM = "inference"
 """What PaddleX calls the files of a network."""
 
-
-def _write_paddle(network: nn.Layer, folder: Path, shape: Shape, softmax: bool) -> List[Path]:
-    return write_program(network, folder / _STEM, shape, softmax)
-
-
-def _write_onnx(network: nn.Layer, folder: Path, shape: Shape, softmax: bool) -> List[Path]:
-    write_onnx(network, folder / f"{_STEM}.onnx", shape, softmax)
-    return [folder / f"{_STEM}.onnx"]
-
-
-FORMATS: Dict[str, Writer] = {"paddle": _write_paddle, "onnx": _write_onnx}
-"""Name of a format -> a function of network, folder, image shape (c, h, w) and whether the network
-gives probabilities (or logits), which writes the files and returns them.
+FORMATS: Dict[str, Writer] = {"paddle": write_program, "onnx": write_onnx}
+"""Name of a format -> a function of network, path without suffix, image shape (c, h, w) and whether
+the network gives probabilities (or logits), which writes the files and returns them.
 """
 
 

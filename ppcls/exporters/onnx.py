@@ -7,7 +7,7 @@ import importlib
 import io
 import tempfile
 from pathlib import Path
-from typing import Any, Tuple
+from typing import Any, List, Tuple
 
 from paddle import nn
 
@@ -20,24 +20,25 @@ OPSET = 13
 
 
 def write_onnx(
-    network: nn.Layer, path: Path, shape: Tuple[int, int, int], softmax: bool = True
-) -> None:
-    """Write `network` in evaluation mode as an ONNX file, for batches of any size.
+    network: nn.Layer, prefix: Path, shape: Tuple[int, int, int], softmax: bool = True
+) -> List[Path]:
+    """Write `network` in evaluation mode as PREFIX.onnx, for batches of any size. Return the file.
 
     Args:
         network: a classifier; its mode is left as it is.
-        path: the file, written whole or not at all.
+        prefix: the path without its suffix; the file is written whole or not at all.
         shape: (c, h, w) of an image. The height and width are fixed in the file.
         softmax: give probabilities instead of logits.
 
     Raises:
         ExportError: `paddle2onnx` is not installed, or it cannot express the network.
     """
+    _converter()
     with tempfile.TemporaryDirectory() as folder:
-        prefix = Path(folder) / "network"
-        _converter()
-        write_program(network, prefix, shape, softmax)
-        convert_program(prefix, path)
+        program = Path(folder) / "network"
+        write_program(network, program, shape, softmax)
+        convert_program(program, prefix.with_suffix(".onnx"))
+    return [prefix.with_suffix(".onnx")]
 
 
 def convert_program(prefix: Path, path: Path) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import List, Tuple
 
 import numpy as np
 import paddle
 from paddle import nn
 
+from ppcls.arch.network import evaluation_mode
 from ppcls.arch.reparam import reparameterise
 from ppcls.errors import ExportError
 
@@ -51,18 +51,6 @@ class Exported(nn.Layer):
         else:
             logits = self.network(images)
         return nn.functional.softmax(logits, axis=-1) if self.softmax else logits
-
-
-@contextmanager
-def evaluation_mode(network: nn.Layer) -> Iterator[None]:
-    """Switch a network to evaluation, and afterwards each of its layers back to what it was."""
-    before = [(layer, layer.training) for layer in network.sublayers(include_self=True)]
-    network.eval()
-    try:
-        yield
-    finally:
-        for layer, training in before:
-            layer.training = training
 
 
 def write_program(

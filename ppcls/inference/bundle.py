@@ -142,7 +142,7 @@ def _check_file(path: Path, record: FileKeys) -> None:
             f"{path}: the file has {size} bytes, but {record.bytes} were exported; "
             "copy the bundle again"
         )
-    if file_record(path).sha256 != record.sha256:
+    if sha256_of(path) != record.sha256:
         raise BundleError(
             f"{path}: the file is damaged (its SHA-256 differs); copy the bundle again"
         )

@@ -103,6 +103,9 @@ class FileKeys(_Keys):
     sha256: str
 
 
+FileNames = Annotated[List[FileName], Field(min_length=1)]
+
+
 class BundleKeys(_Keys):
     """`Bundle`: what PaddleX has no word for.
 
@@ -113,7 +116,7 @@ class BundleKeys(_Keys):
     format_version: int
     input: InputKeys
     output: OutputKeys
-    formats: Annotated[Optional[Dict[str, List[FileName]]], Field(min_length=1)] = None
+    formats: Annotated[Optional[Dict[str, FileNames]], Field(min_length=1)] = None
     files: Dict[FileName, FileKeys]
     provenance: Dict[str, Any]
 

@@ -11,6 +11,9 @@ from pydantic import Field
 from ppcls.errors import DataError, UsageError
 from ppcls.registry import register
 
+TOPK = 5
+"""How many classes are shown when nothing says so."""
+
 
 class Ranking(NamedTuple):
     """The most probable classes of one image, the most probable first."""

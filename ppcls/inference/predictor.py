@@ -13,7 +13,7 @@ from ppcls.data.transforms import Pipeline
 from ppcls.errors import BadImageError, BundleError, PpclsError, UsageError
 from ppcls.inference.bundle import label_mismatch, read_bundle
 from ppcls.inference.description import CONFIG_NAME
-from ppcls.inference.engines import Engine, EngineOptions, choose_engine, open_engine
+from ppcls.inference.engines import EngineOptions, Runner, choose_engine, open_engine
 from ppcls.inference.postprocess import Ranking, Topk
 
 Image = Union[str, Path, bytes, np.ndarray]
@@ -57,7 +57,7 @@ class Classifier:
         self,
         transform: Pipeline,
         input_shape: Tuple[int, int, int],
-        engine: Engine,
+        engine: Runner,
         postprocess: Topk,
         batch_size: int = 8,
     ) -> None:
@@ -150,7 +150,7 @@ class Predictor(Classifier):
         super().__init__(
             bundle.pipeline(),
             bundle.input_shape,
-            open_engine(engine or choose_engine(bundle.formats), bundle, options),
+            open_engine(engine or choose_engine(bundle.formats, device), bundle, options),
             Topk(min(topk or bundle.topk, len(bundle.labels)), label_list=bundle.labels),
             batch_size,
         )

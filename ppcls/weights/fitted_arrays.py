@@ -15,7 +15,7 @@ import numpy as np
 
 from ppcls.errors import CheckpointError
 from ppcls.weights.load_report import LoadReport, Mismatch, compare, difference, does_not_fit
-from ppcls.weights.names.own_names import from_names, to_own_names
+from ppcls.weights.names.own_names import OWN, from_names, to_own_names
 from ppcls.weights.names.toolkits import is_auxiliary
 
 Arrays = Dict[str, np.ndarray]
@@ -118,6 +118,8 @@ def _compared(
 ) -> Tuple[Arrays, LoadReport]:
     if toolkit is None:
         own, toolkit = to_own_names(network, arrays)
+    elif toolkit == OWN:
+        own = dict(arrays)
     else:
         own = from_names(toolkit, network, arrays)
     return own, compare(network, own, toolkit)
@@ -129,6 +131,6 @@ def _size_of(item: Mismatch, network: Any) -> Optional[str]:
     if pair is None:
         return None
     axis = [a != b for a, b in zip(item.in_file, item.in_network)].index(True)
-    if len(item.in_file) == 4 and axis == 1 and pair[1] == network.in_channels:
+    if len(item.in_file) == 4 and axis == 1 and pair[1] == getattr(network, "in_channels", None):
         return "in_channels"
-    return "class_num" if pair[1] == network.class_num else None
+    return "class_num" if pair[1] == getattr(network, "class_num", None) else None

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Mapping
+from typing import Any, Collection, Dict, Mapping
 
 from ppcls.errors import CheckpointError
 from ppcls.registry import arguments_model
 
 
 def metadata_of(network: Any) -> Dict[str, Any]:
-    """Return what a weight file notes of its network: enough to refuse it where it does not
-    belong.
+    """Return what a weight file notes of its network: what it is refused by where it does not
+    belong, and what people want to know of it.
     """
     return {
         "arch": network.model_name,
@@ -20,7 +20,9 @@ def metadata_of(network: Any) -> Dict[str, Any]:
     }
 
 
-def check_same_arch(metadata: Mapping[str, Any], network: Any, label: str) -> None:
+def check_same_arch(
+    metadata: Mapping[str, Any], network: Any, label: str, besides: Collection[str] = ()
+) -> None:
     """Compare the architecture that a file of this toolkit notes, and the arguments that make it,
     with those of the network that is to take its weights.
 
@@ -28,6 +30,7 @@ def check_same_arch(metadata: Mapping[str, Any], network: Any, label: str) -> No
         metadata: what the file notes; of what it does not note nothing is compared.
         network: a network; one without a registered name takes anything.
         label: the file, as messages call it.
+        besides: arguments that may differ.
 
     Raises:
         CheckpointError: they differ, which shapes alone do not always show.
@@ -43,7 +46,7 @@ def check_same_arch(metadata: Mapping[str, Any], network: Any, label: str) -> No
     known = arguments_model("arch", name).model_fields
     for key, there in metadata.get("arguments", {}).items():
         here = network.model_arguments.get(key, known[key].default if key in known else None)
-        if there != here:
+        if there != here and key not in besides:
             raise CheckpointError(
                 f"{label} holds the weights of {name} with {key}: {json.dumps(there)}, the "
                 f"configuration builds it with {key}: {json.dumps(here)}. Use -o "

@@ -56,9 +56,11 @@ def load(
         near = did_you_mean(fit, list(FITS))
         raise ConfigError(f"unknown fit '{fit}'.{near} Accepted: {', '.join(FITS)}")
     file = _weight_file(network, source)
-    label = str(file.path or "the mapping of arrays")
+    label = str(file.path)
     if fit != "partial":
-        check_same_arch(file.metadata, network, label)
+        # Auxiliary heads that only one of both has are no obstacle to adapting.
+        besides = ["aux"] if fit == "adapt" else []
+        check_same_arch(file.metadata, network, label, besides)
     if fit == "exact":
         check_same_classes(file.metadata, network, label)
     with _naming(file.path):
@@ -74,10 +76,9 @@ def _weight_file(network: Any, source: Source) -> WeightFile:
     if isinstance(source, Mapping):
         return WeightFile(dict(source))
     if source is True:
-        from ppcls.weights.hub.published import published_weights
-        from ppcls.weights.hub.records import find_network_record
+        from ppcls.weights.hub.published import network_weights
 
-        source = published_weights(find_network_record(network.model_name).name)
+        source = network_weights(network.model_name)
     return read(source)  # type: ignore[arg-type]
 
 

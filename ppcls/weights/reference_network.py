@@ -24,7 +24,7 @@ def from_reference(source: str, name: str, state: Mapping[str, np.ndarray]) -> N
     The number of classes and of input channels are those of the weights.
 
     Args:
-        source: "paddleclas", "torchvision" or "timm".
+        source: a key of `ppcls.weights.names.toolkits.SOURCES`.
         name: what the model is called there, such as "resnet34".
         state: its arrays under its own names and in its own layout, as its checkpoint holds them;
             the prefix `module.` of data-parallel training is removed.

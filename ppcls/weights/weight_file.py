@@ -116,8 +116,8 @@ def save_weights(
     Args:
         weights: a network, or its arrays by name.
         path: the file; its folder is made if need be.
-        metadata: what to note with them, see `WeightFile`; `metadata_of(network)` makes the
-            file be refused where it does not belong. None notes nothing.
+        metadata: what to note with them, see `WeightFile`; `network_metadata.metadata_of`
+            makes the file be refused where it does not belong. None notes nothing.
 
     Raises:
         CheckpointError: the weights are not finite, or the file cannot be written; one that was

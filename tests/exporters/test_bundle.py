@@ -177,6 +177,7 @@ FORMATS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("scale", [1.0, 1e4], ids=["moderate", "saturated"])
 def test_a_bundle_that_differs_is_refused(

@@ -21,7 +21,7 @@ def test_a_file_takes_batches_of_any_size_and_gives_probabilities(
     pytest.importorskip("paddle2onnx", reason="the extra 'onnx' is not installed")
     runtime = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
     network = create_model("LeNet")
-    write_onnx(network, tmp_path / "lenet.onnx", (1, 32, 32))
+    assert write_onnx(network, tmp_path / "lenet", (1, 32, 32)) == [tmp_path / "lenet.onnx"]
     assert network.training
     assert [path.name for path in tmp_path.iterdir()] == ["lenet.onnx"]
     images = np.random.default_rng(0).standard_normal((count, 1, 32, 32)).astype("float32")
@@ -36,7 +36,7 @@ def test_a_missing_converter_is_named_before_any_work(
 ) -> None:
     monkeypatch.setitem(sys.modules, "paddle2onnx", None)
     with pytest.raises(ExportError, match=r"pip install 'ppcls\[onnx\]'"):
-        write_onnx(create_model("LeNet"), tmp_path / "lenet.onnx", (1, 32, 32))
+        write_onnx(create_model("LeNet"), tmp_path / "lenet", (1, 32, 32))
     assert list(tmp_path.iterdir()) == []
 
 

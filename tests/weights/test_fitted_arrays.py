@@ -12,7 +12,7 @@ import pytest
 
 from ppcls.arch import create_model
 from ppcls.errors import CheckpointError
-from ppcls.weights import load, save_weights
+from ppcls.weights import WeightFile, load, save_weights
 from ppcls.weights.fitted_arrays import sizes_of, with_channels
 from ppcls.weights.names.toolkits import reference_names
 
@@ -48,6 +48,7 @@ def test_another_number_of_classes_keeps_all_but_the_last_layer() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_grey_network_answers_to_grey_images_as_the_colour_one_did() -> None:
     colour, arrays = _network(), _arrays()
     load(colour, arrays, fit="adapt")
@@ -80,6 +81,7 @@ def test_anything_else_is_refused_and_changes_nothing() -> None:
     assert (network.stem.conv.weight.numpy() == before).all()
 
 
+@pytest.mark.slow
 def test_sizes_of_the_file() -> None:
     arrays = _arrays(class_num=9, in_channels=1)
     assert sizes_of(_network(), arrays) == {"in_channels": 1, "class_num": 9}
@@ -96,6 +98,7 @@ def test_create_model_takes_a_file_and_says_what_it_adapted(
     assert "head.fc.weight starts fresh, for 4 classes" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["ppcls", "paddleclas"])
 def test_auxiliary_heads_may_be_in_the_file_only_or_in_the_network_only(source: str) -> None:
     plain, full = (create_model("GoogLeNet", class_num=3, aux=aux) for aux in (False, True))
@@ -106,9 +109,12 @@ def test_auxiliary_heads_may_be_in_the_file_only_or_in_the_network_only(source: 
     own = plain.state_dict()
     assert all((value == full.state_dict()[name]).all().item() for name, value in own.items())
     bare = {names.get(name, name): value.numpy() for name, value in own.items()}
-    assert load(full, bare, fit="adapt").adapted == (
-        "auxiliary heads start fresh, the file has none",
-    )
+    fresh = "auxiliary heads start fresh, the file has none"
+    assert load(full, bare, fit="adapt", toolkit=source).adapted == (fresh,)
+    noted = {"arch": "GoogLeNet", "arguments": {"aux": True}}
+    assert load(plain, WeightFile(arrays, noted), fit="adapt").adapted == (words,)
+    with pytest.raises(CheckpointError, match="with aux: true, the configuration builds it with"):
+        load(plain, WeightFile(arrays, noted))
 
 
 def test_names_like_those_of_auxiliary_heads_are_not_forgiven_elsewhere() -> None:

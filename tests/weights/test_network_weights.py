@@ -204,6 +204,7 @@ def test_every_source_gives_the_same(checkpoint: Callable[[bool], Path], given: 
     assert _equal(_arrays(network), read(path).group("ema"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit", ["exact", "adapt"])
 def test_weights_of_another_network_are_refused_where_all_shapes_agree(
     tmp_path: Path, fit: str

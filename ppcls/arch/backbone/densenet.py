@@ -13,9 +13,8 @@ from paddle import Tensor, nn
 from paddle.nn.initializer import KaimingNormal
 from pydantic import Field
 
-from ppcls.arch.inception import add_stages
 from ppcls.arch.layers import ConvBNAct, average_head, conv2d, initialise
-from ppcls.arch.network import Count, Level, Network, Rate
+from ppcls.arch.network import Count, Level, Network, Rate, add_stages
 from ppcls.registry import register
 
 

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Literal, NamedTuple, Optional, Tuple
 
 from paddle import nn
 
-from ppcls.arch.inception import AuxiliaryPool, Branches, Convolution, add_stages, chain
+from ppcls.arch.inception import AuxiliaryPool, Branches, Convolution, chain
 from ppcls.arch.layers import (
     ConvAct,
     ConvBNAct,
@@ -20,7 +20,7 @@ from ppcls.arch.layers import (
     average_head,
     initialise,
 )
-from ppcls.arch.network import Count, Level, Network, Rate
+from ppcls.arch.network import Count, Level, Network, Rate, add_stages
 from ppcls.registry import register
 
 

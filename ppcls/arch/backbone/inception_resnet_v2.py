@@ -11,9 +11,9 @@ from functools import partial
 from paddle import Tensor, nn
 
 from ppcls.arch.backbone.inception_v3 import InceptionA
-from ppcls.arch.inception import Branches, Convolution, Epsilon, add_stages, chain, stem
+from ppcls.arch.inception import Branches, Convolution, Epsilon, chain, stem
 from ppcls.arch.layers import ConvBNAct, DropoutMode, average_head, conv2d, initialise
-from ppcls.arch.network import Count, Level, Network, Rate
+from ppcls.arch.network import Count, Level, Network, Rate, add_stages
 from ppcls.registry import register
 
 

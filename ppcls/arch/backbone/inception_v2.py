@@ -11,9 +11,9 @@ from typing import Dict
 
 from paddle import nn
 
-from ppcls.arch.inception import Branches, Convolution, Epsilon, add_stages, average3x3, chain
+from ppcls.arch.inception import Branches, Convolution, Epsilon, average3x3, chain
 from ppcls.arch.layers import ConvBNAct, average_head, initialise
-from ppcls.arch.network import Count, Level, Network, Rate
+from ppcls.arch.network import Count, Level, Network, Rate, add_stages
 from ppcls.registry import register
 
 _MODULES = {

@@ -15,14 +15,13 @@ from ppcls.arch.inception import (
     Branches,
     Convolution,
     Epsilon,
-    add_stages,
     average3x3,
     chain,
     fork,
     stem,
 )
 from ppcls.arch.layers import ConvBNAct, DropoutMode, average_head, initialise
-from ppcls.arch.network import Count, Level, Network, Rate
+from ppcls.arch.network import Count, Level, Network, Rate, add_stages
 from ppcls.registry import register
 
 

@@ -11,9 +11,9 @@ from typing import Any, Dict, Literal, NamedTuple, Tuple
 
 from paddle import nn
 
-from ppcls.arch.inception import Branches, Convolution, Epsilon, add_stages, average3x3, chain, fork
+from ppcls.arch.inception import Branches, Convolution, Epsilon, average3x3, chain, fork
 from ppcls.arch.layers import ConvBNAct, DropoutMode, average_head, initialise
-from ppcls.arch.network import Count, Level, Network, Rate
+from ppcls.arch.network import Count, Level, Network, Rate, add_stages
 from ppcls.registry import register
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ppcls.errors import PADDLE_MISSING, BundleError, UsageError, did_you_mean
 from ppcls.inference.bundle import Bundle
+from ppcls.runtime import DEVICES
 
 _HERE = "ppcls.inference.engines"
 
@@ -61,23 +62,27 @@ class EngineOptions:
     threads: Optional[int] = None
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"auto|cpu|gpu(:\d+)?", self.device):
+        if not re.fullmatch(DEVICES, self.device):
             raise UsageError(f"unknown device '{self.device}'; accepted: auto, cpu, gpu, gpu:N")
 
 
-class Engine(Protocol):
-    """A loaded network. One caller at a time: engines are not safe to share between threads."""
+class Runner(Protocol):
+    """A loaded network. One caller at a time: it is not safe to share between threads."""
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Return probabilities, float32 [n, classes], of images, float32 [n, c, h, w]."""
+
+
+class Engine(Runner, Protocol):
+    """A network of a bundle, loaded."""
 
     def describe(self) -> Dict[str, Any]:
         """Return the engine's name, version, device and settings, as plain values."""
 
 
-def choose_engine(formats: Iterable[str]) -> str:
+def choose_engine(formats: Iterable[str], device: str = "auto") -> str:
     """Return the name of an installed engine that opens one of the formats, an earlier one if
-    possible.
+    possible; for a GPU one that runs there, if there is one.
 
     Raises:
         UsageError: none of the engines for these formats is installed.
@@ -91,10 +96,13 @@ def choose_engine(formats: Iterable[str]) -> str:
             + ", ".join(f"{row.format} (engine {name})" for name, row in ENGINES.items())
         )
     installed = [name for name in known if importlib.util.find_spec(ENGINES[name].package)]
-    return installed[0] if installed else _refuse_missing(known[0])
+    if not installed:
+        raise UsageError(ENGINES[known[0]].missing)
+    able = [name for name in installed if ENGINES[name].on_gpu or not device.startswith("gpu")]
+    return (able or installed)[0]
 
 
-def open_engine(name: str, bundle: Bundle, options: Optional[EngineOptions] = None) -> Engine:
+def open_engine(name: str, bundle: Bundle, options: EngineOptions) -> Engine:
     """Load a bundle's network with an engine.
 
     Raises:
@@ -106,21 +114,17 @@ def open_engine(name: str, bundle: Bundle, options: Optional[EngineOptions] = No
         raise UsageError(
             f"unknown engine '{name}'.{did_you_mean(name, ENGINES)} Accepted: {', '.join(ENGINES)}"
         )
-    row, options = ENGINES[name], options or EngineOptions()
+    row = ENGINES[name]
     if row.format not in bundle.formats:
         raise UsageError(_format_missing(name, bundle))
     if importlib.util.find_spec(row.package) is None:
-        _refuse_missing(name)
+        raise UsageError(row.missing)
     if options.device.startswith("gpu") and not row.on_gpu:
         raise UsageError(f"the engine '{name}' runs on CPUs only: --device cpu")
     module, _, class_name = row.place.partition(":")
     opened = getattr(importlib.import_module(module), class_name)
     engine: Engine = opened(bundle.formats[row.format], options)
     return engine
-
-
-def _refuse_missing(name: str) -> str:
-    raise UsageError(ENGINES[name].missing)
 
 
 def _format_missing(name: str, bundle: Bundle) -> str:

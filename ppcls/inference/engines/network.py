@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any
 
 import numpy as np
 
@@ -21,10 +21,3 @@ class NetworkEngine:
             logits = self.network(paddle.to_tensor(images))
         result: np.ndarray = paddle.nn.functional.softmax(logits).numpy()
         return result
-
-    def describe(self) -> Dict[str, Any]:
-        """Return the engine's name, version and device."""
-        import paddle
-
-        version, device = paddle.__version__, paddle.device.get_device()
-        return {"name": "network", "version": version, "device": device}

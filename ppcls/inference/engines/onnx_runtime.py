@@ -23,8 +23,11 @@ class OnnxRuntimeEngine:
         import onnxruntime
 
         if len(files) != 1:
-            found = ", ".join(path.name for path in files) or "none"
-            raise BundleError(f"a network in the format 'onnx' is one file, the bundle has {found}")
+            found = ", ".join(path.name for path in files)
+            raise BundleError(
+                f"{files[0].parent}: a network in the format 'onnx' is one file, the bundle has "
+                f"{found}"
+            )
         self.threads = options.threads or runtime.available_cores()
         self._path = files[0]
         self._version = onnxruntime.__version__

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 import numpy as np
 
 from ppcls import runtime
-from ppcls.errors import BundleError, UsageError
+from ppcls.errors import BundleError
 from ppcls.inference.engines import EngineOptions
 
 Setting = Tuple[str, Tuple[Any, ...]]
@@ -32,7 +32,7 @@ class PaddleEngine:
 
         self._program, weights = program_and_weights(files)
         check_version(self._program, paddle.__version__)
-        self.device = choose_device(options.device)
+        self.device = runtime.choose_device(options.device, "--device cpu")
         self.threads = options.threads or runtime.available_cores()
         self.settings = settings(self._program.suffix, self.device, self.threads)
         self._version = paddle.__version__
@@ -104,8 +104,8 @@ def program_and_weights(files: Sequence[Path]) -> Tuple[Path, Path]:
     )
     if program is None or weights is None:
         raise BundleError(
-            "a network in the format 'paddle' is a program (.json or .pdmodel) and weights "
-            f"(.pdiparams), the bundle has {', '.join(path.name for path in files) or 'neither'}"
+            f"{files[0].parent}: a network in the format 'paddle' is a program (.json or .pdmodel) "
+            f"and weights (.pdiparams), the bundle has {', '.join(path.name for path in files)}"
         )
     return program, weights
 
@@ -121,31 +121,6 @@ def check_version(program: Path, version: str) -> None:
             f"{program}: written by Paddle 3.x, which Paddle {version} cannot read; "
             "install paddlepaddle 3.1 or newer, or export the network with the older Paddle"
         )
-
-
-def choose_device(wanted: str) -> str:
-    """Return "cpu" or "gpu:N" for the `device` of `EngineOptions`.
-
-    Raises:
-        UsageError: there is no such GPU.
-    """
-    import paddle
-
-    with_cuda = paddle.device.is_compiled_with_cuda()
-    count = paddle.device.cuda.device_count() if with_cuda else 0
-    if wanted == "cpu" or (wanted == "auto" and count == 0):
-        return "cpu"
-    index = int(wanted.partition(":")[2] or 0)
-    if index < count:
-        return f"gpu:{index}"
-    reason = (
-        f"Paddle sees {count} GPU(s)"
-        if with_cuda
-        else "the installed Paddle is its CPU build (the GPU build is the package paddlepaddle-gpu)"
-    )
-    raise UsageError(
-        f"the device '{wanted}' is asked for, but {reason}; to run on the CPU: --device cpu"
-    )
 
 
 def _load(program: Path, weights: Path, calls: List[Setting]) -> Any:

@@ -1,6 +1,6 @@
 """Where fetched weights are kept, and what is remembered of them.
 
-Layout of the cache folder: ``weights/NAME.pdparams`` are the files, ``weights/pins.json`` says what
+Layout of the cache folder: ``weights/NAME.SUFFIX`` are the files, ``weights/pins.json`` says what
 each was when it was first used, ``mirrors.yaml`` is the user's.
 """
 
@@ -35,11 +35,6 @@ def cache_folder() -> Path:
 def weights_folder() -> Path:
     """Return the part of the cache folder that holds weight files."""
     return cache_folder() / "weights"
-
-
-def megabytes(size: float) -> str:
-    """Say a number of bytes as people do: ``97.8 MB``."""
-    return f"{size / 1e6:.1f} MB"
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from urllib3 import BaseHTTPResponse, Retry, exceptions
 
 from ppcls.errors import DownloadError, UnreachableError, WrongContentError
 from ppcls.files import replacing, sha256_of
-from ppcls.weights.hub.cache import locked, megabytes
+from ppcls.text import megabytes
+from ppcls.weights.hub.cache import locked
 from ppcls.weights.hub.http import check_address, check_answer, host_of, request
 from ppcls.weights.hub.part import Check, Part, accept
 

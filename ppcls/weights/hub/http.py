@@ -63,7 +63,7 @@ def request(
     """
     place, wanted = address, {"User-Agent": f"ppcls/{__version__}", "Accept-Encoding": "identity"}
     # urllib3 would follow redirections from https to http, and all of them through one proxy.
-    for _ in range(_REDIRECTIONS):
+    for _ in range(_REDIRECTIONS + 1):
         with contextlib.closing(
             _connections(place, timeout).request(
                 "GET", place, headers={**wanted, **headers}, redirect=False, preload_content=False

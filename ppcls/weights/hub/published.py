@@ -17,12 +17,13 @@ from ppcls.errors import (
     WrongContentError,
 )
 from ppcls.files import sha256_of
+from ppcls.text import megabytes
 from ppcls.weights.formats.any_format import read_any_format
 from ppcls.weights.hub import cache
 from ppcls.weights.hub.cache import Pin
 from ppcls.weights.hub.local import locate, packaged_file, target_of
 from ppcls.weights.hub.mirrors import VARIABLE, mirrors_file, places
-from ppcls.weights.hub.records import Record, find_record
+from ppcls.weights.hub.records import Record, find_network_record, find_record
 
 if TYPE_CHECKING:
     from ppcls.weights.hub.download import Patience
@@ -70,6 +71,16 @@ def published_weights(name: str, repin: bool = False, patience: Optional[Patienc
     return path
 
 
+def network_weights(network: str) -> Path:
+    """Return the file of a network's published weights; see `published_weights`.
+
+    Raises:
+        UsageError: no weights of this network are published.
+        DownloadError: they cannot be had.
+    """
+    return published_weights(find_network_record(network).name)
+
+
 def verify(name: str, repin: bool = False) -> Verdict:
     """Read a checkpoint's file and compare its SHA-256 with the published or the pinned one.
 
@@ -115,10 +126,9 @@ def _check(record: Record, path: Path) -> None:
     wanted = _expected(record)
     if pin is not None and pin.sha256 == wanted and pin.is_unchanged(path):
         return
+    _check_start(path)
     if wanted is None:
         _check_readable(path, _damaged(record))
-    else:
-        _check_start(path)
     found = sha256_of(path)
     if wanted not in (None, found):
         raise WrongContentError(_changed(record, path, found))
@@ -157,11 +167,15 @@ def _check_readable(path: Path, message: str = "what came cannot be read: {error
     Raises:
         WrongContentError: the file holds no weights.
     """
-    _check_start(path)
     try:
         read_any_format(path)
     except CheckpointError as error:
         raise WrongContentError(message.format(error=error)) from None
+
+
+def _check_start_and_content(path: Path) -> None:
+    _check_start(path)
+    _check_readable(path)
 
 
 def _damaged(record: Record) -> str:
@@ -194,7 +208,7 @@ def _fetch(record: Record, sha256: Optional[str], patience: Optional[Patience]) 
     from ppcls.weights.hub.download import copy, download
 
     failures: List[DownloadError] = []
-    check = _check_start if record.sha256 else _check_readable
+    check = _check_start if record.sha256 else _check_start_and_content
     for place in places(record.address):
         for failure in failures[-1:]:
             _log.warning("%s; trying %s", failure, place)
@@ -222,7 +236,7 @@ def _note(record: Record, place: str) -> None:
     if known is not None and known.sha256 == pin.sha256:
         pin = replace(pin, date=known.date)
     _remember(record, pin)
-    _log.info("fetched %s: %s, SHA-256 %s", path, cache.megabytes(pin.size), pin.sha256)
+    _log.info("fetched %s: %s, SHA-256 %s", path, megabytes(pin.size), pin.sha256)
 
 
 def _no_luck(record: Record, failures: List[DownloadError]) -> DownloadError:

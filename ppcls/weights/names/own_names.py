@@ -12,19 +12,23 @@ from ppcls.weights.names.toolkits import SOURCES, naming_of, reference_names
 Arrays = Dict[str, np.ndarray]
 
 
+OWN = "ppcls"
+"""This toolkit among those whose names a file may have."""
+
+
 def to_own_names(network: Any, arrays: Mapping[str, np.ndarray]) -> Tuple[Arrays, str]:
     """Recognise whose names `arrays` has, and return the arrays as ours, and the source.
 
-    The source whose names occur most often wins; "ppcls" is ourselves, and also the answer when no
+    The source whose names occur most often wins; `OWN` is ourselves, and also the answer when no
     name is known. Arrays whose name has no counterpart keep it.
     """
-    best, known = "ppcls", len(arrays.keys() & network.state_dict().keys())
+    best, known = OWN, len(arrays.keys() & network.state_dict().keys())
     for source in SOURCES:
         names = set(reference_names(source, network).values())
         found = len(_todays_names(source, network, arrays).keys() & names)
         if found > known:
             best, known = source, found
-    return (dict(arrays) if best == "ppcls" else from_names(best, network, arrays)), best
+    return (dict(arrays) if best == OWN else from_names(best, network, arrays)), best
 
 
 def from_names(source: str, network: Any, arrays: Mapping[str, np.ndarray]) -> Arrays:

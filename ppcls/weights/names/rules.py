@@ -83,9 +83,9 @@ def row(ours: str, **arguments: Any) -> Model:
     return ours, arguments
 
 
-def same_names(names: Sequence[str], **arguments: Any) -> Dict[str, Model]:
+def same_names(names: Sequence[str]) -> Dict[str, Model]:
     """Return rows for variants that the other toolkit calls as we do."""
-    return {name: (name, arguments) for name in names}
+    return {name: row(name) for name in names}
 
 
 TORCH_STATISTICS: List[Tuple[str, Replacement]] = [

@@ -21,6 +21,8 @@ def test_the_first_format_is_preferred_if_its_engine_is_installed(
     row = ENGINES["onnxruntime"]
     monkeypatch.setitem(ENGINES, "onnxruntime", row._replace(package="json"))
     assert choose_engine(["onnx", "paddle"]) == "onnxruntime"
+    assert choose_engine(["onnx", "paddle"], "gpu:1") == "paddle"
+    assert choose_engine(["onnx"], "gpu") == "onnxruntime"  # which then says what it lacks
     monkeypatch.setitem(ENGINES, "onnxruntime", row._replace(package="not_installed"))
     assert choose_engine(["onnx", "paddle"]) == "paddle"
 
@@ -32,7 +34,10 @@ def test_an_engine_that_is_not_installed_names_its_extra(
     monkeypatch.setitem(sys.modules, "paddle", None)
     bundle = read_bundle(exported)
     onnx = replace(bundle, formats={"onnx": [exported / "inference.onnx"]})
-    for refused in (lambda: choose_engine(["onnx"]), lambda: open_engine("onnxruntime", onnx)):
+    for refused in (
+        lambda: choose_engine(["onnx"]),
+        lambda: open_engine("onnxruntime", onnx, EngineOptions()),
+    ):
         with pytest.raises(UsageError, match=r"not installed: pip install 'ppcls\[onnx\]'"):
             refused()
     with pytest.raises(UsageError, match="Paddle is not installed: run `pip install"):

@@ -551,6 +551,7 @@ def test_a_file_truncated_anywhere_is_an_error(content: bytes, tmp_path: Path) -
     assert "truncated" in refusal(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", CONTENTS)
 @settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ppcls.errors import DownloadError, UnreachableError, WrongContentError
+from ppcls.text import megabytes
 from ppcls.weights.hub import download as module
-from ppcls.weights.hub.cache import megabytes
 from ppcls.weights.hub.download import Patience, copy, download
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -142,6 +142,7 @@ def test_server_that_never_answers_is_given_up_soon(site: Any, target: Path) -> 
     assert len(site.requests) == 2
 
 
+@pytest.mark.slow
 def test_dripping_counts_as_stalling(site: Any, target: Path) -> None:
     site.plan = [site.drips] * 9
     with pytest.raises(UnreachableError, match="fewer than 1024 bytes a second"):

@@ -91,6 +91,12 @@ def test_redirection_to_characters_that_no_address_has(site: Any, target: Path) 
     assert site.requests[-1]["path"] == "/a%20b/%E9"
 
 
+def test_ten_redirections_are_followed(site: Any, target: Path) -> None:
+    site.plan = [site.answers(302, Location=f"/{number}") for number in range(10)]
+    fetch(site, target)
+    assert target.is_file() and len(site.requests) == 11
+
+
 def test_redirection_in_circles(site: Any, target: Path) -> None:
     site.plan = [site.answers(302, Location="/round")] * 99
     with pytest.raises(DownloadError, match="redirects to"):

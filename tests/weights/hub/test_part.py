@@ -64,6 +64,7 @@ def assert_known_or_unknown(part: Part) -> None:
     assert part.is_complete == (part.total == 3)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["address", "validator", "total"]), VALUES)
 def test_any_value_in_the_note_is_known_or_unknown(tmp_path: Path, key: str, value: Any) -> None:

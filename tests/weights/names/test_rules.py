@@ -62,10 +62,7 @@ def test_the_file_tells_whether_there_are_auxiliary_heads(
 
 def test_rows_of_a_table_of_models() -> None:
     assert row("Net", padding="same") == ("Net", {"padding": "same"})
-    assert same_names(["A", "B"], aux=True) == {
-        "A": ("A", {"aux": True}),
-        "B": ("B", {"aux": True}),
-    }
+    assert same_names(["A", "B"]) == {"A": ("A", {}), "B": ("B", {})}
 
 
 @pytest.mark.parametrize("source", SOURCES)
