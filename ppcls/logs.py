@@ -76,9 +76,14 @@ class _File(logging.FileHandler):
 
 @contextlib.contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
-    """Append log lines, with the time, to a file as well, and the error that ends the block."""
+    """Append log lines, with the time, to a file as well, and the error that ends the block.
+
+    The file gets them from Python too, where nothing says what the terminal is to show.
+    """
     handler = _File(path, encoding="utf-8")
     handler.setFormatter(_Plain("%(asctime)s %(message)s"))
+    level = _log.level
+    _log.setLevel(logging.INFO)
     _log.addHandler(handler)
     try:
         yield
@@ -89,5 +94,6 @@ def log_to_file(path: Path) -> Iterator[None]:
         raise
     finally:
         _log.removeHandler(handler)
+        _log.setLevel(level)
         with contextlib.suppress(OSError):
             handler.close()

@@ -154,7 +154,7 @@ def register(kind: str, name: Optional[str] = None, **preset: Any) -> Callable[[
 
 
 def names(kind: str, pattern: str = "*") -> List[str]:
-    """Return the registered names of a kind that match a shell-style pattern, in natural order."""
+    """Return the registered names of a kind that match a shell-style pattern, sorted."""
     _load(kind)
     return sorted(name for k, name in _entries if k == kind and fnmatch.fnmatchcase(name, pattern))
 

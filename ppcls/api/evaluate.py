@@ -26,9 +26,9 @@ class EvaluationResult(Evaluation):
         device: where it ran, "cpu" or "gpu:N".
     """
 
-    arch: str = ""
-    weights: Path = Path()
-    device: str = ""
+    arch: str
+    weights: Path
+    device: str
 
 
 def evaluate(config: ConfigSource) -> EvaluationResult:
@@ -54,10 +54,10 @@ def evaluate(config: ConfigSource) -> EvaluationResult:
 
 
 def _evaluate(config: Config, trained: Trained) -> Evaluation:
-    split = build_eval(config, trained.class_map, World())
-    check_images_fit(config, trained.network, split.dataset.transform, "Eval")
+    world = World()
+    loader = build_eval(config, trained.class_map, world)
+    check_images_fit(config, trained.network, loader.dataset.transform, "Eval")
     metrics = build_eval_metrics(config, len(trained.class_map))
     loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
-    count = len(split.sampler)
-    batches = tqdm(split.loader.epoch(0), "evaluating", count, leave=False, disable=None)
-    return evaluate_network(trained.network, batches, metrics, loss)
+    batches = tqdm(loader.epoch(0), "evaluating", len(loader), leave=False, disable=None)
+    return evaluate_network(trained.network, batches, metrics, loss, world)

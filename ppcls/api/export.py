@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from ppcls.engine.trained import Trained, eval_transform, load_trained
 from ppcls.errors import BadImageError, DataError, UsageError
 from ppcls.exporters import ExportReport, Processing, export_bundle
 from ppcls.inference.sources import find_images
+
+Readers = Dict[str, Callable[[], bytes]]
+"""What reads an image file, by the image's name."""
 
 PARITY_IMAGES = 16
 _log = logging.getLogger("ppcls")
@@ -78,10 +82,10 @@ def _real_images(
         DataError: the evaluation set is here, but wrong: a label outside the class map, ...
     """
     reasons: List[str] = []
-    for find in (_eval_paths, _infer_paths):
-        paths = find(config, class_map, reasons)
-        if paths:
-            return _readable(paths, transform) or None
+    for find in (_eval_images, _infer_images):
+        readers = find(config, class_map, reasons)
+        if readers:
+            return _readable(readers, transform) or None
     _log.warning(
         "the check of the bundle uses random numbers, because there are no images: %s",
         "; ".join(reasons) or "neither DataLoader.Eval nor Infer.infer_imgs is given",
@@ -89,10 +93,10 @@ def _real_images(
     return None
 
 
-def _eval_paths(config: Config, class_map: ClassMap, reasons: List[str]) -> List[str]:
+def _eval_images(config: Config, class_map: ClassMap, reasons: List[str]) -> Readers:
     """Return images of DataLoader.Eval; none, and a reason more, where its files are missing."""
     if config.DataLoader.Eval is None:
-        return []
+        return {}
     part = config.DataLoader.Eval.dataset
     try:
         with config.naming("DataLoader", "Eval"):
@@ -101,12 +105,15 @@ def _eval_paths(config: Config, class_map: ClassMap, reasons: List[str]) -> List
         if not _is_elsewhere(part.arguments):
             raise
         reasons.append(str(error))
-        return []
-    return [dataset.path(index) for index in _spread(len(dataset), PARITY_IMAGES)]
+        return {}
+    chosen = _spread(len(dataset), PARITY_IMAGES)
+    return {dataset.name(index): partial(dataset.read, index) for index in chosen}
 
 
 def _is_elsewhere(dataset: Dict[str, Any]) -> bool:
     """Tell a data set that is not on this machine, by its arguments, from one with mistakes."""
+    if "image_root" not in dataset:
+        return False
     root, lines = Path(dataset["image_root"]), dataset.get("cls_label_path")
     if not root.is_dir():
         return True
@@ -118,16 +125,17 @@ def _is_elsewhere(dataset: Dict[str, Any]) -> bool:
     return not any((root / images[i]).exists() for i in range(min(len(images), PARITY_IMAGES)))
 
 
-def _infer_paths(config: Config, _: ClassMap, reasons: List[str]) -> List[str]:
+def _infer_images(config: Config, _: ClassMap, reasons: List[str]) -> Readers:
     """Return images of Infer.infer_imgs; none, and a reason more, where there is no such file."""
     if config.Infer.infer_imgs is None:
-        return []
+        return {}
     try:
         with config.naming("Infer", "infer_imgs"):
-            return find_images([config.Infer.infer_imgs])[:PARITY_IMAGES]
+            paths = find_images([config.Infer.infer_imgs])[:PARITY_IMAGES]
     except UsageError as error:
         reasons.append(str(error))
-        return []
+        return {}
+    return {path: Path(path).read_bytes for path in paths}
 
 
 def _spread(total: int, count: int) -> List[int]:
@@ -135,13 +143,13 @@ def _spread(total: int, count: int) -> List[int]:
     return sorted({i * total // count for i in range(count)})
 
 
-def _readable(paths: List[str], transform: Pipeline) -> List[np.ndarray]:
+def _readable(readers: Readers, transform: Pipeline) -> List[np.ndarray]:
     images = []
-    for path in paths:
+    for name, read in readers.items():
         try:
-            images.append(transform(Path(path).read_bytes()))
+            images.append(transform(read()))
         except (OSError, BadImageError) as error:
-            _log.warning("left out of the check of the bundle: %s: %s", path, error)
+            _log.warning("left out of the check of the bundle: %s: %s", name, error)
     return images
 
 

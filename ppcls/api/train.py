@@ -98,7 +98,7 @@ def try_one_batch(config: ConfigSource) -> str:
         PpclsError: see `train`.
     """
     config = as_config(config)
-    return dry_run(build_job(config, runtime.use_device(config.Global.device)))
+    return dry_run(build_job(config, runtime.use_device(config.Global.device), World()))
 
 
 def _checkpoint(trainer: Trainer, wanted: Optional[str]) -> Optional[Tuple[Path, Checkpoint]]:

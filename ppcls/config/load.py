@@ -4,10 +4,9 @@ once.
 
 from __future__ import annotations
 
-import copy
 import logging
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple, Union
 
 import yaml
 from pydantic import ValidationError
@@ -44,13 +43,25 @@ def as_config(source: ConfigSource) -> Config:
     """Return a checked configuration as it is; read the file of a path, or check a mapping.
 
     Raises:
-        ConfigError: with every mistake.
+        ConfigError: with every mistake, or of a value that YAML cannot hold (NumPy's numbers).
     """
     if isinstance(source, Config):
         return source
     if isinstance(source, Mapping):
-        return check(Document(copy.deepcopy(dict(source))), "the configuration")
+        return check(Document(_plain(source)), "the configuration")
     return load_config(str(source))
+
+
+def _plain(source: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return a copy, as it would come out of the file that a run keeps of its configuration."""
+    try:
+        return dict(yaml.safe_load(to_yaml(dict(source))))
+    except yaml.representer.RepresenterError as error:
+        what = error.args[-1]
+        raise ConfigError(
+            f"the configuration holds {what!r}, a {type(what).__name__}, which YAML cannot write; "
+            "use plain numbers, texts, lists and dictionaries"
+        ) from None
 
 
 def check(document: Document, source: str) -> Config:

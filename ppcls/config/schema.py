@@ -17,13 +17,18 @@ from ppcls.checking import Section
 from ppcls.config.document import Document, KeyPath
 from ppcls.errors import PpclsError
 from ppcls.registry import Part, PartOf, PartsOf
+from ppcls.runtime import DEVICES
 
 
 def _known_device(value: str) -> str:
-    if not re.fullmatch(r"auto|cpu|gpu(:\d+)?", value):
+    if not re.fullmatch(DEVICES, value):
         text = f"unknown device '{value}'. Accepted: auto, cpu, gpu, gpu:0, gpu:1, ..."
         raise PydanticCustomError("ppcls", "{message}", {"message": text})
     return value
+
+
+def _zero_if_null(value: Any) -> Any:
+    return 0 if value is None else value
 
 
 Device = Annotated[str, AfterValidator(_known_device)]
@@ -44,7 +49,7 @@ class GlobalSection(Section):
 
     output_dir: str = "./output"
     device: Device = "auto"
-    seed: Annotated[Optional[int], Field(ge=0, lt=2**32)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32), BeforeValidator(_zero_if_null)] = 0
     epochs: PositiveInt = 1
     print_batch_step: PositiveInt = 10
     checkpoints: Optional[str] = None

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from threading import Lock
-from typing import Deque, Iterator, List, Optional, Sequence, Tuple
+from typing import Deque, Generator, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class DataLoader:
             kind = transform.output_kind(kind)
         return kind
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, start: int = 0) -> Generator[Batch, None, None]:
         """Yield the batches of an epoch, from batch number `start` on.
 
         Raises:
@@ -79,7 +79,7 @@ class DataLoader:
             return (reading.alone() for reading in batches)
         return self._read_ahead(batches)
 
-    def _read_ahead(self, batches: Iterator[_Reading]) -> Iterator[Batch]:
+    def _read_ahead(self, batches: Iterator[_Reading]) -> Generator[Batch, None, None]:
         pool = ThreadPoolExecutor(self.num_workers, thread_name_prefix="ppcls-data")
         under_way: Deque[Tuple[_Reading, List[Future[None]]]] = deque()
         try:

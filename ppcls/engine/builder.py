@@ -17,7 +17,7 @@ from ppcls.data.loader import DataLoader
 from ppcls.data.transforms import Pipeline
 from ppcls.engine.amp import Precision
 from ppcls.engine.ema import ExponentialMovingAverage
-from ppcls.engine.job import Job, Split, TrainSettings
+from ppcls.engine.job import Job, TrainSettings
 from ppcls.engine.label_kinds import check_labels_fit, takes
 from ppcls.engine.selection import ModelSelection
 from ppcls.engine.world import World
@@ -26,8 +26,7 @@ from ppcls.labels import LabelKind
 from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
 from ppcls.registry import Part
-from ppcls.weights.hub.published import published_weights
-from ppcls.weights.hub.records import find_network_record
+from ppcls.weights.hub.published import network_weights
 
 Key = Tuple[str, str]
 """A section and a key of it."""
@@ -35,7 +34,7 @@ Key = Tuple[str, str]
 _log = logging.getLogger("ppcls")
 
 
-def build_job(config: Config, device: str, world: Optional[World] = None) -> Job:
+def build_job(config: Config, device: str, world: World) -> Job:
     """Build all that training needs, and check that the parts fit each other.
 
     This is where a configuration ends: what comes after takes the typed parts of the job.
@@ -45,20 +44,18 @@ def build_job(config: Config, device: str, world: Optional[World] = None) -> Job
         DataError: the data set is missing, empty or malformed.
     """
     require(config, "DataLoader.Train", "Optimizer", "Loss.Train")
-    seed = config.Global.seed or 0
-    world = world or World()
-    train = _build_train(config, seed, world)
+    train = _build_train(config, world)
     class_map = train.dataset.class_map
     evaluation = build_eval(config, class_map, world) if config.DataLoader.Eval else None
-    runtime.seed_everything(seed)
+    runtime.seed_everything(config.Global.seed)
     network = build_network(config, len(class_map), train.dataset.transform)
     _load_start(config, network)
-    for name, split in (("Train", train), ("Eval", evaluation)):
-        if split is not None:
-            check_images_fit(config, network, split.dataset.transform, name)
-    check_labels(config, "Train", train)
+    for name, loader in (("Train", train), ("Eval", evaluation)):
+        if loader is not None:
+            check_images_fit(config, network, loader.dataset.transform, name)
+    _check_labels(config, "Train", train)
     eval_metrics = build_eval_metrics(config, len(class_map))
-    metrics = train_metric_parts(config, train.loader.label_kind)
+    metrics = _train_metric_parts(config, train.label_kind)
     with config.naming("Loss"):
         loss = CombinedLoss(config.Loss.Train or [], network.aux_weight)
         eval_loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
@@ -72,7 +69,7 @@ def build_job(config: Config, device: str, world: Optional[World] = None) -> Job
         eval_loss=eval_loss,
         metrics=CombinedMetric(metrics, class_num=len(class_map)),
         eval_metrics=eval_metrics,
-        optimizer=_build_optimizer(config, network, len(train.sampler)),
+        optimizer=_build_optimizer(config, network, len(train)),
         selection=_selection(config, eval_metrics),
         precision=Precision(config.AMP, device),
         ema=ExponentialMovingAverage(network, config.EMA.decay) if config.EMA else None,
@@ -83,32 +80,32 @@ def build_job(config: Config, device: str, world: Optional[World] = None) -> Job
 
 def _settings(section: GlobalSection) -> TrainSettings:
     """Return the keys of `Global` that concern the training loop."""
-    names = [item.name for item in fields(TrainSettings)]
-    values = {name: getattr(section, name) for name in names}
-    return TrainSettings(**{**values, "seed": section.seed or 0})
+    return TrainSettings(
+        **{item.name: getattr(section, item.name) for item in fields(TrainSettings)}
+    )
 
 
-def eval_metric_parts(config: Config) -> List[Part]:
+def _eval_metric_parts(config: Config) -> List[Part]:
     """Return the metrics of evaluation: those of training where there are none, else top-k."""
     return config.Metric.Eval or config.Metric.Train or [Part("metric", "TopkAcc")]
 
 
-def train_metric_parts(config: Config, labels: LabelKind) -> List[Part]:
+def _train_metric_parts(config: Config, labels: LabelKind) -> List[Part]:
     """Return the metrics of training; where there are none, those of evaluation that take the kind
     of labels that training has.
     """
     written = config.Metric.Train
-    return written or [part for part in eval_metric_parts(config) if takes(part, labels)]
+    return written or [part for part in _eval_metric_parts(config) if takes(part, labels)]
 
 
-def check_labels(config: Config, name: str, split: Split) -> None:
-    """Check that every loss and metric of "Train" or "Eval" takes the kind of labels that the split
-    gives.
+def _check_labels(config: Config, name: str, loader: DataLoader) -> None:
+    """Check that every loss and metric of "Train" or "Eval" takes the kind of labels that the
+    loader gives.
 
     Raises:
         ConfigError: one does not; the message names its place and what would be right.
     """
-    metrics = eval_metric_parts(config) if name == "Eval" else config.Metric.Train
+    metrics = _eval_metric_parts(config) if name == "Eval" else config.Metric.Train
     parts = {"Loss": getattr(config.Loss, name), "Metric": metrics}
     places = {
         config.where(section, name, i): part
@@ -116,8 +113,8 @@ def check_labels(config: Config, name: str, split: Split) -> None:
         for i, part in enumerate(found or [])
     }
     with config.naming("DataLoader", name, "batch_transform_ops"):
-        labels = split.loader.label_kind
-    ops = [type(op).__name__ for op in split.loader.batch_transforms]
+        labels = loader.label_kind
+    ops = [type(op).__name__ for op in loader.batch_transforms]
     check_labels_fit(labels, " after ".join([f"DataLoader.{name}", *ops]), places)
 
 
@@ -128,7 +125,7 @@ def build_eval_metrics(config: Config, class_num: int) -> CombinedMetric:
         ConfigError: a metric makes no sense for that many classes.
     """
     with config.naming("Metric"):
-        return CombinedMetric(eval_metric_parts(config), class_num=class_num)
+        return CombinedMetric(_eval_metric_parts(config), class_num=class_num)
 
 
 def _build_optimizer(config: Config, network: Any, batches: int) -> Any:
@@ -140,8 +137,8 @@ def _build_optimizer(config: Config, network: Any, batches: int) -> Any:
         )
 
 
-def build_eval(config: Config, class_map: ClassMap, world: World) -> Split:
-    """Build the split DataLoader.Eval, whose classes are known; `world` shares it.
+def build_eval(config: Config, class_map: ClassMap, world: World) -> DataLoader:
+    """Build DataLoader.Eval, whose classes are known; `world` shares it.
 
     Raises:
         ConfigError: images would be left out or mixed, so that the metrics would not be those of
@@ -159,41 +156,41 @@ def build_eval(config: Config, class_map: ClassMap, world: World) -> Split:
         where = config.where("DataLoader", "Eval", "batch_transform_ops")
         raise ConfigError(f"{where}: evaluation judges images as they are; remove this list")
     with config.naming("DataLoader", "Eval"):
-        split = build_split(config.DataLoader.Eval, config.Global.seed or 0, world, class_map)
-    check_labels(config, "Eval", split)
-    if split.dataset.transform.is_random:
+        loader = _build_loader(config.DataLoader.Eval, config.Global.seed, world, class_map)
+    _check_labels(config, "Eval", loader)
+    if loader.dataset.transform.is_random:
         _log.warning(
             "%s is random: metrics are those of changed images",
             config.where("DataLoader", "Eval", "dataset", "transform_ops"),
         )
-    return split
+    return loader
 
 
-def _build_train(config: Config, seed: int, world: World) -> Split:
+def _build_train(config: Config, world: World) -> DataLoader:
     section = config.DataLoader.Train
     assert section is not None
     names = class_map_of_files(config)
     class_num = config.Arch.part.arguments.get("class_num")
     with config.naming("DataLoader", "Train"):
-        split = build_split(section, seed, world, names, class_num)
-    found = len(split.dataset.class_map)
+        loader = _build_loader(section, config.Global.seed, world, names, class_num)
+    found = len(loader.dataset.class_map)
     if class_num is not None and found != class_num:
         raise ConfigError(
             f"{config.where('Arch', 'class_num')} is {class_num}, but the training set has {found} "
             f"classes. Use -o Arch.class_num={found}, or leave class_num out: it then follows from "
             "the data"
         )
-    return split
+    return loader
 
 
-def build_split(
+def _build_loader(
     section: SplitSection,
     seed: int,
     world: World,
     class_map: Optional[ClassMap],
     class_num: Optional[int] = None,
-) -> Split:
-    """Build one data set with its sampler, which shares it among the processes, and its loader.
+) -> DataLoader:
+    """Build one data set, its sampler, which shares it among the processes, and its loader.
 
     Raises:
         DataError: see the data set's class.
@@ -204,8 +201,7 @@ def build_split(
     )
     num_workers, prefetch = section.loader.num_workers, section.loader.prefetch
     ops = [part.build(class_num=len(dataset.class_map)) for part in section.batch_transform_ops]
-    loader = DataLoader(dataset, sampler, num_workers, seed, prefetch, ops)
-    return Split(dataset, sampler, loader)
+    return DataLoader(dataset, sampler, num_workers, seed, prefetch, ops)
 
 
 def class_map_of_files(config: Config) -> Optional[ClassMap]:
@@ -287,7 +283,7 @@ def weights_file(config: Config, key: Key) -> Path:
     if wanted is not True:
         return Path(wanted)
     with config.naming(*key):
-        return published_weights(find_network_record(config.Arch.name).name)
+        return network_weights(config.Arch.name)
 
 
 def _load_start(config: Config, network: Network) -> None:

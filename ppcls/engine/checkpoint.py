@@ -128,7 +128,7 @@ class CheckpointFolder:
         """Return the checkpoint files, oldest first."""
         return sorted(self.folder.glob("step_[0-9]*.safetensors"), key=_step)
 
-    def save(self, checkpoint: Checkpoint) -> Path:
+    def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint under the name of its step and delete those that are too old.
 
         Raises:
@@ -139,7 +139,6 @@ class CheckpointFolder:
         older = [known for known in self.paths() if _step(known) < checkpoint.state.step]
         for known in older[: len(older) - self.keep + 1]:
             known.unlink(missing_ok=True)
-        return path
 
     def refuse_newer_than(self, step: int) -> None:
         """Make sure that going on from `step` will not mix two runs in one folder.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import sys
 import time
@@ -12,7 +13,8 @@ import paddle
 
 from ppcls.arch.summary import Row, count_parameters, layer_table, summarise
 from ppcls.data.batch import Batch
-from ppcls.engine.job import Job, Split
+from ppcls.data.loader import DataLoader
+from ppcls.engine.job import Job
 from ppcls.errors import DataError
 from ppcls.loss.outputs import main_logits
 from ppcls.text import table
@@ -75,12 +77,9 @@ def _parts(layers: List[Row], depth: int) -> List[Row]:
     return rows
 
 
-def _first_batch(split: Split) -> Batch:
-    batches = split.loader.epoch(0)
-    try:
-        batch = next(iter(batches))
-    finally:
-        batches.close()  # type: ignore[attr-defined]
+def _first_batch(loader: DataLoader) -> Batch:
+    with contextlib.closing(loader.epoch(0)) as batches:
+        batch = next(batches)
     if not len(batch):
         reasons = "\n  ".join(f"{image.name}: {image.reason}" for image in batch.bad[:5])
         raise DataError(f"no image of the first batch can be read:\n  {reasons}")
@@ -121,8 +120,8 @@ def _rates(job: Job) -> str:
     return f"{first:g} at first, {middle:g} half-way, {last:g} at last"
 
 
-def _data(name: str, split: Split) -> str:
-    return f"{name} {len(split.dataset)} images in {len(split.sampler)} batches"
+def _data(name: str, loader: DataLoader) -> str:
+    return f"{name} {len(loader.dataset)} images in {len(loader)} batches"
 
 
 def _memory(device: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Dict, Iterable, List, Optional
 
 import paddle
@@ -22,7 +22,7 @@ class Evaluation:
     metrics: Dict[str, float]
     images: int
     seconds: float
-    bad: List[BadImage] = field(default_factory=list)
+    bad: List[BadImage]
 
 
 @paddle.no_grad()
@@ -30,8 +30,8 @@ def evaluate_network(
     network: paddle.nn.Layer,
     batches: Iterable[Batch],
     metrics: CombinedMetric,
-    loss: Optional[CombinedLoss] = None,
-    world: Optional[World] = None,
+    loss: Optional[CombinedLoss],
+    world: World,
 ) -> Evaluation:
     """Run the network over all batches in evaluation mode and return the mean loss and the metrics.
 
@@ -41,10 +41,9 @@ def evaluate_network(
         network: images -> logits.
         batches: this process's share of the set.
         metrics: what to measure.
-        loss: what to average besides.
-        world: the processes that share the set; None for one.
+        loss: what to average besides, if anything.
+        world: the processes that share the set.
     """
-    world = world or World()
     was_training, began = network.training, time.perf_counter()
     network.eval()
     metrics.reset()

@@ -29,6 +29,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.number: Optional[int] = None
+        self._agreed: Optional[int] = None
         self._before: Dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
@@ -42,20 +43,19 @@ class StopRequest:
             signal.signal(number, handler)
 
     def agree(self, world: World) -> bool:
-        """Return whether any process was asked to stop; from then on all of them are."""
+        """Return whether any process was asked to stop before it came here."""
         asked = [number for number in world.gather(self.number) if number is not None]
-        if asked:
-            self.number = asked[0]
+        self._agreed = asked[0] if asked else None
         return bool(asked)
 
     def check(self) -> None:
-        """Leave if a stop was asked for.
+        """Leave if a stop was agreed on; a request that came since then waits for the next time.
 
         Raises:
             Interrupted: it was.
         """
-        if self.number is not None:
-            raise Interrupted(self.number)
+        if self._agreed is not None:
+            raise Interrupted(self._agreed)
 
     def watch(self, items: Iterable[T], world: World) -> Iterator[T]:
         """Yield `items`, and leave between two of them if a process is asked to stop.
@@ -64,8 +64,8 @@ class StopRequest:
             Interrupted: it was.
         """
         for item in items:
-            if self.agree(world):
-                self.check()
+            self.agree(world)
+            self.check()
             yield item
 
     def _note(self, number: int, frame: Optional[FrameType]) -> None:

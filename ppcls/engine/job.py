@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Dict, Optional
 
 from ppcls.arch.network import Network
-from ppcls.data.dataset import ClassMap, Dataset
+from ppcls.data.dataset import ClassMap
 from ppcls.data.loader import DataLoader
-from ppcls.data.sampler import DistributedBatchSampler
 from ppcls.engine.amp import Precision
 from ppcls.engine.ema import ExponentialMovingAverage
 from ppcls.engine.selection import ModelSelection
@@ -31,22 +30,22 @@ class TrainSettings:
         save_steps: updates per checkpoint, besides; None for none.
         keep_checkpoints: how many of the newest are kept.
         eval_during_train: whether to evaluate at all.
-        eval_interval: epochs per evaluation; there is one after the last epoch in any case.
+        eval_interval: epochs per evaluation; the last epoch has one as well.
         start_eval_epoch: the first epoch after which to evaluate, counted from 1.
         max_bad_samples: fraction of the training images that may be unreadable.
     """
 
-    epochs: int = 1
-    seed: int = 0
-    update_freq: int = 1
-    print_batch_step: int = 10
-    save_interval: int = 1
-    save_steps: Optional[int] = None
-    keep_checkpoints: int = 3
-    eval_during_train: bool = True
-    eval_interval: int = 1
-    start_eval_epoch: int = 0
-    max_bad_samples: float = 0.01
+    epochs: int
+    seed: int
+    update_freq: int
+    print_batch_step: int
+    save_interval: int
+    save_steps: Optional[int]
+    keep_checkpoints: int
+    eval_during_train: bool
+    eval_interval: int
+    start_eval_epoch: int
+    max_bad_samples: float
 
     def saves_after_step(self, step: int) -> bool:
         """Whether to write a checkpoint after this many updates."""
@@ -57,15 +56,6 @@ class TrainSettings:
         if not self.eval_during_train or epochs < self.start_eval_epoch:
             return False
         return epochs % self.eval_interval == 0 or epochs == self.epochs
-
-
-@dataclass
-class Split:
-    """One set of images, ready to be walked through."""
-
-    dataset: Dataset
-    sampler: DistributedBatchSampler
-    loader: DataLoader
 
 
 @dataclass
@@ -93,8 +83,8 @@ class Job:
     device: str
     network: Network
     class_map: ClassMap
-    train: Split
-    eval: Optional[Split]
+    train: DataLoader
+    eval: Optional[DataLoader]
     loss: CombinedLoss
     eval_loss: Optional[CombinedLoss]
     metrics: CombinedMetric

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Any, Dict, Iterator, Tuple, TypeVar
+from typing import Any, Dict, Generator, Iterator, Tuple, TypeVar
 
 import paddle
 
@@ -39,9 +39,9 @@ class Meter:
         metrics = {key: self.world.sum(value) for key, value in self.metrics.state().items()}
         return {"loss_sum": loss_sum, "images": float(images), **metrics}
 
-    def timed(self, batches: Iterator[T]) -> Iterator[T]:
+    def timed(self, batches: Generator[T, None, None]) -> Iterator[T]:
         """Yield `batches`, taking note of how long each was waited for."""
-        with contextlib.closing(batches):  # type: ignore[type-var]
+        with contextlib.closing(batches):
             while True:
                 began = time.perf_counter()
                 batch = next(batches, None)
@@ -60,19 +60,18 @@ class Meter:
             self._epoch.add(weighted, share.count)
             self.metrics.update(main_logits(outputs).detach(), share.labels)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether no process has seen an image since the last look."""
-        return self.world.sum(self._window.images) == 0
-
     def window_loss(self) -> float:
         """Return the mean loss since the last look; the host waits for the device here."""
         return self._window.mean(self.world)
 
     def read_window(self, batches_left: int) -> Dict[str, Any]:
-        """Return what is shown of the batches since the last look, and begin a new window."""
+        """Return what is shown of the batches since the last look, and begin a new window; nothing
+        is shown, and the window goes on, where no image could be read.
+        """
         seconds = max(time.perf_counter() - self._began, 1e-9)
         loss_sum, images = self._window.read(self.world)
+        if not images:
+            return {}
         shown = {
             "metrics": {"loss": loss_sum / images, **self.world.compute(self.metrics)},
             "images_per_second": images / seconds,

@@ -25,11 +25,10 @@ class Reporter:
 
     def step(self, state: TrainState) -> None:
         """Report the batches since the last report, unless none of their images could be read."""
-        if self.meter.is_empty:
-            return
-        left = (self.epochs - state.epoch) * self.batches - state.batch
-        lr = self.schedule.at(state.step - 1)
-        self._write("train", state, lr=lr, batch=state.batch, **self.meter.read_window(left))
+        shown = self.meter.read_window((self.epochs - state.epoch) * self.batches - state.batch)
+        if shown:
+            lr = self.schedule.at(state.step - 1)
+            self._write("train", state, lr=lr, batch=state.batch, **shown)
 
     def epoch(self, state: TrainState) -> None:
         """Report the whole epoch, unless none of its images could be read."""

@@ -76,7 +76,7 @@ def bring_best_model(state: TrainState, checkpoint: Path, folder: RunFolder) -> 
     """Take the best model along when a run branches off into another folder.
 
     Where the old folder's best model is of a later epoch than the checkpoint, `state` is made to
-    look for a best model of its own.
+    look for a best model of its own, and one that another run left does not stand for it.
     """
     old, new = RunFolder(checkpoint.parent.parent).best_model, folder.best_model
     is_branch = old.parent.resolve() != new.parent.resolve()
@@ -88,6 +88,7 @@ def bring_best_model(state: TrainState, checkpoint: Path, folder: RunFolder) -> 
     else:
         _log.info("the best model so far is not in %s: looking for one again", old.parent)
         state.best_value, state.best_epoch = None, 0
+        new.unlink(missing_ok=True)
 
 
 def _flat(data: Any, prefix: str = "") -> Dict[str, Any]:

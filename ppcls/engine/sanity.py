@@ -31,7 +31,7 @@ class FiniteCheck:
         Raises:
             TrainingError: naming the steps between which it happened.
         """
-        if self.world.any(not math.isfinite(meter.window_loss())):
+        if not math.isfinite(meter.window_loss()):
             raise TrainingError(self._message("loss", self.sound_until, state))
         self.sound_until = state.step
 

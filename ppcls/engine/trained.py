@@ -67,7 +67,7 @@ def load_trained(config: Config, transform: Pipeline) -> Trained:
             network or other classes.
         ConfigError: the configuration contradicts the transforms.
     """
-    path, published = find_weights(config)
+    path, published = _find_weights(config)
     file = weights.read(path)
     class_map = _class_map(config, file.metadata, path, published)
     network = build_network(config, len(class_map), transform)
@@ -78,7 +78,7 @@ def load_trained(config: Config, transform: Pipeline) -> Trained:
     return Trained(network, class_map, path, file.metadata)
 
 
-def find_weights(config: Config) -> Tuple[Path, bool]:
+def _find_weights(config: Config) -> Tuple[Path, bool]:
     """Return the file that holds the weights to use, and whether it is the published one.
 
     Raises:
@@ -124,14 +124,14 @@ def eval_transform(config: Config) -> Pipeline:
     """
     split, given = config.DataLoader.Eval, config.Infer.transforms
     own = None if given is None else _pipeline(config, given, "Infer", "transforms")
-    if split is None:
+    ops = None if split is None else split.dataset.arguments.get("transform_ops")
+    if ops is None:
         if own is None:
             raise ConfigError(
                 f"{config.where('DataLoader')}: the preprocessing is unknown; give "
                 "DataLoader.Eval.dataset.transform_ops"
             )
         return own
-    ops = split.dataset.arguments["transform_ops"]
     transform = _pipeline(config, ops, "DataLoader", "Eval", "dataset", "transform_ops")
     if own is not None and own.spec() != transform.spec():
         _log.warning(

@@ -7,7 +7,7 @@ import logging
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
 from ppcls import runtime, weights
 from ppcls.config import to_yaml
@@ -35,19 +35,17 @@ class Trainer:
     keeping.
     """
 
-    def __init__(
-        self, job: Job, folder: RunFolder, stop: StopRequest, world: Optional[World] = None
-    ) -> None:
+    def __init__(self, job: Job, folder: RunFolder, stop: StopRequest, world: World) -> None:
         """Get ready to train.
 
         Args:
             job: what to train, and how.
             folder: where checkpoints and the best model go.
             stop: whether to leave before the end.
-            world: the processes that train together; None for one.
+            world: the processes that train together.
         """
-        self.job, self.folder, self.stop, self.world = job, folder, stop, world or World()
-        self.settings, self.batches = job.settings, len(job.train.sampler)
+        self.job, self.folder, self.stop, self.world = job, folder, stop, world
+        self.settings, self.batches = job.settings, len(job.train)
         self.state = TrainState()
         self.checkpoints = CheckpointFolder(folder.checkpoints, job.settings.keep_checkpoints)
         self.bad = BadSampleCount(len(job.train.dataset), job.settings.max_bad_samples, self.world)
@@ -80,7 +78,7 @@ class Trainer:
         job.network.train()
         self.meter.begin_epoch(state.running)
         pending = 0
-        for batch in self.meter.timed(job.train.loader.epoch(state.epoch, start=state.batch)):
+        for batch in self.meter.timed(job.train.epoch(state.epoch, start=state.batch)):
             # Name the images that cannot be read; too many of them end the run
             self._count_bad(batch.bad)
             # Make random layers a function of the position, which a resumed run comes back to
@@ -160,7 +158,7 @@ class Trainer:
         assert job.eval is not None
         try:
             with job.ema.applied() if job.ema else contextlib.nullcontext():
-                batches = self.stop.watch(job.eval.loader.epoch(0), self.world)
+                batches = self.stop.watch(job.eval.epoch(0), self.world)
                 found = evaluate_network(
                     job.network, batches, job.eval_metrics, job.eval_loss, self.world
                 )
@@ -192,16 +190,19 @@ class Trainer:
             CheckpointError: it cannot be written.
             TrainingError: the loss is not finite.
         """
-        job, state = self.job, self.state
+        state = self.state
         self.finite.loss(self.meter, state)
-        self.finite.weights(job.network, state)
+        self.finite.weights(self.job.network, state)
         state.running = self.meter.state()
         state.bad_samples = self.bad.indices()
-        state.loss_scaling = job.precision.state()
+        state.loss_scaling = self.job.precision.state()
+        self.world.on_main(lambda: self.checkpoints.save(self._checkpoint()))
+
+    def _checkpoint(self) -> Checkpoint:
+        job = self.job
         optimizer = job.optimizer.state_arrays(job.network)
         ema = job.ema.arrays() if job.ema else {}
-        checkpoint = Checkpoint(state, self.metadata(), arrays_of(job.network), optimizer, ema)
-        self.world.on_main(lambda: self.checkpoints.save(checkpoint))
+        return Checkpoint(self.state, self.metadata(), arrays_of(job.network), optimizer, ema)
 
     def metadata(self) -> Dict[str, Any]:
         """Return what checkpoints and the best model say of the run that made them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Sequence
+from typing import Dict, Sequence
 
 import paddle
 
@@ -10,6 +10,7 @@ from ppcls.errors import ConfigError
 from ppcls.labels import Labels
 from ppcls.loss.outputs import Outputs, auxiliary_logits
 from ppcls.registry import Part
+from ppcls.text import distinct
 
 
 class CombinedLoss(paddle.nn.Layer):
@@ -42,9 +43,3 @@ class CombinedLoss(paddle.nn.Layer):
             further = [loss(logits, labels) for logits in heads for loss in self.losses]
             values["aux"] = self.aux_weight * sum(further)
         return {**values, "loss": sum(values.values())}
-
-
-def distinct(names: Sequence[str]) -> List[str]:
-    """Return the names, with "_2", "_3", ... after those that stood before."""
-    before = [names[:index].count(name) for index, name in enumerate(names)]
-    return [f"{name}_{count + 1}" if count else name for name, count in zip(names, before)]

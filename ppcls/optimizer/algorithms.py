@@ -178,7 +178,7 @@ class AdamW(Optimizer):
             **common,
         )
 
-    def _decay_arguments(self, exempt: List[paddle.Tensor]) -> Dict[str, Any]:
+    def _decay_arguments(self, penalty: Any, exempt: List[paddle.Tensor]) -> Dict[str, Any]:
         without = {parameter.name for parameter in exempt}
         return {
             "weight_decay": self.weight_decay,

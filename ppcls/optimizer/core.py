@@ -75,7 +75,7 @@ class Optimizer(ABC):
             learning_rate=float(self.schedule.at(0)),
             parameters=list(named.values()),
             grad_clip=clip,
-            **self._decay_arguments(exempt),
+            **self._decay_arguments(penalty, exempt),
         )
         _mark(named.values(), exempt if self.decay_in_gradient and penalty else [])
 
@@ -83,9 +83,9 @@ class Optimizer(ABC):
     def _rule(self, **common: Any) -> paddle.optimizer.Optimizer:
         """Return Paddle's optimiser with the arguments of its own and those that all have."""
 
-    def _decay_arguments(self, exempt: List[paddle.Tensor]) -> Dict[str, Any]:
+    def _decay_arguments(self, penalty: Any, exempt: List[paddle.Tensor]) -> Dict[str, Any]:
         """Return the decay in the words of Paddle's optimiser."""
-        return {"weight_decay": self._penalty()}
+        return {"weight_decay": penalty}
 
     def _penalty(self) -> Any:
         """Return Paddle's object for the penalty that goes into the gradient, or None."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import filecmp
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Annotated, Any, Callable, Dict, Iterator, List
 
+import numpy as np
 import pytest
 
 import ppcls
+from ppcls import registry
 from ppcls.config import load_config
+from ppcls.data.dataset import ClassMap, Dataset
+from ppcls.data.transforms import Pipeline
 from ppcls.engine.loggers import Logger, Record, RunInfo
 from ppcls.errors import ConfigError, UsageError
+from ppcls.labels import LabelKind, Labels
 
 Recipe = Dict[str, Any]
 
@@ -57,6 +62,54 @@ def test_a_run_is_continued_from_python(recipe: Recipe) -> None:
     assert ppcls.train(recipe, resume="auto").state.step == 15
     with pytest.raises(UsageError, match="already holds a run"):
         ppcls.train(recipe)
+
+
+def test_a_run_from_python_keeps_its_log(recipe: Recipe) -> None:
+    log = ppcls.train(recipe).folder.log.read_text()
+    assert "training LeNet" in log and "epoch 2/2  eval:" in log and "trained 2 epochs" in log
+
+
+def test_what_yaml_cannot_hold_is_refused_before_a_run_is_deleted(recipe: Recipe) -> None:
+    best = ppcls.train(recipe).folder.best_model.read_bytes()
+    recipe["Optimizer"]["lr"]["learning_rate"] = np.float64(0.1)
+    with pytest.raises(
+        ConfigError, match=r"np\.float64\(0\.1\), a float64, which YAML cannot|0\.1, a"
+    ):
+        ppcls.train(recipe, overwrite=True)
+    assert (Path(recipe["Global"]["output_dir"]) / "best_model.safetensors").read_bytes() == best
+
+
+class Memory(Dataset):
+    """Forty digits that are no files."""
+
+    def __init__(
+        self,
+        transform_ops: Annotated[List[registry.Part], registry.PartsOf("transform")],
+        class_map: registry.Provided[Any] = None,
+    ) -> None:
+        labels = Labels(LabelKind.HARD, np.arange(40) % 4)
+        names = [f"digit {i}" for i in range(40)]
+        super().__init__(names, labels, ClassMap.numbered(4), Pipeline(transform_ops))
+
+    def read(self, index: int) -> bytes:
+        """Return a picture whose grey level tells the class."""
+        return b"P5 1 1 255 " + bytes([60 * (index % 4) + index])
+
+
+@pytest.fixture
+def memory() -> Iterator[None]:
+    registry.register("dataset")(Memory)
+    yield
+    del registry._entries["dataset", "Memory"]
+
+
+def test_images_need_not_be_files(recipe: Recipe, memory: None) -> None:
+    for split in recipe["DataLoader"].values():
+        ops = [*split["dataset"]["transform_ops"][:1], {"ResizeImage": {"size": 32}}]
+        split["dataset"] = {"name": "Memory", "transform_ops": ops}
+    assert ppcls.train(recipe).state.step == 6
+    assert ppcls.evaluate(recipe).images == 40
+    assert ppcls.export(recipe).parity["paddle"].kind_of_images == "real images"
 
 
 def test_mistakes_of_a_mapping_are_named(recipe: Recipe) -> None:

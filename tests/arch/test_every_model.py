@@ -169,6 +169,7 @@ def _difference(got: np.ndarray, expected: np.ndarray) -> float:
     return float(np.linalg.norm(got - expected) / np.linalg.norm(expected))
 
 
+@pytest.mark.slow
 @_every_network
 def test_an_image_gets_the_same_logits_alone_and_in_a_batch(network: Network) -> None:
     images = _images(network, 8, _side(network))
@@ -281,6 +282,7 @@ def _export_side(network: Network) -> int:
     return _side(network) if all(x._output_size == 1 for x in pools) else network.input_size
 
 
+@pytest.mark.slow
 @_every_structure
 def test_static_export_equals_the_dynamic_network(network: Network, program: Path) -> None:
     images = _images(network, 2, _export_side(network))

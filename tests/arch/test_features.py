@@ -25,6 +25,7 @@ def test_all_levels_by_default() -> None:
     assert [level.stage for level in extractor.levels] == ["stem", *(f"stage{i}" for i in "1234")]
 
 
+@pytest.mark.slow
 def test_only_what_is_asked_for_is_kept_and_returned() -> None:
     assert _shapes([1, 3]) == [[2, 64, 16, 16], [2, 256, 4, 4]]
     assert _shapes([-1]) == [[2, 512, 2, 2]]
@@ -48,6 +49,7 @@ def test_small_images_keep_their_resolution() -> None:
     assert extractor.strides == [1, 1, 2, 4, 8]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("indices", "words"),
     [
@@ -64,6 +66,7 @@ def test_wrong_indices_are_explained(indices: List[int], words: str) -> None:
     assert words in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("indices", [1, "1", [1.5], ["stage1"]])
 def test_indices_that_are_no_whole_numbers_are_explained(indices: Any) -> None:
     with pytest.raises(ConfigError, match="a list of whole numbers, got"):

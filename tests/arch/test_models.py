@@ -39,6 +39,7 @@ def test_built_networks_say_what_they_take_and_give(name: str) -> None:
     assert _forward(network, 64, count=3).shape == (3, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "arguments"), _VARIANTS)
 def test_variants_by_argument(name: str, arguments: Dict[str, Any]) -> None:
     network = create_model(name, **arguments)

@@ -99,6 +99,7 @@ def test_macs_of_alexnet_by_hand() -> None:
     assert _macs(create_model("AlexNet")) == convolutions + linears == 714_188_480
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "giga"), [("ResNet50", 4.09), ("SqueezeNet1_1", 0.35), ("ResNet18", 1.82)]
 )
@@ -280,6 +281,7 @@ def _macs_of_operators(name: str, side: int) -> int:
         paddle.disable_static()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [_marked(name) for name in sorted({*_QUICK, *_ONLY_HERE})])
 def test_macs_are_those_of_the_operators(name: str) -> None:
     found = costs(name)

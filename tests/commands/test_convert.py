@@ -40,6 +40,7 @@ def convert(source: Path, target: Path, *more: str, name: str = "resnet18") -> i
     return main(["convert", *given, "--output", str(target), *more])
 
 
+@pytest.mark.slow
 def test_says_what_it_was_and_where_it_is(
     theirs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,6 +81,7 @@ def test_the_file_is_what_evaluation_takes(
     assert "holds the weights of ResNet18_tv" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_file_is_not_replaced_unasked(
     theirs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

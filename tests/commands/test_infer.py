@@ -43,6 +43,7 @@ def predicted(trained: Any, digits: Path, capsys: pytest.CaptureFixture[str]) ->
     return read(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_the_network_and_its_bundle_say_the_same(
     batch_size: int,

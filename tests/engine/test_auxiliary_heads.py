@@ -23,6 +23,7 @@ def googlenet(recipe: Recipe) -> Recipe:
     return recipe
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("aux", "heads"), [(True, 1 + 2 * 0.3), (False, 1)])
 def test_every_head_counts_in_a_training_step(
     aux: bool, heads: float, ppcls: Run, googlenet: Recipe, capsys: pytest.CaptureFixture[str]

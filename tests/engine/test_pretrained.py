@@ -154,6 +154,7 @@ def test_a_bundle_of_published_weights_names_the_classes_of_imagenet(
     assert bundle.provenance["weights"] == f"{NAME}.pdparams"
 
 
+@pytest.mark.slow
 def test_the_weights_of_a_run_go_first(
     ppcls: Run, squeezed: Recipe, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -118,6 +118,7 @@ def test_an_interrupted_run_ends_bit_identical(
     assert resumed == whole_records
 
 
+@pytest.mark.slow
 def test_a_stop_during_the_evaluation_is_saved_and_goes_on(
     ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -358,6 +359,7 @@ def test_weights_are_not_judged_by_other_images_without_a_word(
     assert "images are prepared otherwise than when" in printed and "config.yaml" in printed
 
 
+@pytest.mark.slow
 def test_a_stop_for_bad_images_is_saved_and_in_the_log(
     ppcls: Run, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -463,6 +465,35 @@ def test_a_branch_does_not_take_the_best_model_of_another_run_for_its_own(
     assert ours.read_bytes() == theirs.read_bytes()
 
 
+def test_the_best_model_of_another_run_does_not_stand_for_that_of_a_branch(
+    ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    recipe["Global"].update(best_metric="loss", save_steps=6)
+    assert ppcls("train", recipe) == 0
+    assert load_checkpoint(final_checkpoint(recipe)).state.best_epoch == 2
+    branch = run_folder(recipe) / "checkpoints" / "step_00000006.safetensors"
+    other = f"Global.output_dir={tmp_path / 'other'}"
+    assert ppcls("train", recipe, "-o", other, "Global.epochs=1") == 0
+    stop_after(monkeypatch, 1)
+    assert ppcls("train", recipe, "--resume", str(branch), "-o", other) == 130
+    assert not (tmp_path / "other" / "best_model.safetensors").exists()
+
+
+def test_a_request_that_comes_after_saving_waits_for_the_next_step(
+    ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = StopRequest.agree
+
+    def late(self: StopRequest, world: World) -> bool:
+        found = original(self, world)
+        self.number = 15
+        return found
+
+    monkeypatch.setattr(StopRequest, "agree", late)
+    assert ppcls("train", recipe) == 143
+    assert load_checkpoint(final_checkpoint(recipe)).state.step == 2
+
+
 def test_overwrite_does_not_delete_what_is_to_be_resumed(
     ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -473,6 +504,7 @@ def test_overwrite_does_not_delete_what_is_to_be_resumed(
     assert final_checkpoint(recipe).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

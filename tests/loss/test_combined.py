@@ -10,7 +10,6 @@ from scipy.special import log_softmax
 from ppcls.errors import ConfigError
 from ppcls.labels import LabelKind, Labels
 from ppcls.loss import CELoss, CombinedLoss
-from ppcls.loss.combined import distinct
 from ppcls.registry import parse
 
 LOGITS = paddle.to_tensor(np.random.default_rng(0).normal(0, 1, [4, 3]).astype("float32"))
@@ -70,7 +69,3 @@ def test_outputs_without_auxiliary_heads_have_no_such_entry(outputs):
 def test_an_empty_list_is_refused():
     with pytest.raises(ConfigError, match="list of losses is empty"):
         CombinedLoss([])
-
-
-def test_distinct():
-    assert distinct(["a", "b", "a", "a"]) == ["a", "b", "a_2", "a_3"]

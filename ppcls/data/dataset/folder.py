@@ -15,6 +15,7 @@ from ppcls.data.transforms.imagefile import IMAGE_SUFFIXES
 from ppcls.errors import DataError, did_you_mean
 from ppcls.labels import LabelKind, Labels
 from ppcls.registry import Part, PartsOf, Provided, register
+from ppcls.text import first_few
 
 _SUFFIXES = tuple(IMAGE_SUFFIXES)
 
@@ -97,7 +98,7 @@ def _refuse_empty_classes(root: str, found: Dict[str, List[str]]) -> None:
     empty = [name for name, images in found.items() if not images]
     if empty:
         raise DataError(
-            f"'{root}' has {_count(empty, 'class folder')} without an image: {_some(empty)}; "
+            f"'{root}' has {_count(empty, 'class folder')} without an image: {first_few(empty)}; "
             f"put images ({', '.join(IMAGE_SUFFIXES[:5])}, ...) there or remove the folder"
         )
 
@@ -108,13 +109,10 @@ def _refuse_unknown_classes(root: str, found: Dict[str, List[str]], class_map: C
         hint = did_you_mean(unknown[0], class_map.names)
         raise DataError(
             f"'{root}' has {_count(unknown, 'folder')} without a class in the training set: "
-            f"{_some(unknown)}.{hint} The {len(class_map)} known classes: {_some(class_map.names)}"
+            f"{first_few(unknown)}.{hint} The {len(class_map)} known classes: "
+            f"{first_few(class_map.names)}"
         )
 
 
 def _count(names: List[str], noun: str) -> str:
     return f"{len(names)} {noun}{'s' * (len(names) > 1)}"
-
-
-def _some(names: List[str]) -> str:
-    return ", ".join(names[:10]) + (f", ... and {len(names) - 10} more" if len(names) > 10 else "")

@@ -40,8 +40,8 @@ class DecodeImage(Transform):
 
     JPEG (grey, colour, CMYK, YCCK), PNG (palette, grey, colour; 16 bits are scaled to 8), WebP,
     BMP, TIFF, GIF (first frame) and whatever else OpenCV or Pillow reads. EXIF's orientation is
-    applied, transparency dropped as it is (the colour
-    below it shows), a file that is cut off refused.
+    applied, transparency dropped as it is (the colour below it shows), a file that is cut off
+    refused.
 
     Args:
         to_rgb: channels in the order red, green, blue; else blue, green, red as OpenCV has them.

@@ -86,7 +86,7 @@ class Loggers(Logger):
                 _log.warning("%s is not up to date: %s", what, error.strerror or error)
 
 
-def build_loggers(parts: Sequence[Part], use_visualdl: bool = False) -> List[Logger]:
+def build_loggers(parts: Sequence[Part], use_visualdl: bool) -> List[Logger]:
     """Build the loggers that a configuration names, and VisualDL where `use_visualdl` asks for it.
 
     Raises:

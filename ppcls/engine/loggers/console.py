@@ -8,7 +8,7 @@ import logging
 import shutil
 import sys
 from datetime import timedelta
-from typing import Optional
+from typing import Mapping, Optional
 
 from tqdm import tqdm
 
@@ -64,12 +64,17 @@ class Console(Logger):
 
     def _epoch(self, record: Record) -> None:
         self._drop_bar()
-        _log.info("epoch %d/%d  train: %s", record["epoch"], self._epochs, describe_metrics(record))
+        _log.info(
+            "epoch %d/%d  train: %s",
+            record["epoch"],
+            self._epochs,
+            describe_metrics(record["metrics"]),
+        )
 
     def _eval(self, record: Record) -> None:
         self._drop_bar()
         mark = "  (best so far)" if record.get("best") else ""
-        metrics = describe_metrics(record)
+        metrics = describe_metrics(record["metrics"])
         _log.info("epoch %d/%d  eval:  %s%s", record["epoch"], self._epochs, metrics, mark)
 
     def _drop_bar(self) -> None:
@@ -82,7 +87,7 @@ def describe_step(record: Record) -> str:
     """Describe one training record."""
     eta = str(timedelta(seconds=int(record["eta_seconds"])))
     return (
-        f"{describe_metrics(record)}  lr {record['lr']:.4g}  "
+        f"{describe_metrics(record['metrics'])}  lr {record['lr']:.4g}  "
         f"{record['images_per_second']:.0f} images/s  "
         f"waiting for data {record['data_wait']:.0%}  ETA {eta}"
     )
@@ -97,9 +102,8 @@ def describe_briefly(record: Record) -> str:
     return f"loss {loss[1]:.3f}{main} lr {record['lr']:.2g} {speed} ETA {eta}"
 
 
-def describe_metrics(record: Record) -> str:
-    """Return loss and metrics of a record, as `format_metric` writes them."""
-    metrics = record["metrics"]
+def describe_metrics(metrics: Mapping[str, float]) -> str:
+    """Return loss and metrics in one line, as `format_metric` writes them."""
     return "  ".join(f"{name} {format_metric(name, value)}" for name, value in metrics.items())
 
 

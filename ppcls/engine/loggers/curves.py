@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 from ppcls.engine.loggers import Logger, Record, RunInfo
-from ppcls.engine.loggers.jsonl import read_records
+from ppcls.engine.loggers.jsonl import kept_records
 from ppcls.files import replacing
 from ppcls.registry import register
 
@@ -22,7 +22,7 @@ class Curves(Logger):
 
     def open(self, run: RunInfo) -> None:
         """Recall what `train_log.jsonl` says of the run up to here."""
-        self._records = [record for record in read_records(run.folder.records) if run.keep(record)]
+        self._records = kept_records(run)
         self._picture = run.folder.curves
         # The picture's font has Latin letters only.
         name = run.folder.root.name

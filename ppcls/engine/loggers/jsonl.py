@@ -19,8 +19,7 @@ class JsonLines(Logger):
     def open(self, run: RunInfo) -> None:
         """Open the file, without the records in it that the run will make again."""
         path = run.folder.records
-        kept = [record for record in read_records(path) if run.keep(record)]
-        write_text(path, "".join(_line(record) for record in kept))
+        write_text(path, "".join(_line(record) for record in kept_records(run)))
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, record: Record) -> None:
@@ -41,6 +40,11 @@ class JsonLines(Logger):
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def kept_records(run: RunInfo) -> List[Record]:
+    """Return the records of the run up to here, without those that it will make again."""
+    return [record for record in read_records(run.folder.records) if run.keep(record)]
 
 
 def read_records(path: Path) -> List[Record]:

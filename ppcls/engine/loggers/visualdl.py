@@ -42,6 +42,6 @@ def _log_writer() -> Any:
         raise UsageError(
             "Global.use_visualdl is set, or Loggers names VisualDL, but the package visualdl "
             f"cannot be imported ({error}). Install it with `pip install visualdl`, or use -o "
-            "Global.use_visualdl=False"
+            "Global.use_visualdl=False, or take it out of Loggers"
         ) from None
     return LogWriter

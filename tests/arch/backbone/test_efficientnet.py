@@ -40,6 +40,7 @@ def test_squeeze_takes_a_quarter_of_the_channels_that_come_in() -> None:
     assert block.se.reduce.conv.weight.shape == [6, 144, 1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "side", "dropout", "head"),
     [

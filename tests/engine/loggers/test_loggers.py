@@ -150,6 +150,7 @@ def test_the_picture_is_one(tmp_path: Path) -> None:
     assert image is not None and image.shape[1] > 1000 and image.std() > 5
 
 
+@pytest.mark.slow
 def test_the_picture_of_a_resumed_run_is_that_of_the_whole(tmp_path: Path) -> None:
     def draw(name: str, steps: range, keep: Callable[[Record], bool]) -> bytes:
         folder = tmp_path / name / "run"
