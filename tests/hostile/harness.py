@@ -1,0 +1,167 @@
+"""Gives hostile inputs to a reader, each in a process of its own with limits of memory and time.
+
+A reader may accept an input or refuse it with an error of the toolkit's own (`PpclsError`).
+Anything else is a failure: another exception, a signal, too much memory, too long.
+
+`HOSTILE` is how many inputs each attack makes (300), `HOSTILE_SEED` what they are drawn from (0).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, List, NamedTuple
+
+from ppcls.errors import PpclsError
+
+COUNT = int(os.environ.get("HOSTILE", "300"))
+SEED = int(os.environ.get("HOSTILE_SEED", "0"))
+
+_READ, _REFUSED, _FAILED = 0, 1, 2
+_SHOWN = 5
+
+
+class Limits(NamedTuple):
+    """What one input may take: seconds, and megabytes besides those that the process has."""
+
+    seconds: float = 10.0
+    megabytes: int = 512
+
+
+class Outcome(NamedTuple):
+    """What became of one input; `words` are those of the error, if there was one."""
+
+    status: int
+    words: str
+    seconds: float
+    megabytes: float
+
+    @property
+    def failed(self) -> bool:
+        """Whether the reader did anything but read or refuse."""
+        return self.status not in (_READ, _REFUSED)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the reader refused the input in words of its own."""
+        return self.status == _REFUSED
+
+
+@dataclass
+class Summary:
+    """What became of all inputs of an attack."""
+
+    name: str
+    seed: int
+    inputs: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+    megabytes: float = 0.0
+    failures: List[str] = field(default_factory=list)
+
+    def add(self, number: int, outcome: Outcome) -> None:
+        """Take in the outcome of one input."""
+        self.inputs += 1
+        self.refused += outcome.refused
+        self.seconds = max(self.seconds, outcome.seconds)
+        self.megabytes = max(self.megabytes, outcome.megabytes)
+        if outcome.failed:
+            self.failures.append(f"input {number} of seed {self.seed}: {outcome.words}")
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: {self.inputs} inputs of seed {self.seed}, {self.refused} refused, "
+            f"{self.inputs - self.refused - len(self.failures)} read, "
+            f"{len(self.failures)} failures; at most {self.seconds:.2f} s and "
+            f"{self.megabytes:.0f} MB"
+        )
+
+
+def attack(
+    name: str,
+    make: Callable[[random.Random], Any],
+    read: Callable[[Any], object],
+    keep: Path,
+    limits: Limits = Limits(),  # noqa: B008 - it cannot be changed
+) -> Summary:
+    """Make inputs, and give each to `read` in a process of its own.
+
+    Args:
+        name: what is attacked, for the summary.
+        make: an input from random numbers, bytes as a rule.
+        read: what the toolkit does with it.
+        keep: a folder for inputs that fail, where they are bytes.
+        limits: of each.
+    """
+    summary = Summary(name, SEED)
+    idle = outcome_of(lambda: None, limits).megabytes
+    for number in range(COUNT):
+        given = make(random.Random(f"{SEED} {name} {number}"))
+        found = outcome_of(lambda given=given: read(given), limits)  # type: ignore[misc]
+        summary.add(number, found._replace(megabytes=max(0.0, found.megabytes - idle)))
+        if found.failed and isinstance(given, bytes):
+            (keep / f"{name.replace(' ', '_')}-{SEED}-{number}").write_bytes(given)
+    print(summary, file=sys.__stderr__ if "HOSTILE" in os.environ else sys.stderr)
+    return summary
+
+
+def expect_no_failure(summary: Summary, keep: Path) -> None:
+    """Fail with the first failures, and where their inputs are."""
+    shown = "\n\n".join(summary.failures[:_SHOWN])
+    assert not summary.failures, f"{summary}; inputs are kept in {keep}\n\n{shown}"
+
+
+def outcome_of(action: Callable[[], object], limits: Limits) -> Outcome:
+    """Do something in a copy of this process, within limits."""
+    reading, writing = os.pipe()
+    began = time.perf_counter()
+    child = os.fork()
+    if not child:
+        os.close(reading)
+        _act(action, writing, limits)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        words = pipe.read().decode("utf-8", "replace")
+    _, status, usage = os.wait4(child, 0)
+    seconds = time.perf_counter() - began
+    megabytes = usage.ru_maxrss / 1024
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        took = f" after {limits.seconds:g} s" if number == signal.SIGALRM else ""
+        words = f"killed by {signal.Signals(number).name}{took}\n{words}"
+        return Outcome(-number, words, seconds, megabytes)
+    return Outcome(os.WEXITSTATUS(status), words, seconds, megabytes)
+
+
+def _act(action: Callable[[], object], pipe: int, limits: Limits) -> None:
+    """Never returns: the process ends here, whatever happens."""
+    status, words = _READ, ""
+    try:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, limits.seconds)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        most = _data_bytes() + limits.megabytes * 2**20
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        action()
+    except PpclsError as error:
+        status, words = _REFUSED, str(error)
+    except BaseException:
+        status, words = _FAILED, traceback.format_exc()
+    finally:
+        os.write(pipe, words.encode("utf-8", "replace")[-4000:])
+        os._exit(status)
+
+
+def _data_bytes() -> int:
+    """Return the memory that counts for RLIMIT_DATA and is in use."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmData:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("/proc/self/status does not say VmData")
