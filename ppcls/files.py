@@ -5,14 +5,51 @@ renamed. And what a file's content is known by.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
+import fcntl
 import hashlib
+import logging
 import os
+import secrets
 import shutil
+import socket
+import stat
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Iterator
+from typing import IO, Iterator, Tuple, Union
+
+_log = logging.getLogger("ppcls")
 
 _MARK = ".partial-"
 _BLOCK = 1 << 20
+_LONGEST_OWNER = 200
+
+
+def read_regular(path: Union[str, Path], most: int) -> bytes:
+    """Return the content of a file, which must be a regular one: reading from others (pipes,
+    sockets, devices, or links to them) may wait for ever, or never end.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or has more than `most` bytes.
+    """
+    _expect_regular(os.stat(path), most)
+    # Whatever takes the file's place now is not waited for either.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        _expect_regular(os.fstat(descriptor), most)
+        return file.read(most)
+
+
+def _expect_regular(status: os.stat_result, most: int) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file, but a pipe, socket or device")
+    if status.st_size > most:
+        size = f"{status.st_size / 1e6:,.0f} MB"
+        raise OSError(errno.EFBIG, f"it has {size}, where {most / 1e6:,.0f} MB are accepted")
 
 
 @contextlib.contextmanager
@@ -21,14 +58,14 @@ def replacing(path: Path) -> Iterator[Path]:
     error.
 
     Whatever happens (an exception, a full disk, `kill -9`), `path` holds either its old or its new
-    content.
+    content. The temporary file is there, empty, and nobody could foresee its name.
 
     Raises:
         OSError: the file cannot be written; `path` is untouched.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{_MARK}{os.getpid()}-{path.name}")
+    temporary = temporary_beside(path)
     try:
         yield temporary
         _flush(temporary)
@@ -40,6 +77,105 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_beside(path: Path) -> Path:
+    """Make an empty file beside `path`, whose name nobody can foresee, and return its path.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    temporary = path.with_name(f"{_MARK}{secrets.token_hex(8)}{path.suffix}")
+    try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+    except OSError as error:
+        error.filename = str(path)
+        raise
+    return temporary
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two files or folders take each other's name at once; False where the system cannot."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    here, swap = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+    return bool(rename(here, os.fsencode(one), here, os.fsencode(other), swap) == 0)
+
+
+class Busy(Exception):
+    """Another process holds a lock; the text says which, as far as it told."""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """How `locked` came by its lock.
+
+    Attributes:
+        waited: another process had it first, and may have done what there was to do.
+        held: nobody else can have it; False on file systems that have no locks.
+    """
+
+    waited: bool
+    held: bool
+
+
+@contextlib.contextmanager
+def locked(path: Path, wait: bool = False) -> Iterator[Lock]:
+    """Hold the lock file `path` for the block; it ends with the process, however that ends.
+
+    Args:
+        path: the file; its folder is made if need be.
+        wait: for another process that holds it, instead of raising `Busy`.
+
+    Raises:
+        Busy: another process holds it.
+        OSError: the folder cannot be written to.
+    """
+    # Not `filelock`: on file systems without locks its versions for Python 3.9 wait for ever, and
+    # its newer ones leave marks that outlive a process that is killed.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file, lock = _acquired(path, wait)
+    try:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {_now()}\n")
+        file.flush()
+        yield lock
+    finally:
+        # Those that wait for this file find that its name is gone, and start anew.
+        path.unlink(missing_ok=True)
+        file.close()
+
+
+def _acquired(path: Path, wait: bool) -> Tuple[IO[str], Lock]:
+    waited = False
+    while True:
+        file = open(path, "a+", encoding="utf-8", opener=_not_a_link)  # noqa: SIM115
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            owner = file.read(_LONGEST_OWNER).strip() or "another process"
+            if not wait:
+                file.close()
+                raise Busy(owner) from None
+            waited = True
+            _log.info("waiting for %s, which is busy in %s", owner, path.parent)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            return file, Lock(waited, held=False)
+        if os.fstat(file.fileno()).st_nlink:
+            return file, Lock(waited, held=True)
+        file.close()
+
+
+def _not_a_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(" ", "seconds")
 
 
 def write_text(path: Path, text: str) -> None:

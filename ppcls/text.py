@@ -6,6 +6,11 @@ import re
 from decimal import Decimal
 from typing import Iterator, List, Sequence, Union
 
+_UNPRINTABLE = re.compile(
+    "[\\0-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
+)
+"""Control characters, changes of direction, and halves of characters."""
+
 Rows = Sequence[Sequence[str]]
 Key = List[Union[str, Decimal]]
 
@@ -28,6 +33,13 @@ def _key(text: str, number: str) -> Key:
 def first_few(names: Sequence[str], count: int = 10) -> str:
     """Return the first names with commas between them, and dots where there are more."""
     return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
+
+
+def printable(text: str) -> str:
+    """Return a text with escapes for what a terminal would obey or cannot print, besides line
+    breaks and tabs.
+    """
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def megabytes(size: float) -> str:

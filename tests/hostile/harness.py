@@ -12,12 +12,13 @@ import os
 import random
 import resource
 import signal
+import struct
 import sys
 import time
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, List, NamedTuple
+from typing import Any, Callable, List, NamedTuple, Sequence
 
 from ppcls.errors import PpclsError
 
@@ -26,6 +27,8 @@ SEED = int(os.environ.get("HOSTILE_SEED", "0"))
 
 _READ, _REFUSED, _FAILED = 0, 1, 2
 _SHOWN = 5
+_TOGETHER = 25
+"""How many inputs share a process, as long as it survives them."""
 
 
 class Limits(NamedTuple):
@@ -102,12 +105,13 @@ def attack(
     """
     summary = Summary(name, SEED)
     idle = outcome_of(lambda: None, limits).megabytes
-    for number in range(COUNT):
-        given = make(random.Random(f"{SEED} {name} {number}"))
-        found = outcome_of(lambda given=given: read(given), limits)  # type: ignore[misc]
-        summary.add(number, found._replace(megabytes=max(0.0, found.megabytes - idle)))
-        if found.failed and isinstance(given, bytes):
-            (keep / f"{name.replace(' ', '_')}-{SEED}-{number}").write_bytes(given)
+    for first in range(0, COUNT, _TOGETHER):
+        numbers = range(first, min(first + _TOGETHER, COUNT))
+        given = [make(random.Random(f"{SEED} {name} {number}")) for number in numbers]
+        for number, item, found in zip(numbers, given, _outcomes(read, given, limits)):
+            summary.add(number, found._replace(megabytes=max(0.0, found.megabytes - idle)))
+            if found.failed and isinstance(item, bytes):
+                (keep / f"{name.replace(' ', '_')}-{SEED}-{number}").write_bytes(item)
     print(summary, file=sys.__stderr__ if "HOSTILE" in os.environ else sys.stderr)
     return summary
 
@@ -116,6 +120,33 @@ def expect_no_failure(summary: Summary, keep: Path) -> None:
     """Fail with the first failures, and where their inputs are."""
     shown = "\n\n".join(summary.failures[:_SHOWN])
     assert not summary.failures, f"{summary}; inputs are kept in {keep}\n\n{shown}"
+
+
+def _outcomes(read: Callable[[Any], object], given: Sequence[Any], limits: Limits) -> List[Outcome]:
+    """Give some inputs to one process, or each to its own where that does not go well."""
+    refused, seconds = bytearray(len(given)), [0.0] * len(given)
+    reading, writing = os.pipe()
+
+    def read_all() -> None:
+        for i, item in enumerate(given):
+            began = time.perf_counter()
+            signal.setitimer(signal.ITIMER_REAL, limits.seconds)
+            try:
+                read(item)
+            except PpclsError:
+                refused[i] = 1
+            seconds[i] = time.perf_counter() - began
+        os.write(writing, struct.pack(f"{len(given)}B{len(given)}d", *refused, *seconds))
+
+    together = outcome_of(read_all, limits)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        told = pipe.read()
+    if together.status != _READ:
+        return [outcome_of(lambda item=item: read(item), limits) for item in given]  # type: ignore[misc]
+    numbers = struct.unpack(f"{len(given)}B{len(given)}d", told)
+    pairs = zip(numbers[: len(given)], numbers[len(given) :])
+    return [Outcome(_REFUSED if r else _READ, "", s, together.megabytes) for r, s in pairs]
 
 
 def outcome_of(action: Callable[[], object], limits: Limits) -> Outcome:

@@ -6,13 +6,15 @@ import io
 import os
 import warnings
 from dataclasses import replace
-from typing import Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional
 
 import cv2
 import numpy as np
+from pydantic import Field
 
+from ppcls.data.transforms import jpeg
 from ppcls.data.transforms.base import Shape, Transform, choose, with_channel_axis
-from ppcls.data.transforms.imagefile import ImageFile, inspect
+from ppcls.data.transforms.imagefile import MAX_PIXELS, ImageFile, incomplete_jpeg, inspect
 from ppcls.errors import BadImageError
 from ppcls.registry import register
 
@@ -39,9 +41,10 @@ class DecodeImage(Transform):
     """Decode an image file to 8 bits a channel, upright, without transparency.
 
     JPEG (grey, colour, CMYK, YCCK), PNG (palette, grey, colour; 16 bits are scaled to 8), WebP,
-    BMP, TIFF, GIF (first frame) and whatever else OpenCV or Pillow reads. EXIF's orientation is
-    applied, transparency dropped as it is (the colour below it shows), a file that is cut off
-    refused.
+    BMP, TIFF, GIF (first frame), JPEG 2000, PNM, and AVIF where the decoders have it. EXIF's
+    orientation is applied, transparency dropped as it is (the colour below it shows). A file that
+    is cut off is refused, and one that declares more pixels than `max_pixels` before memory is
+    taken for them.
 
     Args:
         to_rgb: channels in the order red, green, blue; else blue, green, red as OpenCV has them.
@@ -50,6 +53,7 @@ class DecodeImage(Transform):
             image.
         backend: ``cv2`` or ``pil`` (Pillow), the decoder.
         channel_num: 3 for colour, 1 for grey (ITU-R BT.601 luma of the colours).
+        max_pixels: how many pixels an image may have.
     """
 
     def __init__(
@@ -59,12 +63,14 @@ class DecodeImage(Transform):
         channel_first: bool = False,
         backend: str = "cv2",
         channel_num: Literal[1, 3] = 3,
+        max_pixels: Annotated[int, Field(ge=1)] = MAX_PIXELS,
     ) -> None:
         self.to_rgb = to_rgb
         self.to_np = to_np
         self.channel_first = channel_first
         self.backend = choose(backend, ["cv2", "pil"], "DecodeImage.backend")
         self.channel_num = channel_num
+        self.max_pixels = max_pixels
 
     def __call__(  # type: ignore[override]
         self, image: bytes, rng: Optional[np.random.Generator] = None
@@ -74,7 +80,7 @@ class DecodeImage(Transform):
         Raises:
             BadImageError: the bytes are not a complete image; the message says why.
         """
-        return self._finished(decode_rgb(image, self.backend))
+        return self._finished(decode_rgb(image, self.backend, self.max_pixels))
 
     def adopt(self, image: np.ndarray, rng: Optional[np.random.Generator] = None) -> np.ndarray:
         """Return an RGB or grey array, uint8, as if it came out of a file.
@@ -106,18 +112,23 @@ class DecodeImage(Transform):
         )
 
 
-def decode_rgb(data: bytes, backend: str = "cv2") -> np.ndarray:
+def decode_rgb(data: bytes, backend: str = "cv2", max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Return the image in a file's bytes: height x width x 3, uint8, RGB, upright.
 
     Raises:
-        BadImageError: the bytes are not a complete image that can be decoded.
+        BadImageError: the bytes are not a complete image that can be decoded, or it declares more
+            than `max_pixels`.
     """
-    file = inspect(data)
+    file = inspect(data, max_pixels)
     image = _with_opencv(file) if backend == "cv2" else None
     if image is None:
         image = _with_pillow(file)
     if image is None:
-        raise BadImageError(_undecodable(file))
+        raise BadImageError(
+            f"the {file.format} file is damaged or of a kind that cannot be decoded"
+        )
+    if file.jpeg and jpeg.lacks_data(data, file.jpeg, image):
+        raise incomplete_jpeg(data)
     return _upright(image, file.orientation)
 
 
@@ -132,8 +143,9 @@ def _with_opencv(file: ImageFile) -> Optional[np.ndarray]:
 def _with_pillow(file: ImageFile) -> Optional[np.ndarray]:
     from PIL import Image, ImageOps
 
+    data = jpeg.without_extras(file.data) if file.jpeg else file.data
     try:
-        with Image.open(io.BytesIO(file.data)) as image:
+        with Image.open(io.BytesIO(data), formats=list(file.pillow_formats)) as image:
             levels = ImageOps.exif_transpose(image) if file.format == "TIFF" else image
             return _pillow_rgb(levels)
     except BadImageError:
@@ -156,12 +168,6 @@ def _high_bytes(levels: np.ndarray) -> np.ndarray:
     if levels.dtype.kind == "f" or levels.min() < 0 or levels.max() > 0xFFFF:
         raise BadImageError("its levels are not 8 or 16 bits deep; convert the image to 8 bits")
     return (levels >> 8).astype(np.uint8)
-
-
-def _undecodable(file: ImageFile) -> str:
-    if file.format == "unknown":
-        return f"the file is not an image that can be read; it starts with {file.data[:8]!r}"
-    return f"the {file.format} file is damaged or of a kind that cannot be decoded"
 
 
 _TURNS = {3: cv2.ROTATE_180, 5: cv2.ROTATE_90_CLOCKWISE, 6: cv2.ROTATE_90_CLOCKWISE,

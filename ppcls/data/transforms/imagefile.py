@@ -1,48 +1,113 @@
-"""What image files say of themselves before they are decoded: format, completeness, orientation.
+"""What image files say of themselves before they are decoded: format, size, completeness,
+orientation.
 
 Decoders differ in what they do with half a file (OpenCV fills the rest of a JPEG with grey and says
-nothing) and with the orientation that cameras write. So both are read here before.
+nothing) and with the orientation that cameras write; and they take the memory that a file claims to
+need. So all that is read here before.
 
-Pillow reads EXIF and the directories of TIFF. The other containers are walked through here, after
-ITU-T T.81 (JPEG), ISO/IEC 15948 (PNG), RFC 9649 (WebP) and GIF89a, since Pillow says less: it stops
-at the first pixels, so that it finds neither a cut nor EXIF behind them unless it decodes all (and
-some cuts of a GIF not even then), and it refuses a PNG for the wrong checksum of a comment.
+The containers are walked through here, after ISO/IEC 15948 (PNG), RFC 9649 (WebP) and GIF89a, since
+Pillow says less: it stops at the first pixels, so that it finds neither a cut nor EXIF behind them
+unless it decodes all (and some cuts of a GIF not even then), and it refuses a PNG for the wrong
+checksum of a comment. The sizes of rarer formats are those that Pillow reads.
 """
 
 from __future__ import annotations
 
+import errno
 import io
+import re
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
+from ppcls.data.transforms import jpeg
+from ppcls.data.transforms.tiff import is_bounded, orientation_of, read_directory
 from ppcls.errors import BadImageError
+from ppcls.files import read_regular
+
+MOST_BYTES = 1 << 30
+"""How large an image file may be."""
+
+MAX_PIXELS = 100_000_000
+"""How many pixels an image may declare, unless the user says otherwise."""
+
+_NOT_THE_IMAGE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+_OTHERS = ("PPM", "PCX", "SGI", "SUN", "TGA", "QOI")
+"""Further formats as Pillow calls them; none runs programs or holds images of other formats."""
 
 
 @dataclass(frozen=True)
 class ImageFile:
     """An image file that is complete as far as its container tells.
 
-    `orientation` is EXIF's, 1 to 8, where the decoder must be told. `for_opencv` are the bytes to
-    give to OpenCV where a small change to the container makes it return what is wanted.
+    Attributes:
+        format: its name, for people.
+        data: all bytes.
+        width, height: in pixels, before EXIF's orientation is applied.
+        samples: numbers for each pixel, where a file may have more of them than colours.
+        orientation: EXIF's, 1 to 8, where the decoder must be told.
+        for_opencv: the bytes to give to OpenCV where a small change to the container makes it
+            return what is wanted.
+        pillow_formats: what Pillow may take it for.
+        jpeg: the header of a JPEG.
     """
 
     format: str
     data: bytes
+    width: int
+    height: int
+    samples: int = 1
     orientation: int = 1
     for_opencv: Optional[bytes] = None
+    pillow_formats: Sequence[str] = ()
+    jpeg: Optional[jpeg.Header] = None
 
 
-def inspect(data: bytes) -> ImageFile:
-    """Recognise the format and check that the file goes on to its end.
+def read_image_file(path: str) -> bytes:
+    """Return the bytes of an image file.
 
     Raises:
-        BadImageError: the file is empty, holds text, or stops before its end; formats that are not
-            known pass.
+        BadImageError: it cannot be read, for a reason that lies in this file.
+        OSError: for another one.
+    """
+    try:
+        return read_regular(path, MOST_BYTES)
+    except FileNotFoundError:
+        raise BadImageError("the file does not exist") from None
+    except IsADirectoryError:
+        raise BadImageError("this is a folder, not an image file") from None
+    except ValueError:
+        raise BadImageError("its name holds a NUL character, which no file's name can") from None
+    except OSError as error:
+        if error.errno in _NOT_THE_IMAGE:
+            raise
+        raise BadImageError(f"the file cannot be read: {error.strerror}") from None
+
+
+def inspect(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFile:
+    """Recognise the format, and check that the file goes on to its end and how large the image is.
+
+    Raises:
+        BadImageError: the file is empty, holds text or another format, stops before its end, or
+            declares more than `max_pixels`.
     """
     if not data:
         raise BadImageError("the file is empty (0 bytes)")
+    file = _recognised(data)
+    # Four samples are what a pixel of colour takes with transparency.
+    if file.width * file.height * max(1, file.samples / 4) > max_pixels:
+        megapixels = file.width * file.height / 1e6
+        many = f" of {file.samples} samples" if file.samples > 4 else ""
+        raise BadImageError(
+            f"the {file.format} file declares {file.width} x {file.height} pixels{many} "
+            f"({megapixels:,.0f} million), more than DecodeImage.max_pixels={max_pixels} accepts"
+        )
+    return file
+
+
+def _recognised(data: bytes) -> ImageFile:
     for name, (signature, at, reader) in _FORMATS.items():
         if data.startswith(signature, at):
             try:
@@ -50,7 +115,7 @@ def inspect(data: bytes) -> ImageFile:
             except (struct.error, IndexError):
                 raise truncated(name, data) from None
     _refuse_text(data)
-    return ImageFile("unknown", data)
+    return _read_others(data)
 
 
 def truncated(name: str, data: bytes) -> BadImageError:
@@ -76,82 +141,56 @@ def _refuse_text(data: bytes) -> None:
 
 
 def _read_jpeg(data: bytes) -> ImageFile:
-    orientation = 1
-    for marker, start, end in _jpeg_segments(data):
-        if marker == 0xE1 and data.startswith(b"Exif\0\0", start):
-            orientation = _orientation(data[start:end])
-        if marker == 0xDA:
-            # Inside the scans 0x00 or another marker follows 0xFF: this is the image's end.
-            if data.rfind(b"\xff\xd9", end) < 0:
-                break
-            return ImageFile("JPEG", data, orientation)
-    raise truncated("JPEG", data)
+    header = jpeg.read_header(data)
+    if header.end < 0:
+        raise truncated("JPEG", data)
+    if jpeg.is_too_short(header) or jpeg.lacks_scans(data, header):
+        raise incomplete_jpeg(data)
+    orientation = orientation_of(header.exif) if header.exif else 1
+    return ImageFile(
+        "JPEG", data, header.width, header.height, orientation=orientation, jpeg=header,
+        pillow_formats=["JPEG"],
+    )  # fmt: skip
 
 
-def _jpeg_segments(data: bytes) -> Iterator[Tuple[int, int, int]]:
-    """Yield (marker, start, end of the payload) up to and including the first scan's header."""
-    position = 2
-    while True:
-        position = data.find(b"\xff", position)
-        if position < 0:
-            raise truncated("JPEG", data)
-        while data[position] == 0xFF:
-            position += 1
-        marker = data[position]
-        position += 1
-        if marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8:
-            continue
-        (length,) = struct.unpack_from(">H", data, position)
-        yield marker, position + 2, position + length
-        position += length
+def incomplete_jpeg(data: bytes) -> BadImageError:
+    """Return the error for a JPEG that ends, but not with all of its pixels."""
+    return BadImageError(
+        f"the JPEG file is damaged: in its {len(data)} bytes, data of the image is missing"
+    )
 
 
-# TIFF, and EXIF, which is a TIFF without an image
+# TIFF
 
-_ORIENTATION, _EXTRA_SAMPLES, _SHORT = 274, 338, 3
+_EXTRA_SAMPLES, _SHORT = 338, 3
 _OFFSETS_AND_LENGTHS = ((273, 279), (324, 325))
-_MOST_EXIF = 1 << 16
-"""The bytes of EXIF that are read: what a JPEG can hold, so that no value of a file is too long."""
-
-
-def _orientation(exif: bytes) -> int:
-    """Return EXIF's orientation, or 1 (upright) where the block is missing or damaged."""
-    from PIL import Image
-
-    block = Image.Exif()
-    try:
-        # The first directory only; maker notes and thumbnails are left alone.
-        block.load(exif[:_MOST_EXIF])
-        value: Any = block.get(_ORIENTATION)
-    except Exception:  # Pillow raises almost anything on a damaged block
-        return 1
-    return int(value) if value in range(1, 9) else 1
+_SIZE, _TILE, _SAMPLES = (256, 257), (322, 323), 277
 
 
 def _read_tiff(data: bytes) -> ImageFile:
-    try:
-        start, fields = _tiff_fields(data)
-        pairs = [zip(fields.get(at, ()), fields.get(n, ())) for at, n in _OFFSETS_AND_LENGTHS]
-        is_cut = any(at + length > len(data) for pair in pairs for at, length in pair)
-        has_loose_alpha = fields.get(_EXTRA_SAMPLES) == (2,)
-    except Exception:  # Pillow raises almost anything on a damaged block, and passes strange types
-        raise truncated("TIFF", data) from None
-    if is_cut or not any(offsets in fields for offsets, _ in _OFFSETS_AND_LENGTHS):
+    if not is_bounded(data):
+        raise BadImageError("the TIFF file is damaged: its fields overlap many times")
+    directory = read_directory(data)
+    if directory.is_cut:
         raise truncated("TIFF", data)
+    pieces = 0
+    for offsets, lengths in _OFFSETS_AND_LENGTHS:
+        starts, sizes = directory.values(offsets), directory.values(lengths)
+        count = min(len(starts), len(sizes))
+        if (starts[:count] > len(data) - sizes[:count]).any() or (sizes[:count] < 0).any():
+            raise truncated("TIFF", data)
+        pieces += len(starts)
+    if not pieces:
+        raise truncated("TIFF", data)
+    width, height = (directory.number(tag, 0) for tag in _SIZE)
+    tile = [directory.number(tag, 0) for tag in _TILE]
     # libtiff, which both decoders use, turns the image upright itself.
-    for_opencv = _with_associated_alpha(data, start) if has_loose_alpha else None
-    return ImageFile("TIFF", data, for_opencv=for_opencv)
-
-
-def _tiff_fields(data: bytes) -> Tuple[int, Mapping[int, Any]]:
-    """Return where the first directory starts, and {tag: values} as far as they can be read."""
-    from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
-    stream = io.BytesIO(data)
-    fields = ImageFileDirectory_v2(stream.read(8))
-    start = stream.seek(fields.next)
-    fields.load(stream)
-    return start, fields
+    has_loose_alpha = directory.values(_EXTRA_SAMPLES).tolist() == [2]
+    for_opencv = _with_associated_alpha(data, directory.start) if has_loose_alpha else None
+    return ImageFile(
+        "TIFF", data, max(width, tile[0]), max(height, tile[1]), directory.number(_SAMPLES, 1),
+        for_opencv=for_opencv, pillow_formats=["TIFF"],
+    )  # fmt: skip
 
 
 def _with_associated_alpha(data: bytes, directory: int) -> bytes:
@@ -169,9 +208,10 @@ _NOISY_CHUNKS = {b"iCCP"}
 
 def _read_png(data: bytes) -> ImageFile:
     orientation, kept, noisy, complete = 1, [data[:8]], False, False
+    width, height = struct.unpack_from(">LL", data, 16)
     for kind, start, end in _png_chunks(data):
         if kind == b"eXIf":
-            orientation = _orientation(data[start + 8 : end - 4])
+            orientation = orientation_of(data[start + 8 : end - 4])
         if kind in _NOISY_CHUNKS:
             noisy = True
         else:
@@ -179,7 +219,10 @@ def _read_png(data: bytes) -> ImageFile:
         complete = kind == b"IEND"
     if not complete:
         raise truncated("PNG", data)
-    return ImageFile("PNG", data, orientation, b"".join(kept) if noisy else None)
+    return ImageFile(
+        "PNG", data, width, height, orientation=orientation,
+        for_opencv=b"".join(kept) if noisy else None, pillow_formats=["PNG"],
+    )  # fmt: skip
 
 
 def _png_chunks(data: bytes) -> Iterator[Tuple[bytes, int, int]]:
@@ -210,9 +253,24 @@ def _read_webp(data: bytes) -> ImageFile:
     while position + 8 <= end:
         kind, length = struct.unpack_from("<4sL", data, position)
         if kind == b"EXIF":
-            orientation = _orientation(data[position + 8 : position + 8 + length])
+            orientation = orientation_of(data[position + 8 : position + 8 + length])
         position += 8 + length + length % 2
-    return ImageFile("WebP", data, orientation)
+    return ImageFile(
+        "WebP", data, *_webp_size(data), orientation=orientation, pillow_formats=["WEBP"]
+    )
+
+
+def _webp_size(data: bytes) -> Tuple[int, int]:
+    """Return width and height from the first chunk, which has one of three forms."""
+    kind = data[12:16]
+    if kind == b"VP8X":
+        low, high, low_2, high_2 = struct.unpack_from("<HBHB", data, 24)
+        return low + (high << 16) + 1, low_2 + (high_2 << 16) + 1
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<L", data, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    width, height = struct.unpack_from("<HH", data, 26)
+    return width & 0x3FFF, height & 0x3FFF
 
 
 # GIF
@@ -227,12 +285,17 @@ def _read_gif(data: bytes) -> ImageFile:
         position = _after_sub_blocks(data, position + 2)
     if data[position] != 0x2C:
         raise BadImageError("the GIF file holds no image")
+    screen, frame = (
+        struct.unpack_from("<HH", data, 6),
+        struct.unpack_from("<HH", data, position + 5),
+    )
     _after_sub_blocks(data, position + 11 + _palette_bytes(data[position + 9]))
-    if control is None or not data[control] & 1:
-        return ImageFile("GIF", data)
-    # A transparent pixel keeps the colour of its palette entry, as alpha is dropped elsewhere.
-    opaque = data[:control] + bytes([data[control] & 0xFE]) + data[control + 1 :]
-    return ImageFile("GIF", data, for_opencv=opaque)
+    opaque = None
+    if control is not None and data[control] & 1:
+        # A transparent pixel keeps the colour of its palette entry, as alpha is dropped elsewhere.
+        opaque = data[:control] + bytes([data[control] & 0xFE]) + data[control + 1 :]
+    width, height = map(max, screen, frame)
+    return ImageFile("GIF", data, width, height, for_opencv=opaque, pillow_formats=["GIF"])
 
 
 def _palette_bytes(flags: int) -> int:
@@ -250,21 +313,65 @@ def _after_sub_blocks(data: bytes, position: int) -> int:
 
 def _read_bmp(data: bytes) -> ImageFile:
     start, header = struct.unpack_from("<LL", data, 10)
-    if header >= 40:
+    if header < 40:
+        width, height = struct.unpack_from("<HH", data, 18)
+    else:
         width, height, _, bits, compression = struct.unpack_from("<llHHL", data, 18)
         is_plain = compression in (0, 3)
         if is_plain and start + (width * bits + 31) // 32 * 4 * abs(height) > len(data):
             raise truncated("BMP", data)
-    return ImageFile("BMP", data)
+    return ImageFile("BMP", data, abs(width), abs(height), pillow_formats=["BMP"])
 
 
-# JPEG 2000
+# JPEG 2000 and AVIF
+
+_CODESTREAM = b"\xff\x4f\xff\x51"
 
 
 def _read_jpeg2000(data: bytes) -> ImageFile:
     if b"\xff\xd9" not in data:
         raise truncated("JPEG 2000", data)
-    return ImageFile("JPEG 2000", data)
+    start = data.find(_CODESTREAM)
+    if start < 0:
+        raise truncated("JPEG 2000", data)
+    right, bottom, left, top = struct.unpack_from(">LLLL", data, start + 8)
+    (samples,) = struct.unpack_from(">H", data, start + 40)
+    size = (right - left, bottom - top)
+    return ImageFile("JPEG 2000", data, *size, samples, pillow_formats=["JPEG2000"])
+
+
+def _read_avif(data: bytes) -> ImageFile:
+    sizes = [struct.unpack(">LL", match[1]) for match in _SPATIAL_EXTENTS.finditer(data)]
+    if not sizes:
+        raise truncated("AVIF or HEIF", data)
+    width, height = max(sizes, key=lambda size: size[0] * size[1])
+    return ImageFile("AVIF", data, width, height, pillow_formats=["AVIF"])
+
+
+_SPATIAL_EXTENTS = re.compile(rb"\0\0\0\x14ispe\0\0\0\0(.{8})", re.DOTALL)
+
+
+# Whatever else
+
+
+def _read_others(data: bytes) -> ImageFile:
+    """Ask Pillow for the size of an image whose format is not known here.
+
+    Raises:
+        BadImageError: Pillow does not know it either.
+    """
+    from PIL import Image
+
+    Image.init()
+    known = [name for name in _OTHERS if name in Image.OPEN]
+    try:
+        with Image.open(io.BytesIO(data), formats=known) as image:
+            width, height = image.size
+    except Exception:  # Pillow raises almost anything on a broken file
+        raise BadImageError(
+            f"the file is not an image that can be read; it starts with {data[:8]!r}"
+        ) from None
+    return ImageFile("image", data, width, height, pillow_formats=known)
 
 
 _FORMATS: Dict[str, Tuple[bytes, int, Callable[[bytes], ImageFile]]] = {
@@ -275,7 +382,11 @@ _FORMATS: Dict[str, Tuple[bytes, int, Callable[[bytes], ImageFile]]] = {
     "BMP": (b"BM", 0, _read_bmp),
     "TIFF": (b"II*\0", 0, _read_tiff),
     "JPEG 2000": (b"\0\0\0\x0cjP  ", 0, _read_jpeg2000),
+    "JPEG 2000 without boxes": (_CODESTREAM, 0, _read_jpeg2000),
+    "AVIF or HEIF": (b"ftyp", 4, _read_avif),
     "TIFF of big-endian order": (b"MM\0*", 0, _read_tiff),
+    "BigTIFF": (b"II+\0", 0, _read_tiff),
+    "BigTIFF of big-endian order": (b"MM\0+", 0, _read_tiff),
 }
 """Name: (signature, where it stands, reader)."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -182,6 +183,48 @@ def test_refuses_levels_of_unknown_range(
     levels = (photo[:, :, 0].astype(np.float64) * 1e6).astype(kind)
     with pytest.raises(BadImageError, match="convert the image to 8 bits"):
         decode_rgb(encode(levels, "TIFF"), backend)
+
+
+def _without_the_rest(data: bytes, kept: float) -> bytes:
+    """A JPEG that lacks the end of its last scan, but not the marker behind it."""
+    start = data.rfind(b"\xff\xda") + 14
+    return data[: start + int(kept * (len(data) - start))] + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kind", ["jpeg", "jpeg progressive"])
+def test_refuses_a_jpeg_that_ends_without_all_of_its_data(
+    kind: str, backend: str, photo: np.ndarray, encode: Encode
+) -> None:
+    large = cv2.resize(photo, (320, 240))
+    data = KINDS[kind](encode, large)
+    decode_rgb(data, backend)
+    scans = [found.start() for found in re.finditer(b"\xff\xda", data)]
+    cuts = [data[:at] + b"\xff\xd9" for at in scans[1:]]
+    cuts += [_without_the_rest(data, kept) for kept in (0, 0.3, 0.6)] if len(scans) == 1 else []
+    for cut in cuts:
+        with pytest.raises(BadImageError, match="data of the image is missing"):
+            decode_rgb(cut, backend)
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 2}])
+def test_a_background_of_one_colour_is_not_missing(
+    level: int, options: Any, photo: np.ndarray, encode: Encode, capfd: Any
+) -> None:
+    plain = np.full((120, 130, 3), level, np.uint8)
+    plain[:24, :32] = photo
+    for picture in (plain, plain[:, :, 0]):
+        for quality in (30, 95):
+            decode_rgb(encode(picture, "JPEG", quality=quality, **options))
+    assert capfd.readouterr().err == ""
+
+
+def test_the_limit_of_pixels_can_be_set(photo: np.ndarray, encode: Encode) -> None:
+    data = encode(photo, "PNG")
+    assert DecodeImage(max_pixels=photo.size // 3)(data).shape == photo.shape
+    with pytest.raises(BadImageError, match="more than DecodeImage.max_pixels=9 accepts"):
+        DecodeImage(max_pixels=9)(data)
 
 
 def test_ignores_bytes_behind_the_end(photo: np.ndarray, encode: Encode) -> None:
