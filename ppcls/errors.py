@@ -46,6 +46,10 @@ class BadImageError(DataError):
     """One image cannot be read or decoded."""
 
 
+class OutageError(DataError):
+    """A data set that was there cannot be reached any more: a disk or network that has gone."""
+
+
 class CheckpointError(PpclsError):
     """A checkpoint or weight file is unreadable, or does not fit the network."""
 

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluate and print the metrics; status 1 when no image could be read."""
+    """Evaluate and print the metrics."""
     return run_with_config(arguments, _run)
 
 
@@ -34,23 +34,23 @@ def _run(config: Config, arguments: argparse.Namespace) -> int:
     from ppcls.api.evaluate import evaluate
 
     found = evaluate(config)
-    _say(found)
     if arguments.json:
         _write(arguments.json, found)
-    return 0 if found.images else 1
+    found.check_not_empty()
+    _say(found)
+    return 0
 
 
 def _say(found: EvaluationResult) -> None:
     from ppcls.engine.loggers.console import describe_metrics
 
-    for image in found.bad:
-        _log.error("%s: %s", image.name, image.reason)
     _log.info(
         "%d images in %.1f s: %s", found.images, found.seconds, describe_metrics(found.metrics)
     )
     if found.bad:
         count = "1 image" if len(found.bad) == 1 else f"{len(found.bad)} images"
-        _log.warning("%s could not be read and left out of these metrics", count)
+        bad = found.describe_bad()
+        _log.warning("%s could not be read and left out of these metrics:%s", count, bad)
 
 
 def _write(path: Path, found: EvaluationResult) -> None:

@@ -123,10 +123,14 @@ class MetricSection(Section):
 
 
 class LoaderSection(Section):
-    """`loader`: how samples are read; the number of workers never changes what is read."""
+    """`loader`: how samples are read; the number of workers never changes what is read.
+
+    `outage_patience` is how many seconds a data set that was there may be out of reach.
+    """
 
     num_workers: Annotated[int, Field(ge=0)] = 2
     prefetch: PositiveInt = 2
+    outage_patience: Annotated[float, Field(ge=0)] = 300.0
 
 
 class SplitSection(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from threading import Lock
 from typing import Deque, Generator, Iterator, List, Optional, Sequence, Tuple
@@ -14,6 +14,7 @@ import numpy as np
 from ppcls.data.batch import BadImage, Batch
 from ppcls.data.batch_transforms import BatchTransform
 from ppcls.data.dataset import Dataset
+from ppcls.data.outage import Patience
 from ppcls.data.sampler import DistributedBatchSampler
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import BadImageError, DataError, PpclsError
@@ -38,6 +39,7 @@ class DataLoader:
         seed: seed of the random transforms of images and batches.
         prefetch: how many batches to have under way besides the one that is handed out.
         batch_transforms: what is done to each batch, one after the other.
+        patience: how long to wait for a data set that cannot be reached any more.
     """
 
     dataset: Dataset
@@ -46,6 +48,7 @@ class DataLoader:
     seed: int = 0
     prefetch: int = 2
     batch_transforms: Sequence[BatchTransform] = ()
+    patience: Patience = field(default_factory=Patience)
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -68,9 +71,11 @@ class DataLoader:
 
         Raises:
             DataError: the images of a batch differ in size.
+            OutageError: the data set cannot be reached, and did not come back in time.
             RuntimeError: a transform failed for another reason than the image; it names the image,
                 and its cause holds the traceback.
         """
+        self.patience.begin()
         batches = (
             _Reading(self, indices, epoch, number)
             for number, indices in enumerate(self.sampler.batches(epoch)[start:], start)
@@ -90,6 +95,7 @@ class DataLoader:
             while under_way:
                 yield _finish(*under_way.popleft())
         finally:
+            self.patience.end()
             for future in chain.from_iterable(futures for _, futures in under_way):
                 future.cancel()
             pool.shutdown(wait=True)
@@ -112,6 +118,7 @@ class _Reading:
 
     def __init__(self, loader: DataLoader, indices: np.ndarray, epoch: int, number: int) -> None:
         self._dataset = loader.dataset
+        self._patience = loader.patience
         self._transforms = loader.batch_transforms
         self._seed = [loader.seed, epoch]
         self._number = number
@@ -151,7 +158,7 @@ class _Reading:
         out = None if self._images is None else self._images[place]
         rng = np.random.default_rng([*self._seed, index])
         try:
-            data = self._dataset.read(index)
+            data = self._patience.read(self._dataset, index)
             self._loose[place] = self._dataset.transform(data, rng, out)
         except BadImageError as error:
             label = self._dataset.labels.values[index].tolist()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Callable, Dict, List, Tuple, Union
 
 import cv2
@@ -133,16 +133,15 @@ def _write(
     folder: Path, metadata: Dict[str, object], entries: List[Tuple[str, int]], files: List[bytes]
 ) -> None:
     """Write everything beside the folder, then move it there: it is never half written."""
-    partial = folder.absolute().with_name(f".{folder.absolute().name}.partial-{os.getpid()}")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        _write_files(partial, entries, files)
-        (partial / _MARKER).write_text(json.dumps(metadata, indent=1) + "\n", "utf-8")
-        partial.replace(folder.absolute())
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".partial-", dir=folder.absolute().parent) as partial:
+            whole = Path(partial) / "new"
+            _write_files(whole, entries, files)
+            (whole / _MARKER).write_text(json.dumps(metadata, indent=1) + "\n", "utf-8")
+            whole.replace(folder.absolute())
     except OSError as error:
         raise UsageError(f"'{folder}' cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_files(folder: Path, entries: List[Tuple[str, int]], files: List[bytes]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Dict, Iterable, List
+from typing import Dict, Iterable, List, Set
 
 from ppcls.data.batch import BadImage
 from ppcls.engine.world import World
@@ -22,6 +22,7 @@ class BadSampleCount:
         self.limit = limit
         self.world = world
         self.reasons: Dict[int, str] = {}
+        self._before: Set[int] = set()
 
     def add(self, bad: List[BadImage]) -> None:
         """Take note of the bad images of one batch in all processes; each is named in the log once.
@@ -37,14 +38,14 @@ class BadSampleCount:
             raise DataError(self._too_many())
 
     def indices(self) -> List[int]:
-        """Return the bad images' indices, for a checkpoint."""
-        return sorted(self.reasons)
+        """Return the bad images' indices, for a checkpoint; those of the run before too."""
+        return sorted({*self.reasons, *self._before})
 
     def restore(self, indices: Iterable[int]) -> None:
-        """Take back what `indices` returned."""
-        self.reasons.update(
-            {index: f"image {index}, found before the run was resumed" for index in indices}
-        )
+        """Take back what `indices` returned. Files may have been repaired since then, so that they
+        count again only when they are found bad again.
+        """
+        self._before.update(indices)
 
     def _too_many(self) -> str:
         shown = list(self.reasons.values())[:5]

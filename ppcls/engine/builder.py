@@ -14,6 +14,7 @@ from ppcls.config import Config, require
 from ppcls.config.schema import GlobalSection, SplitSection
 from ppcls.data.dataset import ClassMap
 from ppcls.data.loader import DataLoader
+from ppcls.data.outage import Patience
 from ppcls.data.transforms import Pipeline
 from ppcls.engine.amp import Precision
 from ppcls.engine.ema import ExponentialMovingAverage
@@ -199,9 +200,10 @@ def _build_loader(
     sampler = section.sampler.build(
         length=len(dataset), seed=seed, rank=world.rank, world_size=world.size
     )
-    num_workers, prefetch = section.loader.num_workers, section.loader.prefetch
+    loader = section.loader
     ops = [part.build(class_num=len(dataset.class_map)) for part in section.batch_transform_ops]
-    return DataLoader(dataset, sampler, num_workers, seed, prefetch, ops)
+    patience = Patience(loader.outage_patience)
+    return DataLoader(dataset, sampler, loader.num_workers, seed, loader.prefetch, ops, patience)
 
 
 def class_map_of_files(config: Config) -> Optional[ClassMap]:

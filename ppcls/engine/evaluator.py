@@ -11,8 +11,12 @@ import paddle
 from ppcls.data.batch import BadImage, Batch
 from ppcls.engine.meter import Mean
 from ppcls.engine.world import World
+from ppcls.errors import DataError
 from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
+
+_SHOWN = 10
+"""How many bad images are named; a vanished set has all of its own."""
 
 
 @dataclass
@@ -23,6 +27,21 @@ class Evaluation:
     images: int
     seconds: float
     bad: List[BadImage]
+
+    def check_not_empty(self) -> None:
+        """Make sure that there is something to judge by.
+
+        Raises:
+            DataError: none of the images could be read.
+        """
+        if not self.images:
+            raise DataError(f"none of the images for evaluation can be read:{self.describe_bad()}")
+
+    def describe_bad(self) -> str:
+        """Return a line for each of the first bad images, and how many more there are."""
+        shown = [f"\n  {image.name}: {image.reason}" for image in self.bad[:_SHOWN]]
+        more = len(self.bad) - len(shown)
+        return "".join(shown) + (f"\n  ... and {more} more" if more else "")
 
 
 @paddle.no_grad()
@@ -43,6 +62,9 @@ def evaluate_network(
         metrics: what to measure.
         loss: what to average besides, if anything.
         world: the processes that share the set.
+
+    Raises:
+        OutageError: the set cannot be reached any more.
     """
     was_training, began = network.training, time.perf_counter()
     network.eval()

@@ -7,11 +7,10 @@ import logging
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 from ppcls import runtime, weights
 from ppcls.config import to_yaml
-from ppcls.data.batch import BadImage
 from ppcls.engine.bad_samples import BadSampleCount
 from ppcls.engine.checkpoint import Checkpoint, CheckpointFolder, TrainState, save_best_model
 from ppcls.engine.evaluator import Evaluation, evaluate_network
@@ -53,6 +52,8 @@ class Trainer:
         schedule = job.optimizer.schedule
         self.reporter = Reporter(self.meter, schedule, job.settings.epochs, self.batches)
         self.finite = FiniteCheck(schedule, self.checkpoints, self.world)
+        for loader in filter(None, (job.train, job.eval)):
+            loader.patience.gives_up = lambda: stop.number is not None
 
     @property
     def is_complete(self) -> bool:
@@ -64,11 +65,19 @@ class Trainer:
 
         Raises:
             TrainingError: the loss is not finite.
-            DataError: too many training images cannot be read.
+            DataError: too many images of training, or all of evaluation, cannot be read; after
+                saving.
+            OutageError: a data set cannot be reached any more; after saving.
             Interrupted: Ctrl-C or termination, after saving.
         """
         while not self.is_complete:
-            self.train_epoch()
+            try:
+                self.train_epoch()
+            except DataError:
+                self._save_between_updates()
+                self.stop.agree(self.world)
+                self.stop.check()
+                raise
             self.end_epoch()
         return self.state
 
@@ -80,7 +89,7 @@ class Trainer:
         pending = 0
         for batch in self.meter.timed(job.train.epoch(state.epoch, start=state.batch)):
             # Name the images that cannot be read; too many of them end the run
-            self._count_bad(batch.bad)
+            self.bad.add(batch.bad)
             # Make random layers a function of the position, which a resumed run comes back to
             position = state.epoch * self.batches + state.batch
             runtime.seed_step(self.settings.seed, position, world.rank)
@@ -112,18 +121,10 @@ class Trainer:
         self.finite.loss(self.meter, state)
         self.reporter.epoch(state)
 
-    def _count_bad(self, bad: List[BadImage]) -> None:
-        """Take note of a batch's bad images; if they are too many, save before the run ends.
-
-        Raises:
-            DataError: too many training images cannot be read.
-        """
-        try:
-            self.bad.add(bad)
-        except DataError:
-            if self.state.batch % self.settings.update_freq == 0:
-                self.save()
-            raise
+    def _save_between_updates(self) -> None:
+        """Save, unless gradients wait for the rest of their update."""
+        if self.state.batch % self.settings.update_freq == 0:
+            self.save()
 
     def _batches_per_update(self) -> int:
         """Return how many batches share the update that the current one belongs to."""
@@ -162,12 +163,13 @@ class Trainer:
                 found = evaluate_network(
                     job.network, batches, job.eval_metrics, job.eval_loss, self.world
                 )
-        except Interrupted:
+                found.check_not_empty()
+        except (Interrupted, DataError):
             # Only here, outside the block above, has the network its own weights again.
             self.save()
             raise
-        for image in found.bad:
-            _log.warning("left out of the evaluation, unreadable: %s: %s", image.name, image.reason)
+        if found.bad:
+            _log.warning("left out of the evaluation, unreadable:%s", found.describe_bad())
         return found
 
     def _keep_if_best(self, found: Evaluation) -> None:
@@ -188,7 +190,7 @@ class Trainer:
 
         Raises:
             CheckpointError: it cannot be written.
-            TrainingError: the loss is not finite.
+            TrainingError: the loss is not finite, or the output folder was deleted.
         """
         state = self.state
         self.finite.loss(self.meter, state)
@@ -196,7 +198,11 @@ class Trainer:
         state.running = self.meter.state()
         state.bad_samples = self.bad.indices()
         state.loss_scaling = self.job.precision.state()
-        self.world.on_main(lambda: self.checkpoints.save(self._checkpoint()))
+        self.world.on_main(self._write_checkpoint)
+
+    def _write_checkpoint(self) -> None:
+        self.checkpoints.save(self._checkpoint())
+        self.folder.check_still_there()
 
     def _checkpoint(self) -> Checkpoint:
         job = self.job

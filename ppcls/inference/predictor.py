@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 import numpy as np
 
 from ppcls.data.transforms import Pipeline
+from ppcls.data.transforms.imagefile import read_image_file
 from ppcls.errors import BadImageError, BundleError, PpclsError, UsageError
 from ppcls.inference.bundle import label_mismatch, read_bundle
 from ppcls.inference.description import CONFIG_NAME
@@ -190,7 +191,7 @@ def _source_name(position: int, image: Image) -> str:
 def _readable(image: Image) -> Union[bytes, np.ndarray]:
     """Return what the preprocessing takes: a file's bytes, or pixels."""
     if isinstance(image, (str, Path)):
-        return Path(image).read_bytes()
+        return read_image_file(str(image))
     if isinstance(image, (bytes, bytearray)):
         return bytes(image)
     if isinstance(image, np.ndarray):

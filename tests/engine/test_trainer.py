@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
+import threading
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
@@ -20,6 +22,7 @@ from ppcls.engine.checkpoint import load_checkpoint
 from ppcls.engine.interrupt import StopRequest
 from ppcls.engine.loggers import Logger, Record, RunInfo
 from ppcls.engine.world import World
+from ppcls.files import locked
 from ppcls.weights import read
 
 Run = Callable[..., int]
@@ -357,6 +360,108 @@ def test_weights_are_not_judged_by_other_images_without_a_word(
     assert ppcls("eval", recipe) == 0
     printed = capsys.readouterr().out
     assert "images are prepared otherwise than when" in printed and "config.yaml" in printed
+
+
+def after_updates(
+    monkeypatch: pytest.MonkeyPatch, updates: int, action: Callable[[Any], Any]
+) -> None:
+    """Do something when a run has made so many updates."""
+    original, count = trainer_module.Trainer._update, [0]
+
+    def update(self: Any, images: int) -> None:
+        original(self, images)
+        count[0] += 1
+        if count[0] == updates:
+            action(self)
+
+    monkeypatch.setattr(trainer_module.Trainer, "_update", update)
+
+
+def test_images_that_vanish_end_the_run_and_come_back_as_good_ones(
+    ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+) -> None:
+    dataset = recipe["DataLoader"]["Train"]["dataset"]
+    dataset["image_root"] = shutil.copytree(dataset["image_root"], str(tmp_path / "images"))
+    recipe["DataLoader"]["Train"]["loader"]["outage_patience"] = 0
+    assert ppcls("train", recipe) == 0
+    whole = final_checkpoint(recipe).read_bytes()
+    images, away = Path(dataset["image_root"]), tmp_path / "away"
+    with monkeypatch.context() as patch:
+        after_updates(patch, 7, lambda _: images.rename(away))
+        assert ppcls("train", recipe, "--overwrite") == 1
+    assert "cannot be reached any more" in capsys.readouterr().err
+    state = load_checkpoint(final_checkpoint(recipe)).state
+    assert (state.step, state.bad_samples) == (7, [])
+    away.rename(images)
+    assert ppcls("train", recipe, "--resume", "auto") == 0
+    assert final_checkpoint(recipe).read_bytes() == whole
+
+
+def test_a_stop_while_images_are_waited_for_is_heard(
+    ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dataset = recipe["DataLoader"]["Train"]["dataset"]
+    dataset["image_root"] = shutil.copytree(dataset["image_root"], str(tmp_path / "images"))
+
+    def vanish(trainer: Any) -> None:
+        shutil.rmtree(tmp_path / "images")
+        threading.Timer(0.3, lambda: setattr(trainer.stop, "number", 2)).start()
+
+    after_updates(monkeypatch, 3, vanish)
+    assert ppcls("train", recipe) == 130
+    assert load_checkpoint(final_checkpoint(recipe)).state.step == 3
+
+
+def test_an_evaluation_without_images_is_an_error(
+    ppcls: Run, recipe: Recipe, tmp_path: Path, capsys: Any
+) -> None:
+    assert ppcls("train", recipe) == 0
+    dataset = recipe["DataLoader"]["Eval"]["dataset"]
+    names = [line.split()[0] for line in Path(dataset["cls_label_path"]).read_text().splitlines()]
+    for name in names:
+        (tmp_path / "empty" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "empty" / name).touch()
+    dataset["image_root"] = str(tmp_path / "empty")
+    capsys.readouterr()
+    assert ppcls("eval", recipe) == 1
+    said = capsys.readouterr().err
+    assert "none of the images for evaluation can be read:" in said
+    assert "the file is empty" in said and "... and 30 more" in said
+    assert ppcls("train", recipe, "--overwrite") == 1
+    assert load_checkpoint(final_checkpoint(recipe)).state.step == 5
+
+
+def test_an_output_folder_that_is_deleted_is_an_error(
+    ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    for updates in (3, 10):
+        with monkeypatch.context() as patch:
+            after_updates(patch, updates, lambda _: shutil.rmtree(run_folder(recipe)))
+            assert ppcls("train", recipe, "--overwrite") == 1
+        assert "was deleted or replaced while the run wrote to it" in capsys.readouterr().err
+        assert load_checkpoint(final_checkpoint(recipe)).state.step == (5 if updates == 3 else 10)
+    assert ppcls("train", recipe, "--resume", "auto") == 0
+
+
+def test_two_runs_do_not_share_a_folder(ppcls: Run, recipe: Recipe, capsys: Any) -> None:
+    assert ppcls("train", recipe) == 0
+    before = final_checkpoint(recipe).read_bytes()
+    with locked(run_folder(recipe) / ".lock"):
+        for option in (["--overwrite"], ["--resume", "auto"], []):
+            assert ppcls("train", recipe, *option) == 2
+            assert f"is in use by process {os.getpid()} on" in capsys.readouterr().err
+    assert final_checkpoint(recipe).read_bytes() == before
+
+
+def test_repaired_images_count_no_longer(ppcls: Run, recipe: Recipe, tmp_path: Path) -> None:
+    good = Path(recipe["DataLoader"]["Train"]["dataset"]["image_root"])
+    recipe["Global"]["max_bad_samples"] = 0.03
+    bad = spoil(recipe, tmp_path, "Train", 3)
+    assert ppcls("train", recipe) == 1
+    assert ppcls("train", recipe, "--resume", "auto") == 1
+    for path in bad:
+        shutil.copy(good / Path(path).relative_to(tmp_path / "spoilt"), path)
+    assert ppcls("train", recipe, "--resume", "auto") == 0
 
 
 @pytest.mark.slow

@@ -63,4 +63,5 @@ class Dataset(ABC):
 
         Raises:
             BadImageError: it cannot be had, for a reason that lies in this image.
+            OutageError: none of the images can be had any more.
         """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import Optional, Sequence
 
@@ -10,11 +9,12 @@ from ppcls.data.dataset.base import Dataset
 from ppcls.data.dataset.class_map import ClassMap
 from ppcls.data.dataset.list_file import ListFile
 from ppcls.data.transforms import Pipeline
-from ppcls.errors import BadImageError, DataError
+from ppcls.data.transforms.imagefile import read_image_file
+from ppcls.errors import BadImageError, DataError, OutageError
 from ppcls.labels import Labels
 
 _TRIED_AT_ONCE = 5
-_NOT_THE_IMAGE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_TRIED_IN_AN_OUTAGE = 16
 
 
 class ImageFiles(Dataset):
@@ -31,6 +31,7 @@ class ImageFiles(Dataset):
         """Keep what a subclass found out; `paths` are relative to `image_root`."""
         super().__init__(paths, labels, class_map, transform)
         self.image_root = image_root
+        self._had_some = False
 
     def path(self, index: int) -> str:
         """Return the path of one image, joined with `image_root`."""
@@ -42,21 +43,36 @@ class ImageFiles(Dataset):
 
     def read(self, index: int) -> bytes:
         """Return the bytes of an image file; see `Dataset.read`."""
-        return _read(self.path(index))
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        raise BadImageError("the file does not exist") from None
-    except IsADirectoryError:
-        raise BadImageError("this is a folder, not an image file") from None
-    except OSError as error:
-        if error.errno in _NOT_THE_IMAGE:
+        try:
+            data = read_image_file(self.path(index))
+        except BadImageError as error:
+            if self._had_some and not self._has_others_than(index):
+                raise OutageError(
+                    f"the images below {self.image_root} cannot be reached any more, for example "
+                    f"{self._names[index]}: {error}"
+                ) from None
             raise
-        raise BadImageError(f"the file cannot be read: {error.strerror}") from None
+        self._had_some = True
+        return data
+
+    def _has_others_than(self, index: int) -> bool:
+        """Whether one of some further images, from all over the set, can be opened."""
+        step = max(1, len(self) // _TRIED_IN_AN_OUTAGE)
+        others = ((index + i * step) % len(self) for i in range(1, _TRIED_IN_AN_OUTAGE + 1))
+        return any(_can_be_read(self.path(other)) for other in others)
+
+
+def _can_be_read(path: str) -> bool:
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            file.read(1)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def require_folder(path: str) -> None:
