@@ -11,6 +11,7 @@ from typing import Any, List, NamedTuple, Optional, Sequence
 
 from ppcls import __version__
 from ppcls.errors import PpclsError
+from ppcls.text import printable
 
 
 class _Verb(NamedTuple):
@@ -45,7 +46,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     try:
         return _run(parsed)
     except PpclsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
@@ -54,7 +55,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         sys.stderr.close()
         return 1
     except OSError as error:
-        print(f"error: {_describe(error)}", file=sys.stderr)
+        print(f"error: {printable(_describe(error))}", file=sys.stderr)
         return 1
 
 
@@ -66,8 +67,10 @@ def _describe(error: OSError) -> str:
 
 
 def _run(parsed: argparse.Namespace) -> int:
+    from ppcls import runtime
     from ppcls.logs import log_to_terminal
 
+    runtime.ctrl_c_leaves = True
     log_to_terminal(_VERBS[parsed.verb].results_on_stdout)
     return int(_command(parsed.verb).run(parsed))
 

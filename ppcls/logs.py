@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Iterator, TextIO
 
 from ppcls.errors import PpclsError
+from ppcls.text import printable
 
 FILE_ONLY = "file_only"
 """Attribute of log records that the terminal leaves out, since it shows the same as a bar."""
@@ -22,7 +23,7 @@ class _Plain(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
         if record.levelno > logging.INFO:
             record.message = f"{record.levelname.lower()}: {record.message}"
-        return super().formatMessage(record)
+        return printable(super().formatMessage(record))
 
 
 class _StandardStream(logging.StreamHandler):  # type: ignore[type-arg]
@@ -88,7 +89,7 @@ def log_to_file(path: Path) -> Iterator[None]:
     try:
         yield
     except PpclsError as error:
-        if path.stat().st_size:  # what fails at once leaves no trace of a run
+        if path.exists() and path.stat().st_size:  # what fails at once leaves no trace of a run
             record = _log.makeRecord(_log.name, logging.ERROR, "", 0, "%s", (error,), None)
             handler.handle(record)
         raise

@@ -12,12 +12,19 @@ import io
 import logging
 import os
 import re
+import signal
 import sys
+import threading
 import warnings
 from pathlib import Path
-from typing import Dict
+from typing import Dict, Iterator
 
 from ppcls.errors import PADDLE_MISSING, UsageError
+
+ctrl_c_leaves = False
+"""Whether Ctrl-C may end the process while Paddle is imported: it may where it is a command's."""
+
+_USUAL = signal.default_int_handler
 
 DEVICES = r"auto|cpu|gpu(:\d+)?"
 """A regular expression of all names of devices."""
@@ -64,10 +71,31 @@ def prepare() -> Dict[str, str]:
         return _catch_up(changed)
     os.environ.update(changed)
     # Paddle prints two lines about any number of threads but one, which says nothing to users.
-    with contextlib.redirect_stderr(io.StringIO()) as aside:
+    with _leaving_at_once(), contextlib.redirect_stderr(io.StringIO()) as aside:
         importlib.import_module("paddle")
     _return_stderr(aside)
     return changed
+
+
+@contextlib.contextmanager
+def _leaving_at_once() -> Iterator[None]:
+    """Let Ctrl-C end the command: within an import it would get lost, or come out as another
+    error.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not (ctrl_c_leaves and is_main and signal.getsignal(signal.SIGINT) == _USUAL):
+        yield
+        return
+    signal.signal(signal.SIGINT, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, _USUAL)
+
+
+def _leave(number: int, frame: object) -> None:
+    os.write(2, b"stopped by Ctrl-C\n")
+    os._exit(128 + number)
 
 
 def _return_stderr(aside: io.StringIO) -> None:

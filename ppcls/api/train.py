@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -78,17 +79,18 @@ def train(
         raise UsageError(
             f"--overwrite deletes the run that {where} would go on with; leave one out"
         )
-    with StopRequest() as stop:
+    with StopRequest() as stop, ExitStack() as held:
         # All that can be found wrong is, before the folder becomes that of a run.
         trainer = Trainer(build_job(config, device, world), folder, stop, world)
         named = build_loggers(config.Loggers, config.Global.use_visualdl)
         trainer.reporter.loggers = Loggers([*named, *loggers] if world.is_main else [])
         found = _checkpoint(trainer, resume)
-        world.on_main(lambda: folder.claim(resume=resume is not None, overwrite=overwrite))
-        with log_to_file(folder.log):
-            _resume(trainer, found)
-            world.on_main(lambda: write_text(folder.config, to_yaml(config.data)))
-            return _fit(trainer)
+        claim = folder.claim(resume=resume is not None, overwrite=overwrite)
+        world.on_main(lambda: held.enter_context(claim))
+        held.enter_context(log_to_file(folder.log))
+        _resume(trainer, found)
+        world.on_main(lambda: write_text(folder.config, to_yaml(config.data)))
+        return _fit(trainer)
 
 
 def try_one_batch(config: ConfigSource) -> str:

@@ -1,4 +1,6 @@
-"""Ctrl-C and termination: finish the step, save, then leave with the status that shells expect."""
+"""Ctrl-C, termination, a lost terminal: finish the step, save, then leave with the status that
+shells expect.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ class Interrupted(Exception):
 
 
 class StopRequest:
-    """Notes SIGINT and SIGTERM while it is entered. A second Ctrl-C stops at once, without
-    saving.
+    """Notes SIGINT, SIGTERM and SIGHUP (the terminal has gone; unless `nohup` has it ignored) while
+    it is entered. A second one stops at once, without saving.
     """
 
     def __init__(self) -> None:
@@ -34,8 +36,9 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():  # no other may handle signals
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *error: object) -> None:

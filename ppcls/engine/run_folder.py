@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
-from typing import List
+from typing import Iterator, List, Optional, Tuple
 
-from ppcls.errors import UsageError
-from ppcls.files import remove_leftovers
+from ppcls.errors import TrainingError, UsageError
+from ppcls.files import Busy, locked, remove_leftovers
+
+_LOCK = ".lock"
 
 
 class RunFolder:
@@ -35,19 +38,49 @@ class RunFolder:
         self.best_model = root / "best_model.safetensors"
         self.visualdl = root / "visualdl"
         self.inference = root / "inference"
+        self._claimed = _identity(root)
 
     def contents(self) -> List[Path]:
         """Return what an earlier run left here."""
         paths = [self.checkpoints, self.best_model, self.records, self.log, self.curves]
         return [path for path in [*paths, self.config, self.visualdl] if _holds_something(path)]
 
-    def claim(self, resume: bool, overwrite: bool) -> None:
-        """Make the folder ready for a run.
+    @contextlib.contextmanager
+    def claim(self, resume: bool, overwrite: bool) -> Iterator[None]:
+        """Make the folder ready for a run, and keep others out of it during the block.
 
         Raises:
-            UsageError: it holds a run already and neither `resume` nor `overwrite` was asked for,
-                or the folder cannot be made.
+            UsageError: it holds a run already and neither `resume` nor `overwrite` was asked for;
+                another process trains in it; or the folder cannot be made.
         """
+        with contextlib.ExitStack() as held:
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+                held.enter_context(locked(self.root / _LOCK))
+            except Busy as owner:
+                raise UsageError(
+                    f"the output folder {self.root} is in use by {owner}; wait for that run, stop "
+                    "it, or choose another folder: -o Global.output_dir=ANOTHER_FOLDER"
+                ) from None
+            except OSError as error:
+                raise UsageError(_cannot_use(self.root, error)) from None
+            self._make_ready(resume, overwrite)
+            yield
+
+    def check_still_there(self) -> None:
+        """Make sure that the folder is the one that was claimed.
+
+        Raises:
+            TrainingError: it was deleted or replaced; what it held is gone.
+        """
+        if _identity(self.root) != self._claimed:
+            raise TrainingError(
+                f"the output folder {self.root} was deleted or replaced while the run wrote to it: "
+                "its log and earlier checkpoints are gone. The state of the run is saved in a new "
+                "one; continue with --resume auto"
+            )
+
+    def _make_ready(self, resume: bool, overwrite: bool) -> None:
         found = self.contents()
         if found and not resume and not overwrite:
             raise UsageError(
@@ -60,11 +93,23 @@ class RunFolder:
                 _delete(found)
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(
-                f"cannot use the output folder {self.root}: {error.strerror}"
-            ) from None
+            raise UsageError(_cannot_use(self.root, error)) from None
         remove_leftovers(self.checkpoints)
         remove_leftovers(self.root)
+        self._claimed = _identity(self.root)
+
+
+def _cannot_use(root: Path, error: OSError) -> str:
+    return f"cannot use the output folder {root}: {error.strerror}"
+
+
+def _identity(folder: Path) -> Optional[Tuple[int, int]]:
+    """Return what tells a folder from another one of the same name; None where there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _holds_something(path: Path) -> bool:

@@ -4,6 +4,8 @@ hidden folder beside it, checked there, and renamed at the end.
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -11,7 +13,10 @@ from pathlib import Path
 from typing import Iterator
 
 from ppcls.errors import ExportError, UsageError
+from ppcls.files import Busy, exchange, locked
 from ppcls.inference.description import CONFIG_NAME
+
+_SUFFIX, _LOCK = ".part", ".lock"
 
 
 def check_target(target: Path, overwrite: bool) -> None:
@@ -43,26 +48,42 @@ def staging(target: Path) -> Iterator[Path]:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(target)
         hidden = Path(
-            tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+            tempfile.mkdtemp(prefix=f".{target.name}.", suffix=_SUFFIX, dir=target.parent)
         )
     except OSError as error:
         raise ExportError(f"{target}: cannot be written: {error.strerror}") from None
     try:
-        folder = hidden / "new"
-        folder.mkdir()
-        yield folder
-        _take_place(folder, target, hidden / "old")
+        with locked(hidden / _LOCK):
+            folder = hidden / "new"
+            folder.mkdir()
+            yield folder
+            _take_place(folder, target, hidden / "old")
     except OSError as error:
         raise ExportError(f"{target}: cannot be written: {error}; nothing was kept") from None
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
 
 
+def _remove_leftovers(target: Path) -> None:
+    """Delete what exports to the same place left when they were killed; those that live hold a
+    lock.
+    """
+    for hidden in target.parent.glob(f".{glob.escape(target.name)}.*{_SUFFIX}"):
+        if (hidden / _LOCK).exists():
+            with contextlib.suppress(Busy, OSError), locked(hidden / _LOCK):
+                shutil.rmtree(hidden, ignore_errors=True)
+
+
 def _take_place(folder: Path, target: Path, old: Path) -> None:
-    """Rename `folder` to `target`; what is there goes to `old`, or stays if that fails."""
+    """Rename `folder` to `target`, at once where the system can; what is there goes to `old`, or
+    stays if that fails.
+    """
     if not target.exists():
         folder.rename(target)
+        return
+    if exchange(folder, target):
         return
     target.rename(old)
     try:

@@ -9,24 +9,28 @@ from pathlib import Path
 from typing import IO, Any, Callable, Dict, Iterator, List, Optional, Type, Union
 
 from ppcls.errors import UsageError
+from ppcls.files import temporary_beside
 from ppcls.inference.predictor import Prediction
+from ppcls.text import printable
 
 
 def as_text(prediction: Prediction) -> str:
     """Return a block of lines: the source, then one line per class, or the error.
 
-    Bytes of a file name that are not UTF-8 are shown as escapes, so that any terminal can print it.
+    What a terminal would obey or cannot show in a name, such as bytes that are not UTF-8, is shown
+    as an escape.
     """
-    source = prediction.source.encode("utf-8", "backslashreplace").decode("utf-8")
+    source = printable(prediction.source.replace("\n", "\\n"))
     if prediction.error is not None:
-        return f"{source}\n  error: {prediction.error}"
+        return f"{source}\n  error: {printable(prediction.error)}"
     ranked = zip(prediction.scores, prediction.names, prediction.class_ids)
-    lines = [f"  {score:8.3%}  {name} (class {index})" for score, name, index in ranked]
+    lines = [f"  {score:8.3%}  {printable(name)} (class {index})" for score, name, index in ranked]
     return "\n".join([source, *lines])
 
 
 class PredictionFile:
-    """Writes predictions line by line to FILE.part, which becomes FILE at the end of the `with`.
+    """Writes predictions line by line to a hidden file that becomes FILE at the end of the `with`,
+    or FILE.part where an error ends it.
 
     ``.jsonl`` holds one object per image with the fields of `Prediction`. ``.csv`` holds one row
     per image: source, error, then class_id_N, name_N and score_N for the `topk` most probable
@@ -38,7 +42,6 @@ class PredictionFile:
 
     def __init__(self, path: Union[str, Path], topk: int) -> None:
         self.path = Path(path)
-        self._part = self.path.with_name(self.path.name + ".part")
         writers: Dict[str, Callable[[], Callable[[Prediction], None]]] = {
             ".jsonl": self._jsonl_writer,
             ".csv": lambda: self._csv_writer(topk),
@@ -52,10 +55,15 @@ class PredictionFile:
         return self
 
     def __exit__(self, kind: Optional[Type[BaseException]], *details: Any) -> None:
+        part = self.path.with_name(f"{self.path.name}.part")
+        try:
+            with self._errors_named():
+                self._file.close()
+        except UsageError:
+            self._draft.replace(part)
+            raise
         with self._errors_named():
-            self._file.close()
-            if kind is None:
-                self._part.replace(self.path)
+            self._draft.replace(self.path if kind is None else part)
 
     def write(self, prediction: Prediction) -> None:
         """Add one image's row.
@@ -78,8 +86,9 @@ class PredictionFile:
             raise UsageError(f"{self.path}: is a folder; --output takes a file name")
         with self._errors_named():
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._draft = temporary_beside(self.path)
             # File names may hold bytes that are not UTF-8; they are written as escapes.
-            return self._part.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+            return self._draft.open("w", encoding="utf-8", errors="backslashreplace", newline="")
 
     def _jsonl_writer(self) -> Callable[[Prediction], None]:
         def write(prediction: Prediction) -> None:

@@ -99,7 +99,9 @@ def load_bytes(path: Path) -> Dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_saves_and_leaves_with_its_status(
     long_recipe: Dict[str, Any],
     write_recipe: Callable[..., Path],

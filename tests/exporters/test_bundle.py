@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
@@ -18,6 +21,7 @@ from ppcls.errors import ExportError, UsageError
 from ppcls.exporters import Processing, export_bundle
 from ppcls.exporters.formats import FORMATS as FORMAT_WRITERS
 from ppcls.exporters.parity import TOLERANCE
+from ppcls.exporters.staging import staging
 from ppcls.inference import Predictor, read_bundle
 from ppcls.inference.engines.paddle_inference import PaddleEngine
 
@@ -241,6 +245,45 @@ def test_interruption_keeps_nothing(
     assert os.listdir(tmp_path) == []
 
 
+def test_the_next_export_removes_what_a_killed_one_left(
+    tmp_path: Path, network: Network, processing: Processing
+) -> None:
+    child = os.fork()
+    if child == 0:
+        with staging(tmp_path / "b") as folder:
+            (folder / "half").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert len(os.listdir(tmp_path)) == 1
+    with staging(tmp_path / "b") as alive:
+        export_bundle(network, tmp_path / "b", processing)
+        assert alive.is_dir()
+        assert len(os.listdir(tmp_path)) == 2
+        shutil.rmtree(tmp_path / "b")
+    assert os.listdir(tmp_path) == ["b"]
+
+
+def test_there_is_always_a_bundle(tmp_path: Path) -> None:
+    """A reader that looks all the time never finds nothing while new ones take its place."""
+    target = tmp_path / "b"
+    with staging(target) as folder:
+        (folder / "inference.yml").touch()
+    looked, ended = [], threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            looked.append((target / "inference.yml").is_file())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    for _ in range(200):
+        with staging(target) as folder:
+            (folder / "inference.yml").touch()
+    ended.set()
+    thread.join()
+    assert all(looked) and len(looked) > 50
+
+
 def test_the_old_bundle_comes_back_when_the_new_one_cannot_take_its_place(
     tmp_path: Path,
     network: Network,
@@ -257,6 +300,7 @@ def test_the_old_bundle_comes_back_when_the_new_one_cannot_take_its_place(
         return rename(self, other)
 
     monkeypatch.setattr(Path, "rename", fail)
+    monkeypatch.setattr("ppcls.exporters.staging.exchange", lambda one, other: False)
     with pytest.raises(ExportError, match="cannot be written: .*Permission denied"):
         export_bundle(network, target, processing, overwrite=True)
     assert os.listdir(tmp_path) == ["b"]

@@ -30,7 +30,8 @@ def test_jsonl(tmp_path: Path) -> None:
     with PredictionFile(tmp_path / "new/p.jsonl", topk=2) as file:
         for prediction in (_GOOD, _BAD, _ODD):
             file.write(prediction)
-        assert os.listdir(tmp_path / "new") == ["p.jsonl.part"]
+        (draft,) = os.listdir(tmp_path / "new")
+        assert draft.startswith(".partial-")
     assert os.listdir(tmp_path / "new") == ["p.jsonl"]
     text = (tmp_path / "new/p.jsonl").read_text(encoding="utf-8")
     assert "狗" in text
@@ -78,10 +79,26 @@ def test_unusable_names(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_full_disk_is_named(tmp_path: Path) -> None:
-    (tmp_path / "p.jsonl.part").symlink_to("/dev/full")
     with (
         pytest.raises(UsageError, match="No space left"),
         PredictionFile(tmp_path / "p.jsonl", topk=1) as file,
     ):
+        os.dup2(os.open("/dev/full", os.O_WRONLY), file._file.fileno())
         file.write(_GOOD)
     assert not (tmp_path / "p.jsonl").exists()
+
+
+def test_a_planted_link_is_not_written_through(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "p.csv.part").symlink_to(victim)
+    with pytest.raises(KeyboardInterrupt), PredictionFile(tmp_path / "p.csv", topk=1) as file:
+        file.write(_GOOD)
+        raise KeyboardInterrupt
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "p.csv.part").read_text().startswith("source,error")
+
+
+def test_names_do_not_steer_the_terminal() -> None:
+    odd = Prediction("a\x1b[2J\nb.png", [1], ["\u202egnp.exe"], [1.0])
+    assert as_text(odd) == "a\\x1b[2J\\nb.png\n  100.000%  \\u202egnp.exe (class 1)"

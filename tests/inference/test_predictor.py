@@ -85,7 +85,7 @@ def test_unusable_images_are_error_rows_in_their_place(
     for row in rows:
         assert bool(row.error) == (row.scores == [])
     words = [row.error or "" for row in rows]
-    assert "No such file" in words[1] and "truncated" in words[6] and "float32" in words[7]
+    assert "does not exist" in words[1] and "truncated" in words[6] and "float32" in words[7]
     alone = [next(iter(predictor(images[i]))) for i in (0, 4, 10)]
     for single, i in zip(alone, (0, 4, 10)):
         assert single.class_ids == rows[i].class_ids

@@ -6,20 +6,18 @@ each was when it was first used, ``mirrors.yaml`` is the user's.
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import fcntl
 import json
 import logging
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Dict, Iterator
+from typing import Dict
 
 from pydantic import TypeAdapter, ValidationError
 
 from ppcls.errors import DownloadError
-from ppcls.files import write_text
+from ppcls.files import locked, write_text
 
 _log = logging.getLogger("ppcls")
 
@@ -97,7 +95,7 @@ def write_pin(name: str, pin: Pin) -> None:
     Raises:
         OSError: the cache folder cannot be written to.
     """
-    with locked(_pins_file()):
+    with locked(lock_of(_pins_file()), wait=True):
         pins = sorted({**read_pins(), name: pin}.items())
         content = {key: asdict(value) for key, value in pins}
         write_text(_pins_file(), json.dumps(content, indent=1) + "\n")
@@ -107,44 +105,6 @@ def _pins_file() -> Path:
     return weights_folder() / "pins.json"
 
 
-@dataclass(frozen=True)
-class Lock:
-    """How `locked` came by its lock.
-
-    Attributes:
-        waited: another process had it first, and may have done what there was to do.
-        held: nobody else can have it; False on file systems that have no locks.
-    """
-
-    waited: bool
-    held: bool
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[Lock]:
-    """Keep other processes out of blocks for the same `path`, as far as its file system can.
-
-    The lock ends with the process, however that ends.
-
-    Raises:
-        OSError: the folder cannot be written to.
-    """
-    # Not `filelock`: on file systems without locks its versions for Python 3.9 wait for ever, and
-    # its newer ones leave marks that outlive a process that is killed.
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("w") as file:
-        yield _acquire(file, path)
-
-
-def _acquire(file: IO[str], path: Path) -> Lock:
-    waited = False
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waited = True
-            _log.info("waiting for another process that is busy with %s", path.name)
-            fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError:
-        return Lock(waited, held=False)
-    return Lock(waited, held=True)
+def lock_of(path: Path) -> Path:
+    """Return the lock file of those that write `path`."""
+    return path.with_name(f".{path.name}.lock")

@@ -20,9 +20,9 @@ from typing import Iterator, Optional
 from urllib3 import BaseHTTPResponse, Retry, exceptions
 
 from ppcls.errors import DownloadError, UnreachableError, WrongContentError
-from ppcls.files import replacing, sha256_of
+from ppcls.files import locked, replacing, sha256_of
 from ppcls.text import megabytes
-from ppcls.weights.hub.cache import locked
+from ppcls.weights.hub.cache import lock_of
 from ppcls.weights.hub.http import check_address, check_answer, host_of, request
 from ppcls.weights.hub.part import Check, Part, accept
 
@@ -94,7 +94,7 @@ def download(
         _log.warning(
             "%s: neither https nor a known SHA-256 protects this file on its way", host_of(address)
         )
-    with locked(target) as lock:
+    with locked(lock_of(target), wait=True) as lock:
         if lock.waited and target.is_file() and sha256 in (None, sha256_of(target)):
             return
         part = Part(address, target, private=not lock.held)

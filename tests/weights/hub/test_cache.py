@@ -17,7 +17,6 @@ from ppcls.errors import DownloadError
 from ppcls.files import sha256_of
 from ppcls.weights.hub.cache import (
     cache_folder,
-    locked,
     pin_of,
     read_pins,
     weights_folder,
@@ -108,28 +107,3 @@ def test_processes_that_pin_at_once_lose_nothing(cache: Path) -> None:
     processes = [subprocess.Popen(command, cwd=ROOT) for command in commands]
     assert [process.wait() for process in processes] == [0, 0]
     assert len(read_pins()) == 40
-
-
-def test_lock_waits_and_ends_with_the_process(tmp_path: Path) -> None:
-    path = tmp_path / "deep/file"
-    with locked(path) as lock:
-        assert lock.held and not lock.waited
-    code = (
-        "import sys, time; from pathlib import Path; from ppcls.weights.hub.cache import locked\n"
-        "with locked(Path(sys.argv[1])): print('locked', flush=True); time.sleep(60)"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout and process.stdout.readline() == "locked\n"
-    waiter = subprocess.Popen(
-        [sys.executable, "-c", code.replace("60", "0"), str(path)],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-    )
-    time.sleep(0.5)
-    assert waiter.poll() is None
-    process.kill()
-    process.wait()
-    assert waiter.wait(20) == 0
-    process.stdout.close()

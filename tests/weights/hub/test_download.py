@@ -472,7 +472,7 @@ def test_without_locks_everybody_has_a_part_of_his_own(
     def refuse(*_: Any) -> None:
         raise OSError("no locks here")
 
-    monkeypatch.setattr("ppcls.weights.hub.cache.fcntl.flock", refuse)
+    monkeypatch.setattr("ppcls.files.fcntl.flock", refuse)
     names: List[str] = []
 
     def look(path: Path) -> None:
