@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -130,6 +131,40 @@ def test_what_interrupts_a_command_is_one_line(
     monkeypatch.setattr("ppcls.commands.models.run", fail)
     assert main(["models"]) == status
     assert capsys.readouterr().err == text
+
+
+SLOW_PADDLE = """
+import time
+print("importing", flush=True)
+try:
+    time.sleep(60)
+except BaseException:
+    raise ImportError("initialization failed")
+"""
+
+
+def test_ctrl_c_while_paddle_is_imported_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "paddle").mkdir()
+    (tmp_path / "paddle/__init__.py").write_text(SLOW_PADDLE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ppcls", "models"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout and process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[1] == "stopped by Ctrl-C\n"
+    assert process.returncode == 130
+
+
+def test_errors_do_not_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", "--model_dir", "bundle", "a\x1b[2J.png"]) != 0
+    assert "\\x1b[2J" in capsys.readouterr().err
 
 
 def test_errors_of_the_program_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

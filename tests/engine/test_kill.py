@@ -4,6 +4,7 @@ different at the end.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 
@@ -55,7 +56,7 @@ def long_recipe(recipe: Dict[str, Any]) -> Dict[str, Any]:
     recipe["Optimizer"]["name"] = "Adam"
     recipe["Optimizer"]["lr"].update(learning_rate=0.002, warmup_epoch=1)
     recipe["EMA"] = {"decay": 0.99}
-    recipe["DataLoader"]["Train"]["loader"]["num_workers"] = 2
+    recipe["DataLoader"]["Train"]["loader"]["num_workers"] = 4
     return recipe
 
 
@@ -82,14 +83,70 @@ def test_kills_at_random_moments_change_nothing(
     output = finished(start(recipe, "--resume", "auto"))
     assert "passed over" not in output
     print("steps on disk after each kill:", steps)
-    whole, killed = checkpoints(tmp_path / "whole")[-1], checkpoints(folder)[-1]
-    ours, theirs = load_checkpoint(killed), load_checkpoint(whole)
-    assert killed.name == whole.name and ours.state == theirs.state
+    expect_the_same(tmp_path / "whole", folder)
+
+
+def expect_the_same(whole: Path, folder: Path) -> None:
+    """Compare all weights and the states that two runs ended with, bit by bit."""
+    last, other = checkpoints(whole)[-1], checkpoints(folder)[-1]
+    ours, theirs = load_checkpoint(other), load_checkpoint(last)
+    assert other.name == last.name and ours.state == theirs.state
     for group in ("model", "optimizer", "ema"):
         for name, array in getattr(theirs, group).items():
             assert array.tobytes() == getattr(ours, group)[name].tobytes(), name
     best = "best_model.safetensors"
-    assert load_bytes(folder / best) == load_bytes(tmp_path / "whole" / best)
+    assert load_bytes(folder / best) == load_bytes(whole / best)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 12 MB, where this process may make one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(disk)], capture_output=True
+    )
+    if made.returncode:
+        pytest.skip("this user may not mount a file system")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+@pytest.mark.timeout(600)
+def test_a_disk_that_fills_at_random_moments_changes_nothing(
+    long_recipe: Dict[str, Any],
+    write_recipe: Callable[..., Path],
+    tmp_path: Path,
+    small_disk: Path,
+) -> None:
+    long_recipe["Global"]["output_dir"] = str(tmp_path / "whole")
+    began = time.monotonic()
+    finished(start(write_recipe(long_recipe, "whole.yaml")))
+    seconds = time.monotonic() - began
+    long_recipe["Global"]["output_dir"] = str(folder := small_disk / "run")
+    recipe, rng, stops = write_recipe(long_recipe, "full.yaml"), random.Random(os.urandom(8)), 0
+    for _ in range(10):
+        process = start(recipe, "--resume", "auto")
+        wait_for_training(process, folder)
+        time.sleep(rng.uniform(0, seconds / 20))
+        fill(small_disk / "filler")
+        output = process.communicate(timeout=240)[0].decode()
+        (small_disk / "filler").unlink()
+        stops += process.returncode == 1
+        assert process.returncode == 0 or "No space left on device" in output, output
+        assert "Traceback" not in output
+    assert stops > 3
+    finished(start(recipe, "--resume", "auto"))
+    expect_the_same(tmp_path / "whole", folder)
+
+
+def fill(file: Path) -> None:
+    """Write until the disk is full."""
+    with contextlib.suppress(OSError), file.open("wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(1 << 12))
 
 
 def load_bytes(path: Path) -> Dict[str, bytes]:
