@@ -5,6 +5,8 @@ PADDLE ?= auto
 VENV ?= .venv
 JOBS ?= 2
 TESTS ?= tests
+HOSTILE ?= 10000
+HOSTILE_SEED ?= $(shell date +%s)
 OLDEST_PYTHON ?= $(PYTHON)
 OLDEST_VENV ?= .venv-oldest
 # Pins for pip, and the newest Python 3 that they have files for; `make test-oldest` sets both.
@@ -109,6 +111,11 @@ test-fast: setup  ## the tests that take a moment; run them after every edit
 .PHONY: test-all
 test-all: setup  ## style, types and every test: each network exported and converted, ten kills
 	$(call test_with_checks,)
+
+.PHONY: test-hostile
+test-hostile: setup  ## 10,000 hostile inputs for every reader, of a new seed (HOSTILE=..., HOSTILE_SEED=...)
+	@report=$$(mktemp); trap 'cat "$$report"; rm -f "$$report"' EXIT; \
+	HOSTILE=$(HOSTILE) HOSTILE_SEED=$(HOSTILE_SEED) HOSTILE_REPORT="$$report" $(pytest) -o timeout=3600 tests/hostile
 
 .PHONY: test-oldest
 test-oldest:  ## every test with the oldest versions supported, in .venv-oldest

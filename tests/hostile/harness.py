@@ -3,7 +3,8 @@
 A reader may accept an input or refuse it with an error of the toolkit's own (`PpclsError`).
 Anything else is a failure: another exception, a signal, too much memory, too long.
 
-`HOSTILE` is how many inputs each attack makes (300), `HOSTILE_SEED` what they are drawn from (0).
+`HOSTILE` is how many inputs each attack makes (300), `HOSTILE_SEED` what they are drawn from (0),
+`HOSTILE_REPORT` a file that gets a line about each attack.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import random
 import resource
 import signal
 import struct
-import sys
 import time
 import traceback
 from dataclasses import dataclass, field
@@ -112,8 +112,16 @@ def attack(
             summary.add(number, found._replace(megabytes=max(0.0, found.megabytes - idle)))
             if found.failed and isinstance(item, bytes):
                 (keep / f"{name.replace(' ', '_')}-{SEED}-{number}").write_bytes(item)
-    print(summary, file=sys.__stderr__ if "HOSTILE" in os.environ else sys.stderr)
+    note(summary)
     return summary
+
+
+def note(summary: Summary) -> None:
+    """Say what came of an attack, also in the file `HOSTILE_REPORT`, where there is one."""
+    print(summary)
+    if "HOSTILE_REPORT" in os.environ:
+        with open(os.environ["HOSTILE_REPORT"], "a", encoding="utf-8") as report:
+            report.write(f"{summary}\n")
 
 
 def expect_no_failure(summary: Summary, keep: Path) -> None:
@@ -178,6 +186,7 @@ def _act(action: Callable[[], object], pipe: int, limits: Limits) -> None:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, limits.seconds)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what C libraries have to say
         most = _data_bytes() + limits.megabytes * 2**20
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
         action()
