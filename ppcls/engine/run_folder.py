@@ -38,7 +38,7 @@ class RunFolder:
         self.best_model = root / "best_model.safetensors"
         self.visualdl = root / "visualdl"
         self.inference = root / "inference"
-        self._claimed = _identity(root)
+        self._claimed: Optional[Tuple[int, int]] = None
 
     def contents(self) -> List[Path]:
         """Return what an earlier run left here."""
@@ -73,7 +73,7 @@ class RunFolder:
         Raises:
             TrainingError: it was deleted or replaced; what it held is gone.
         """
-        if _identity(self.root) != self._claimed:
+        if self._claimed and _identity(self.root) != self._claimed:
             raise TrainingError(
                 f"the output folder {self.root} was deleted or replaced while the run wrote to it: "
                 "its log and earlier checkpoints are gone. The state of the run is saved in a new "

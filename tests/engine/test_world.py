@@ -64,7 +64,8 @@ class Rank:
     """A trainer in a thread of its own, and what it ended with."""
 
     def __init__(self, recipe: Recipe, folder: Path, world: World) -> None:
-        RunFolder(folder).claim(resume=False, overwrite=False)
+        with RunFolder(folder).claim(resume=False, overwrite=False):
+            pass  # makes the folder
         config = as_config(recipe)
         stop = StopRequest()
         self.trainer = Trainer(build_job(config, "cpu", world), RunFolder(folder), stop, world)
