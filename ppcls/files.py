@@ -37,9 +37,22 @@ def read_regular(path: Union[str, Path], most: int) -> bytes:
     _expect_regular(os.stat(path), most)
     # Whatever takes the file's place now is not waited for either.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        _expect_regular(os.fstat(descriptor), most)
-        return file.read(most)
+    try:
+        status = os.fstat(descriptor)
+        _expect_regular(status, most)
+        return _read_all(descriptor, status.st_size)
+    finally:
+        os.close(descriptor)
+
+
+def _read_all(descriptor: int, size: int) -> bytes:
+    data = os.read(descriptor, size)
+    while len(data) < size:  # one call returns 2 GB at most, and less from some networks
+        more = os.read(descriptor, size - len(data))
+        if not more:
+            break
+        data += more
+    return data
 
 
 def _expect_regular(status: os.stat_result, most: int) -> None:
