@@ -158,9 +158,15 @@ class Predictor(Classifier):
 
     def _probabilities(self, images: np.ndarray) -> np.ndarray:
         result = super()._probabilities(images)
-        if result.ndim != 2 or result.shape[1] != len(self.bundle.labels):
-            where = self.bundle.folder / CONFIG_NAME
-            raise BundleError(label_mismatch(where, len(self.bundle.labels), result.shape[-1]))
+        where, classes = self.bundle.folder / CONFIG_NAME, len(self.bundle.labels)
+        if result.ndim == 2 and result.shape[1] != classes:
+            raise BundleError(label_mismatch(where, classes, result.shape[1]))
+        if result.shape != (len(images), classes) or result.dtype.kind != "f":
+            found = f"{result.dtype} of shape {'x'.join(map(str, result.shape))}"
+            raise BundleError(
+                f"{where}: the network gives {found} for {len(images)} images, but it is to give "
+                f"float32 of shape {len(images)}x{classes}; export it again"
+            )
         return result
 
 

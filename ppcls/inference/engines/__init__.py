@@ -10,12 +10,14 @@ import importlib
 import importlib.util
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Protocol
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Protocol, Tuple
 
 import numpy as np
 
 from ppcls.errors import PADDLE_MISSING, BundleError, UsageError, did_you_mean
 from ppcls.inference.bundle import Bundle
+from ppcls.inference.programs import check_file
 from ppcls.runtime import DEVICES
 
 _HERE = "ppcls.inference.engines"
@@ -26,6 +28,8 @@ class EngineRow(NamedTuple):
 
     format: str
     """The format of a bundle that it opens."""
+    suffixes: Tuple[str, ...]
+    """Those of the format's files, which `ppcls.inference.programs` knows how to check."""
     place: str
     """Module and class."""
     package: str
@@ -38,10 +42,16 @@ class EngineRow(NamedTuple):
 
 ENGINES: Dict[str, EngineRow] = {
     "paddle": EngineRow(
-        "paddle", f"{_HERE}.paddle_inference:PaddleEngine", "paddle", PADDLE_MISSING, True
+        "paddle",
+        (".json", ".pdmodel", ".pdiparams"),
+        f"{_HERE}.paddle_inference:PaddleEngine",
+        "paddle",
+        PADDLE_MISSING,
+        True,
     ),
     "onnxruntime": EngineRow(
         "onnx",
+        (".onnx",),
         f"{_HERE}.onnx_runtime:OnnxRuntimeEngine",
         "onnxruntime",
         "ONNX Runtime is not installed: pip install 'ppcls[onnx]'",
@@ -108,7 +118,7 @@ def open_engine(name: str, bundle: Bundle, options: EngineOptions) -> Engine:
     Raises:
         UsageError: no engine has this name, it is not installed, the bundle does not hold the
             format that it opens, or the device is not there.
-        BundleError: the engine cannot load the network.
+        BundleError: the engine cannot load the network, or it holds what does more than compute.
     """
     if name not in ENGINES:
         raise UsageError(
@@ -121,10 +131,21 @@ def open_engine(name: str, bundle: Bundle, options: EngineOptions) -> Engine:
         raise UsageError(row.missing)
     if options.device.startswith("gpu") and not row.on_gpu:
         raise UsageError(f"the engine '{name}' runs on CPUs only: --device cpu")
+    for path in bundle.formats[row.format]:
+        _check(path, row)
     module, _, class_name = row.place.partition(":")
     opened = getattr(importlib.import_module(module), class_name)
     engine: Engine = opened(bundle.formats[row.format], options)
     return engine
+
+
+def _check(path: Path, row: EngineRow) -> None:
+    if path.suffix not in row.suffixes:
+        raise BundleError(
+            f"{path}: files of the format '{row.format}' end in {' or '.join(row.suffixes)}; "
+            "export the network again"
+        )
+    check_file(path)
 
 
 def _format_missing(name: str, bundle: Bundle) -> str:

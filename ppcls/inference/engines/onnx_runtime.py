@@ -53,13 +53,14 @@ class OnnxRuntimeEngine:
         """
         batch = np.ascontiguousarray(images, dtype=np.float32)
         try:
-            (result,) = self._session.run(None, {self._input: batch})
+            (found,) = self._session.run(None, {self._input: batch})
+            result = np.asarray(found)
         except Exception as error:  # its errors have no base of their own
             shape = "x".join(map(str, images.shape))
             raise BundleError(
                 f"{self._path}: the network fails on images of shape {shape}: {_reason(error)}"
             ) from None
-        return np.asarray(result)
+        return result
 
     def describe(self) -> Dict[str, Any]:
         """Return the engine's name, version, device and threads."""

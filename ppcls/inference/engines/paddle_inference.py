@@ -37,8 +37,14 @@ class PaddleEngine:
         self.settings = settings(self._program.suffix, self.device, self.threads)
         self._version = paddle.__version__
         self._predictor = _load(self._program, weights, self.settings)
-        self._input = self._predictor.get_input_handle(self._predictor.get_input_names()[0])
-        self._output = self._predictor.get_output_handle(self._predictor.get_output_names()[0])
+        inputs, outputs = self._predictor.get_input_names(), self._predictor.get_output_names()
+        if not inputs or not outputs:
+            raise BundleError(
+                f"{self._program}: the program has {len(inputs)} inputs and {len(outputs)} "
+                "outputs, where there must be one of each; export the network again"
+            )
+        self._input = self._predictor.get_input_handle(inputs[0])
+        self._output = self._predictor.get_output_handle(outputs[0])
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Return probabilities, float32 [n, classes], of preprocessed images, float32 [n, c, h, w].
@@ -51,7 +57,7 @@ class PaddleEngine:
             self._input.copy_from_cpu(np.ascontiguousarray(images, dtype=np.float32))
             self._predictor.run()
             result: np.ndarray = self._output.copy_to_cpu()
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:  # it raises what it likes, MemoryError and IndexError too
             shape = "x".join(map(str, images.shape))
             raise BundleError(
                 f"{self._program}: the program fails on images of shape {shape}: {_reason(error)}"
@@ -131,7 +137,7 @@ def _load(program: Path, weights: Path, calls: List[Setting]) -> Any:
         getattr(config, name)(*arguments)
     try:
         return inference.create_predictor(config)
-    except (RuntimeError, ValueError) as error:
+    except Exception as error:  # as above
         raise BundleError(
             f"{program}: Paddle Inference cannot load the program: {_reason(error)}"
         ) from None
@@ -140,4 +146,5 @@ def _load(program: Path, weights: Path, calls: List[Setting]) -> Any:
 def _reason(error: Exception) -> str:
     """Return the sentence that matters in one of Paddle's long error messages."""
     found = re.search(r"\(\w+\) ?([^\n]+)", str(error).rpartition("Error Message Summary:")[2])
-    return found.group(1).strip() if found else str(error).strip().splitlines()[-1]
+    lines = [found.group(1)] if found else str(error).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__

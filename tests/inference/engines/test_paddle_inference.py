@@ -88,9 +88,7 @@ def test_weights_of_another_network_are_a_clear_error(edited: Edited) -> None:
     (folder / "inference.pdiparams").write_bytes(b"x" * 1000)
     record = file_record(folder / "inference.pdiparams").model_dump()
     edited(lambda config: config["Bundle"]["files"].update({"inference.pdiparams": record}))
-    with pytest.raises(
-        BundleError, match="cannot load the program: .*maybe the loaded file is not"
-    ):
+    with pytest.raises(BundleError, match="pdiparams: the file is damaged: no tensor begins where"):
         open_engine("paddle", read_bundle(folder), EngineOptions("cpu"))
 
 
