@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import IO
+from typing import IO, List
 
 from ppcls.inference.protobuf import VALUE, Layout, MalformedError, fields_of
 
@@ -71,7 +71,8 @@ def _bytes_of_tensor(file: IO[bytes], number: int) -> int:
         versions = version | other
     if versions or levels or not 0 <= length <= _LONGEST:
         raise MalformedError(f"no tensor begins where number {number} should be")
-    kind, dimensions = -1, []  # type: int, List[int]
+    kind = -1
+    dimensions: List[int] = []
     for found in fields_of(file.read(length), _TENSOR, "tensor"):
         if isinstance(found.value, bytes):
             raise MalformedError(f"the shape of tensor {number} is not as Paddle writes it")

@@ -60,7 +60,7 @@ branch or of a loop's body.
 PADDLE_2: FrozenSet[str] = _names(
     """
     abs acos acosh addmm affine_channel affine_grid allclose arg_max arg_min argsort asin asinh
-    assign assign_value atan atan2 atanh batch_norm bicubic_interp bicubic_interp_v2 bilinear_interp
+    assign assign_value atan atan2 atanh batch_norm bicubic_interp_v2 bilinear_interp
     bilinear_interp_v2 bilinear_tensor_product bitwise_and bitwise_not bitwise_or bitwise_xor bmm
     brelu broadcast_tensors cast ceil celu channel_shuffle clip concat conditional_block
     conditional_block_infer conv2d conv2d_transpose conv3d conv3d_transpose copysign cos cosh crop

@@ -9,7 +9,7 @@ import json
 import mmap
 import os
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, Iterator, List, Tuple
+from typing import IO, Any, Callable, Dict, Iterator, List, Set, Tuple
 
 from ppcls.errors import BundleError
 from ppcls.inference.combined import check_tensors
@@ -27,7 +27,13 @@ MOST_PARTS = 2_000_000
 _MOST_DEPTH = 64
 _MOST_DIGITS = 20
 
-_PDMODEL: Layout = {"program": {1: "block"}, "block": {4: "operator"}, "operator": {3: VALUE}}
+_PDMODEL: Layout = {
+    "program": {1: "block"},
+    "block": {3: "variable", 4: "operator"},
+    "variable": {1: VALUE},
+    "operator": {1: "slot", 2: "slot", 3: VALUE},
+    "slot": {2: VALUE},
+}
 """https://github.com/PaddlePaddle/Paddle/blob/develop/paddle/phi/core/framework/framework.proto"""
 
 _ONNX: Layout = {
@@ -87,9 +93,15 @@ def _refused_of_paddle_3(path: Path) -> Iterator[str]:
 
 
 def _refused_of_paddle_2(path: Path) -> Iterator[str]:
+    names: Dict[str, Set[str]] = {"variable": set(), "slot": set()}
     for field in _fields(path, _PDMODEL, "program"):
-        if _text(field) not in PADDLE_2:
+        if field.message != "operator":
+            names[field.message].add(_text(field))
+        elif _text(field) not in PADDLE_2:
             yield f"the operator {_text(field)!r}"
+    unknown = names["slot"] - names["variable"] - {"@EMPTY@"}
+    if unknown:  # for these Paddle looks at address 0
+        raise MalformedError(f"an operator uses {min(unknown)!r}, which is not declared")
 
 
 def _refused_of_onnx(path: Path) -> Iterator[str]:
@@ -164,13 +176,13 @@ def _read_json(path: Path) -> Any:
 def _mapping(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise MalformedError("a key stands twice in one object")
     return found
 
 
 def _integer(digits: str) -> int:
     if len(digits) > _MOST_DIGITS:
-        raise ValueError("a number has more than 64 bits")
+        raise MalformedError("a number has more than 64 bits")
     return int(digits)
 
 
