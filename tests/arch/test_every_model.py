@@ -26,6 +26,7 @@ from ppcls.arch.network import Network
 from ppcls.arch.summary import count_parameters
 from ppcls.exporters.onnx import convert_program
 from ppcls.exporters.static import write_program
+from ppcls.inference.programs import check_file
 
 _CLASSES = 5
 _PARAMETERS: Dict[str, int] = {name: row.parameters for name, row in networks().items()}
@@ -282,6 +283,12 @@ def _export_side(network: Network) -> int:
     return _side(network) if all(x._output_size == 1 for x in pools) else network.input_size
 
 
+@_every_structure
+def test_a_bundle_accepts_what_the_program_holds(network: Network, program: Path) -> None:
+    for path in program.parent.iterdir():
+        check_file(path)
+
+
 @pytest.mark.slow
 @_every_structure
 def test_static_export_equals_the_dynamic_network(network: Network, program: Path) -> None:
@@ -297,6 +304,7 @@ def test_onnx_export_equals_the_dynamic_network(network: Network, program: Path)
     images = _images(network, 2, _export_side(network))
     file = program.with_suffix(".onnx")
     convert_program(program, file)
+    check_file(file)
     session = runtime.InferenceSession(str(file))
     (got,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
     assert _difference(got, _run(network, images)) < 1e-4
