@@ -30,11 +30,15 @@ _MOST_DIGITS = 20
 _PDMODEL: Layout = {
     "program": {1: "block"},
     "block": {3: "variable", 4: "operator"},
-    "variable": {1: VALUE},
-    "operator": {1: "slot", 2: "slot", 3: VALUE},
-    "slot": {2: VALUE},
+    "variable": {1: VALUE, 3: VALUE},
+    "operator": {1: "input", 2: "output", 3: VALUE},
+    "input": {2: VALUE},
+    "output": {2: VALUE},
 }
 """https://github.com/PaddlePaddle/Paddle/blob/develop/paddle/phi/core/framework/framework.proto"""
+
+_NO_VALUE = "@EMPTY@"
+"""What an operator of Paddle 2.6 is given instead of a value that it does not need."""
 
 _ONNX: Layout = {
     "model": {7: "graph", 8: "operator set", 20: PRESENT, 25: PRESENT},
@@ -93,15 +97,33 @@ def _refused_of_paddle_3(path: Path) -> Iterator[str]:
 
 
 def _refused_of_paddle_2(path: Path) -> Iterator[str]:
-    names: Dict[str, Set[str]] = {"variable": set(), "slot": set()}
+    names: Dict[str, Set[str]] = {"variable": set(), "kept": set(), "input": set(), "output": set()}
+    name = ""
     for field in _fields(path, _PDMODEL, "program"):
-        if field.message != "operator":
-            names[field.message].add(_text(field))
-        elif _text(field) not in PADDLE_2:
-            yield f"the operator {_text(field)!r}"
-    unknown = names["slot"] - names["variable"] - {"@EMPTY@"}
-    if unknown:  # for these Paddle looks at address 0
-        raise MalformedError(f"an operator uses {min(unknown)!r}, which is not declared")
+        where = (field.message, field.number)
+        if where == ("variable", 3):
+            names["kept"] |= {name} if field.value else set()
+        elif where == ("operator", 3):
+            if _text(field) not in PADDLE_2:
+                yield f"the operator {_text(field)!r}"
+        else:
+            name = _text(field)
+            names[field.message].add(name)
+    _check_values(**names)
+
+
+def _check_values(variable: Set[str], kept: Set[str], input: Set[str], output: Set[str]) -> None:
+    """Refuse what makes Paddle look at address 0: values without variables, or that nothing makes.
+
+    Args:
+        variable: names of all variables.
+        kept: of those that keep their value, such as weights.
+        input: what operators use.
+        output: what they make.
+    """
+    missing = (input | output) - variable | input - output - kept
+    if missing - {_NO_VALUE}:
+        raise MalformedError(f"an operator uses {min(missing - {_NO_VALUE})!r}, which is not there")
 
 
 def _refused_of_onnx(path: Path) -> Iterator[str]:

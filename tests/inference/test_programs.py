@@ -82,10 +82,28 @@ def test_other_operators_of_paddle_2_are_refused(check: Check, name: str) -> Non
         check(".pdmodel", pdmodel("feed") + pdmodel("relu", name))
 
 
-def test_values_that_nothing_declares_would_crash_paddle(check: Check) -> None:
-    with pytest.raises(BundleError, match="an operator uses 'y', which is not declared"):
+def test_values_that_are_not_there_would_crash_paddle(check: Check) -> None:
+    with pytest.raises(BundleError, match="an operator uses 'y', which is not there"):
         check(".pdmodel", pdmodel("relu", names=["x", "z"], used="y"))
     check(".pdmodel", pdmodel("relu", used="@EMPTY@"))
+    for kept, read in ((True, check), (False, _refuses(check))):
+        read(".pdmodel", field(1, _variable("w", kept) + field(4, _using("w") + field(3, "relu"))))
+
+
+def _variable(name: str, kept: bool) -> bytes:
+    return field(3, field(1, name) + field(3, int(kept)))
+
+
+def _using(name: str) -> bytes:
+    return field(1, field(1, "X") + field(2, name))
+
+
+def _refuses(check: Check) -> Check:
+    def run(suffix: str, data: bytes) -> None:
+        with pytest.raises(BundleError, match="an operator uses 'w', which is not there"):
+            check(suffix, data)
+
+    return run
 
 
 _HIDDEN = onnx(field(4, "Secret"))
