@@ -162,10 +162,11 @@ class Predictor(Classifier):
         if result.ndim == 2 and result.shape[1] != classes:
             raise BundleError(label_mismatch(where, classes, result.shape[1]))
         if result.shape != (len(images), classes) or result.dtype.kind != "f":
-            found = f"{result.dtype} of shape {'x'.join(map(str, result.shape))}"
+            shape = "x".join(map(str, result.shape)) or "()"
             raise BundleError(
-                f"{where}: the network gives {found} for {len(images)} images, but it is to give "
-                f"float32 of shape {len(images)}x{classes}; export it again"
+                f"{where}: the network gives {result.dtype} of shape {shape} for a batch of "
+                f"{len(images)}, but it is to give float32 of shape {len(images)}x{classes}; "
+                "export it again"
             )
         return result
 

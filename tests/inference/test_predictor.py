@@ -151,6 +151,35 @@ def test_labels_that_do_not_fit_the_network(edited: Edited) -> None:
         list(predictor(_image()))
 
 
+class _Strange:
+    """An engine whose network gives the same for whatever images."""
+
+    def __init__(self, result: np.ndarray) -> None:
+        self.result = result
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        return self.result
+
+
+@pytest.mark.parametrize(
+    ("result", "found"),
+    [
+        (np.zeros((), np.float32), "float32 of shape \\(\\) for a batch of 1"),
+        (np.zeros((3, 10), np.float32), "float32 of shape 3x10 for a batch of 1"),
+        (np.zeros((1, 10, 1), np.float32), "float32 of shape 1x10x1 for a batch of 1"),
+        (np.zeros((1, 10), np.int64), "int64 of shape 1x10 for a batch of 1"),
+        (np.array([["a"] * 10]), "<U1 of shape 1x10 for a batch of 1"),
+    ],
+)
+def test_networks_that_do_not_classify(exported: Path, result: np.ndarray, found: str) -> None:
+    predictor = Predictor(exported, device="cpu")
+    predictor.engine = _Strange(result)
+    with pytest.raises(
+        BundleError, match=f"gives {found}, but it is to give float32 of shape 1x10"
+    ):
+        list(predictor(np.zeros((40, 40, 3), np.uint8)))
+
+
 def test_network_of_other_channels(edited: Edited) -> None:
     def grey(config: Dict[str, Any]) -> None:
         config["Bundle"]["input"]["channels"] = 1

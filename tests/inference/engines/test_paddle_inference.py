@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Callable, Dict
 
 import numpy as np
@@ -90,6 +92,37 @@ def test_weights_of_another_network_are_a_clear_error(edited: Edited) -> None:
     edited(lambda config: config["Bundle"]["files"].update({"inference.pdiparams": record}))
     with pytest.raises(BundleError, match="pdiparams: the file is damaged: no tensor begins where"):
         open_engine("paddle", read_bundle(folder), EngineOptions("cpu"))
+
+
+def test_whatever_paddle_raises_is_a_clear_error(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_engine("paddle", read_bundle(exported), EngineOptions("cpu"))
+    images = np.zeros((1, 3, 32, 32), np.float32)
+    for error, words in ((MemoryError(), "MemoryError"), (IndexError("map::at"), "map::at")):
+
+        def fail(error: Exception = error, **options: object) -> None:
+            raise error
+
+        monkeypatch.setattr(engine, "_predictor", SimpleNamespace(run=fail))
+        with pytest.raises(BundleError, match=f"on images of shape 1x3x32x32: {words}$"):
+            engine.run(images)
+
+
+@pytest.mark.skipif(not IS_NEW, reason="Paddle 2.6 writes no JSON")
+def test_programs_without_an_output_and_of_no_version(exported: Path, tmp_path: Path) -> None:
+    bundle = read_bundle(exported)
+    program, weights = bundle.formats["paddle"]
+    path = tmp_path / "inference.json"
+    changed = json.loads(program.read_text())
+    changed["program"]["regions"][0]["blocks"][0]["ops"].pop()
+    path.write_text(json.dumps(changed))
+    other = replace(bundle, formats={"paddle": [path, weights]})
+    with pytest.raises(BundleError, match="the program has 1 inputs and 0 outputs, where"):
+        open_engine("paddle", other, EngineOptions("cpu"))
+    path.write_text(program.read_text().replace('"version":', '"version":0,"_":'))
+    with pytest.raises(BundleError, match="Paddle Inference cannot load the program: "):
+        open_engine("paddle", other, EngineOptions("cpu"))
 
 
 def test_program_of_paddle_3_is_refused_by_paddle_2(exported: Path) -> None:
