@@ -10,7 +10,7 @@ from typing import Any, Dict
 import numpy as np
 from paddle import nn
 
-from ppcls.errors import ExportError
+from ppcls.errors import BundleError, ExportError
 from ppcls.exporters.formats import FORMATS, STEM
 from ppcls.exporters.parity import Parity, is_saturated, measure
 from ppcls.exporters.static import device_of
@@ -44,7 +44,8 @@ def compare_format(
         kind: what kind of images they are.
 
     Raises:
-        ExportError: they differ by more than `ppcls.exporters.parity.TOLERANCE`.
+        ExportError: they differ by more than `ppcls.exporters.parity.TOLERANCE`, or the engine does
+            not open the format, or does not accept what is in it.
     """
     engine = _open(model, bundle, name)
     static_logits = None
@@ -65,7 +66,12 @@ def _open(model: nn.Layer, bundle: Bundle, name: str) -> Engine:
     """Open a format where the network is, or on the CPU if its engine runs nowhere else."""
     engine = choose_engine([name])
     device = device_of(model) if ENGINES[engine].on_gpu else "cpu"
-    return open_engine(engine, bundle, EngineOptions(device))
+    try:
+        return open_engine(engine, bundle, EngineOptions(device))
+    except BundleError as error:
+        raise ExportError(
+            f"the exported network ({name}) cannot be used, nothing was kept: {error}"
+        ) from None
 
 
 def _static_logits(model: nn.Layer, bundle: Bundle, name: str, images: np.ndarray) -> np.ndarray:

@@ -227,6 +227,28 @@ def test_saturated_network_is_compared_by_its_logits(
     assert expected < set(os.listdir(tmp_path / "b")) and len(os.listdir(tmp_path / "b")) == 4
 
 
+class _Dice(paddle.nn.Layer):
+    """Draws random numbers, which the operators of a bundle do not."""
+
+    in_channels = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = paddle.nn.Linear(3 * 32 * 32, 10)
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return self.fc(x.flatten(1)) + 1e-9 * paddle.rand([10])
+
+
+def test_a_network_whose_operators_bundles_do_not_hold_keeps_nothing(
+    tmp_path: Path, processing: Processing
+) -> None:
+    expected = r"exported network \(paddle\) cannot be used, nothing was kept: .*the operator 'unif"
+    with pytest.raises(ExportError, match=expected):
+        export_bundle(_Dice(), tmp_path / "b", processing)
+    assert os.listdir(tmp_path) == []
+
+
 def test_interruption_keeps_nothing(
     tmp_path: Path,
     network: Network,
