@@ -27,9 +27,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ppcls.errors import did_you_mean
+from ppcls.text import shortened, shown
 
 _OURS = "ppcls"
 """The type of errors whose message needs no more work."""
+
+MOST_TOLD = 50
+"""How many mistakes are told at once."""
 
 _KINDS = {
     "boolean": "True or False",
@@ -55,6 +59,7 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         strict=True,
+        allow_inf_nan=False,
         arbitrary_types_allowed=True,
         protected_namespaces=(),
         populate_by_name=True,
@@ -70,8 +75,10 @@ class Section(BaseModel):
 
 
 def mistakes(error: ValidationError) -> List[str]:
-    """Return a line for each mistake: the place, with dots, and what is wrong there."""
-    return [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+    """Return a line for each of the first mistakes: the place, with dots, and what is wrong."""
+    told = error.errors()[:MOST_TOLD]
+    lines = [f"{shortened('.'.join(map(str, item['loc'])))}: {item['msg']}" for item in told]
+    return [*lines, "there are more mistakes"] if error.error_count() > MOST_TOLD else lines
 
 
 def error_at(location: Tuple[Any, ...], message: str, value: Any) -> ValidationError:
@@ -98,7 +105,8 @@ def _detail(location: Tuple[Any, ...], message: str, value: Any) -> InitErrorDet
 
 def _in_plain_words(error: ValidationError, model: type[BaseModel]) -> ValidationError:
     fields = model.model_fields
-    items = _one_for_each_key(error.errors(), fields)
+    # One more than are told, so that whoever tells them knows that these are not all.
+    items = _one_for_each_key(error.errors(), fields)[: MOST_TOLD + 1]
     details = [_detail(tuple(item["loc"]), _message(item, fields), item["input"]) for item in items]
     return ValidationError.from_exception_data(error.title, details)
 
@@ -107,12 +115,13 @@ def _message(item: Any, fields: Mapping[str, FieldInfo]) -> str:
     key, is_direct = str(item["loc"][0]) if item["loc"] else "", len(item["loc"]) == 1
     if item["type"] == "extra_forbidden" and is_direct:
         accepted = ", ".join(fields) or "no arguments"
-        return f"unknown key '{key}'.{did_you_mean(key, fields)} Accepted here: {accepted}"
+        hint = did_you_mean(key, fields)
+        return f"unknown key '{shortened(key)}'.{hint} Accepted here: {accepted}"
     if item["type"] == "missing" and is_direct:
         return f"required, but missing; it takes {_words(fields[key].annotation)}"
     if item["type"] == _OURS:
         return str(item["msg"])
-    return f"{_friendlier(item['msg'])}, got {item['input']!r}"
+    return f"{_friendlier(item['msg'])}, got {shown(item['input'])}"
 
 
 def _friendlier(message: str) -> str:

@@ -15,6 +15,9 @@ PADDLE_MISSING = (
 )
 """The one line for everybody who imports or builds something that needs Paddle."""
 
+_LONGEST_WORD = 100
+"""No accepted word is as long; comparing longer ones takes time."""
+
 
 class PpclsError(Exception):
     """Base of all errors that are the input's fault, not the program's."""
@@ -84,6 +87,8 @@ def nearest(word: str, accepted: Iterable[str]) -> Optional[str]:
     """
     import difflib
 
+    if len(word) > _LONGEST_WORD:
+        return None
     by_lower = {candidate.lower(): candidate for candidate in accepted}
     found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else None

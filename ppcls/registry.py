@@ -42,6 +42,7 @@ from pydantic_core import PydanticUndefined, core_schema
 
 from ppcls.checking import Section, error_at, mistakes, moved
 from ppcls.errors import ConfigError, did_you_mean
+from ppcls.text import shortened, shown
 
 T = TypeVar("T")
 
@@ -64,6 +65,10 @@ _HOMES = {
 
 _LISTED_BY = {"arch": "ppcls models"}
 """The command that lists the names of a kind with too many for a message."""
+
+
+_MOST_PARTS = 100
+"""The longest list of parts. Each has its own message when it is unknown, which takes time."""
 
 
 class _ProvidedMarker:
@@ -126,7 +131,7 @@ class PartsOf(PartOf):
     """
 
     def _schema(self) -> core_schema.CoreSchema:
-        return core_schema.list_schema(super()._schema())
+        return core_schema.list_schema(super()._schema(), max_length=_MOST_PARTS)
 
 
 _entries: Dict[Tuple[str, str], Entry] = {}
@@ -172,7 +177,7 @@ def lookup(kind: str, name: str) -> Entry:
         label, listed_by = kind.replace("_", " "), _LISTED_BY.get(kind)
         listed = f"Accepted: {', '.join(accepted) or 'none yet'}"
         raise ConfigError(
-            f"unknown {label} '{name}'.{did_you_mean(name, accepted)} "
+            f"unknown {label} '{shortened(name)}'.{did_you_mean(name, accepted)} "
             + (f"'{listed_by}' lists the accepted names" if listed_by else listed)
         )
     return _entries[kind, name]
@@ -279,6 +284,6 @@ def _split(kind: str, value: Any) -> Tuple[str, Any, Tuple[str, ...]]:
     label = kind.replace("_", " ")
     message = (
         f"expected one {label}, written as 'Name: {{argument: value}}' or with 'name: Name', "
-        f"got {value!r}"
+        f"got {shown(value)}"
     )
     raise error_at((), message, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Iterator, List, Sequence, Union
+from typing import Any, Iterator, List, Sequence, Union
 
 _UNPRINTABLE = re.compile(
     "[\\0-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
@@ -81,3 +81,13 @@ def _widths(rows: Rows) -> List[int]:
 def _width(text: str) -> int:
     """Columns on a screen: Chinese characters take two."""
     return sum(2 if "\u2e80" <= character <= "\uffef" else 1 for character in text)
+
+
+def shown(value: Any, most: int = 200) -> str:
+    """Return how Python writes a value, cut to `most` letters."""
+    return shortened(repr(value), most)
+
+
+def shortened(text: str, most: int = 200) -> str:
+    """Return a text cut to `most` letters, with dots where there were more."""
+    return text if len(text) <= most else f"{text[:most]}..."

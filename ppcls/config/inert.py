@@ -6,11 +6,12 @@ authors learn what is different. ``*`` stands for any one key.
 
 from __future__ import annotations
 
-import fnmatch
 from typing import Any, Iterator, List, Tuple
 
 from ppcls.config.document import Document, KeyPath
 from ppcls.config.inherit import _at
+from ppcls.config.schema import describe
+from ppcls.text import shown
 
 _THREADS = "images are decoded by threads, which share memory without being told"
 _DYNAMIC = "networks are trained in dynamic graph mode; export makes the static graph"
@@ -55,13 +56,13 @@ def remove_inert(document: Document) -> Tuple[List[str], List[str]]:
     them would train something else than their author wanted.
     """
     warnings, refusals = [], []
-    order = {path: number for number, path in enumerate(document.places)}
-    for path, reason in sorted(_found(document.data), key=lambda item: order.get(item[0], 0)):
-        value, where = _at(document.data, path), f"{document.place(path)}: {'.'.join(path)}"
-        if value in _HARMLESS.get(".".join(path), (value,)):
+    found = [(document.order(path), path, reason) for path, reason in _found(document.data)]
+    for _, path, reason in sorted(found, key=lambda item: item[0]):
+        value, where = _at(document.data, path), describe(document, path)
+        if value in _HARMLESS.get(".".join(map(str, path)), (value,)):
             warnings.append(f"{where} has no effect here: {reason}")
         else:
-            refusals.append(f"{where}: {value!r} is not possible here: {reason}")
+            refusals.append(f"{where}: {shown(value)} is not possible here: {reason}")
         del _at(document.data, path[:-1])[path[-1]]
         document.forget(path)
     return warnings, refusals
@@ -77,6 +78,5 @@ def _matches(data: Any, keys: List[str], path: KeyPath) -> Iterator[KeyPath]:
     if not keys:
         yield path
     elif isinstance(data, dict):
-        for key in list(data):
-            if fnmatch.fnmatchcase(str(key), keys[0]):
-                yield from _matches(data[key], keys[1:], (*path, key))
+        for key in list(data) if keys[0] == "*" else data.keys() & {keys[0]}:
+            yield from _matches(data[key], keys[1:], (*path, key))

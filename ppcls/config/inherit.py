@@ -8,48 +8,86 @@ changes is replaced whole, because the arguments of one part mean nothing to ano
 
 from __future__ import annotations
 
-import copy
+import os
+import re
 from pathlib import Path
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-import yaml
-
-from ppcls.config.document import Document, KeyPath, Place, parse_value, read_document
+from ppcls.config.document import (
+    MOST_DEPTH,
+    MOST_VALUES,
+    Document,
+    KeyPath,
+    Place,
+    parse_value,
+    read_document,
+)
 from ppcls.errors import ConfigError, did_you_mean
+from ppcls.text import shortened, shown
 
 BASE_KEY = "_base_"
+
+_SHOWN = 50
+"""How many items of a list a message names."""
 
 
 def resolve(path: Path, overrides: Sequence[str] = ()) -> Document:
     """Read a file with everything it inherits and apply `overrides` of the form ``a.b.0.c=value``.
 
     Raises:
-        ConfigError: a file cannot be read, files inherit in a circle, or an override names no
-            place.
+        ConfigError: a file cannot be read, files inherit in a circle or too much, or an override
+            names no place.
     """
-    document = _read(path, ())
+    document = _Reader().read(path, ())
     for text in overrides:
         apply_override(document, text)
     return document
 
 
-def _read(path: Path, chain: Tuple[Path, ...]) -> Document:
-    if path.resolve() in chain:
-        names = " -> ".join(str(item) for item in (*chain, path.resolve()))
-        raise ConfigError(f"{path}: configuration files inherit in a circle: {names}")
-    document = read_document(path)
-    place = document.place((BASE_KEY,))
-    merged = Document({}, {})
-    for base in _bases(document, place):
-        base_path = _base_path(path.parent, base)
-        if base_path is None:
+class _Reader:
+    """Reads files with what they inherit: each file once, however many name it."""
+
+    def __init__(self) -> None:
+        self._known: Dict[Path, Document] = {}
+        self._merged = 0
+
+    def read(self, path: Path, chain: Tuple[Path, ...]) -> Document:
+        """Return a file with everything it inherits; `chain` are those that inherit it."""
+        if path.resolve() in chain:
+            names = " -> ".join(str(item) for item in (*chain, path.resolve()))
+            raise ConfigError(f"{path}: configuration files inherit in a circle: {names}")
+        if len(chain) == MOST_DEPTH:
+            raise ConfigError(f"{path}: more than {MOST_DEPTH} files inherit from each other")
+        # A link to a file inherits from where the link is.
+        key = path.parent.resolve() / path.name
+        if key not in self._known:
+            self._known[key] = self._with_bases(path, (*chain, path.resolve()))
+        return self._known[key]
+
+    def _with_bases(self, path: Path, chain: Tuple[Path, ...]) -> Document:
+        document = read_document(path)
+        place = document.place((BASE_KEY,))
+        merged = Document({})
+        for base in _bases(document, place):
+            base_path = _base_path(path.parent, base)
+            if base_path is None:
+                raise ConfigError(
+                    f"{place}: {BASE_KEY}: there is no file {shortened(str(path.parent / base))}, "
+                    f"nor a recipe {shortened(base)}"
+                )
+            self._merge(merged, self.read(base_path, chain), place)
+        document.forget((BASE_KEY,))
+        self._merge(merged, document, place)
+        return merged
+
+    def _merge(self, target: Document, extra: Document, place: Optional[Place]) -> None:
+        self._merged += extra.count()
+        if self._merged > MOST_VALUES:
             raise ConfigError(
-                f"{place}: {BASE_KEY}: there is no file {path.parent / base}, nor a recipe {base}"
+                f"{place}: {BASE_KEY}: a configuration and all that it inherits have at most "
+                f"{MOST_VALUES:,} values"
             )
-        _merge(merged, _read(base_path, (*chain, path.resolve())))
-    document.forget((BASE_KEY,))
-    _merge(merged, document)
-    return merged
+        _merge(target, extra)
 
 
 def _base_path(folder: Path, base: str) -> Optional[Path]:
@@ -57,7 +95,8 @@ def _base_path(folder: Path, base: str) -> Optional[Path]:
     the package.
     """
     candidates = [folder / base, *(home / base for home in recipe_homes())]
-    return next((path for path in candidates if path.is_file()), None)
+    # Path.is_file raises where a name is too long.
+    return next((path for path in candidates if os.path.isfile(path)), None)
 
 
 def recipe_homes() -> List[Path]:
@@ -70,21 +109,31 @@ def _bases(document: Document, place: Any) -> List[str]:
     bases = document.data.pop(BASE_KEY, [])
     bases = [bases] if isinstance(bases, str) else bases
     if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
-        raise ConfigError(f"{place}: {BASE_KEY}: expected a path or a list of paths, got {bases!r}")
+        raise ConfigError(
+            f"{place}: {BASE_KEY}: expected a path or a list of paths, got {shown(bases)}"
+        )
     return bases
 
 
 def _merge(target: Document, extra: Document, path: KeyPath = ()) -> None:
     mine, theirs = _at(target.data, path), _at(extra.data, path)
-    if path in extra.places:
-        target.places[path] = extra.places[path]
+    place = extra.own_place(path)
+    if place:
+        target.put(path, place)
     for key, value in theirs.items():
         below = (*path, key)
         if _mergeable(mine.get(key), value):
             _merge(target, extra, below)
         else:
-            mine[key] = copy.deepcopy(value)
-            target.adopt(below, extra.places)
+            mine[key] = _copied(value)
+            target.adopt(below, extra)
+
+
+def _copied(value: Any) -> Any:
+    """Return mappings and lists of which none stands in two places, as aliases make them."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 def _mergeable(old: Any, new: Any) -> bool:
@@ -99,26 +148,33 @@ def apply_override(document: Document, text: str) -> None:
     ``~a.b`` removes a key.
 
     Raises:
-        ConfigError: the text has no ``=``, a list index does not exist, or the path leads through a
-            plain value.
+        ConfigError: the text has no ``=``, a list index does not exist, the path leads through a
+            plain value, or the value is not YAML.
     """
-    place = Place(f"-o {text}")
+    place = Place(f"-o {shortened(text)}")
     if text.startswith("~"):
-        _remove(document, tuple(text[1:].split(".")), place)
+        _remove(document, _keys(text[1:], place), place)
         return
     dotted, equals, value = text.partition("=")
     if not equals or not dotted:
         raise ConfigError(f"{place}: expected KEY=VALUE, for example -o Global.epochs=10")
-    path = _walk(document, dotted.strip().split("."), place)
+    path = _walk(document, _keys(dotted.strip(), place), place)
     try:
         parsed = parse_value(value)
-    except yaml.YAMLError:
-        raise ConfigError(
-            f"{place}: the value is not valid YAML; quote it: {dotted}='\"...\"'"
-        ) from None
-    _at(document.data, path[:-1])[path[-1]] = parsed
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error} (in quotes: {shortened(dotted)}='\"...\"')") from None
+    _at(document.data, path[:-1])[path[-1]] = _copied(parsed)
     document.forget(path)
-    document.places[path] = place
+    document.put(path, place)
+
+
+def _keys(dotted: str, place: Place) -> List[str]:
+    keys = dotted.split(".")
+    if "" in keys:
+        raise ConfigError(f"{place}: a key between the dots is empty; write a.b.0.c=VALUE")
+    if len(keys) > MOST_DEPTH:
+        raise ConfigError(f"{place}: at most {MOST_DEPTH} keys lead to a value")
+    return keys
 
 
 def _walk(document: Document, keys: Sequence[str], place: Place) -> KeyPath:
@@ -139,20 +195,24 @@ def _child_key(here: Any, text: str, dotted: str, place: Place) -> Any:
     if isinstance(here, dict):
         return text
     if not isinstance(here, list):
-        raise ConfigError(f"{place}: '{dotted}' is the value {here!r} and has no '{text}' inside")
-    if not text.isdigit() or int(text) >= len(here):
-        names = ", ".join(f"{i}: {_item_name(item)}" for i, item in enumerate(here))
+        value, text = shown(here), shortened(text)
+        raise ConfigError(f"{place}: '{dotted}' is the value {value} and has no '{text}' inside")
+    index = int(text) if re.fullmatch("[0-9]{1,9}", text) else len(here)
+    if index >= len(here):
+        names = ", ".join(f"{i}: {_item_name(item)}" for i, item in enumerate(here[:_SHOWN]))
+        more = ", ..." if len(here) > _SHOWN else ""
         raise ConfigError(
-            f"{place}: '{dotted}' is a list; name one of its items by index ({names})"
+            f"{place}: '{dotted}' is a list; name one of its items by index ({names}{more})"
         )
-    return int(text)
+    return index
 
 
 def _item_name(item: Any) -> str:
-    return str(next(iter(item))) if isinstance(item, dict) and item else repr(item)
+    is_part = isinstance(item, dict) and item
+    return shortened(str(next(iter(item)))) if is_part else shown(item, 60)
 
 
-def _remove(document: Document, keys: Tuple[str, ...], place: Place) -> None:
+def _remove(document: Document, keys: Sequence[str], place: Place) -> None:
     path = _walk(document, keys, place)
     here = _at(document.data, path[:-1])
     if isinstance(here, list):

@@ -5,17 +5,20 @@ once.
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple, Union
 
 import yaml
 from pydantic import ValidationError
 
-from ppcls.config.document import Document
+from ppcls.checking import MOST_TOLD
+from ppcls.config.document import Document, parse_value
 from ppcls.config.inert import remove_inert
 from ppcls.config.inherit import recipe_homes, resolve
 from ppcls.config.schema import Config, describe, written_path
 from ppcls.errors import ConfigError, did_you_mean
+from ppcls.text import shortened
 
 ConfigSource = Union[Config, str, Path, Mapping[str, Any]]
 """A checked configuration, the path of a file, or the content of one without `_base_`."""
@@ -55,7 +58,7 @@ def as_config(source: ConfigSource) -> Config:
 def _plain(source: Mapping[str, Any]) -> Dict[str, Any]:
     """Return a copy, as it would come out of the file that a run keeps of its configuration."""
     try:
-        return dict(yaml.safe_load(to_yaml(dict(source))))
+        return dict(parse_value(to_yaml(dict(source))))
     except yaml.representer.RepresenterError as error:
         what = error.args[-1]
         raise ConfigError(
@@ -79,9 +82,14 @@ def check(document: Document, source: str) -> Config:
     except ValidationError as error:
         mistakes += [text for _, text in sorted(_lines(error, document))]
     if mistakes:
-        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise ConfigError("\n  ".join([f"{count} in {source}:", *mistakes]))
+        raise ConfigError("\n  ".join([f"{_count(mistakes)} in {source}:", *mistakes[:MOST_TOLD]]))
     return config
+
+
+def _count(mistakes: Sequence[str]) -> str:
+    if len(mistakes) > MOST_TOLD:
+        return f"more than {MOST_TOLD} mistakes, of which the first are told,"
+    return "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
 
 
 def find_recipe(path: str) -> Path:
@@ -91,7 +99,7 @@ def find_recipe(path: str) -> Path:
         ConfigError: there is neither; the message names the nearest recipe.
     """
     given = Path(path)
-    if given.is_file():
+    if os.path.isfile(given):  # Path.is_file raises where a name is too long
         return given
     recipes = {
         str(file.relative_to(home)): file for home in recipe_homes() for file in _yaml_files(home)
@@ -100,7 +108,7 @@ def find_recipe(path: str) -> Path:
     if wanted in recipes:
         return recipes[wanted]
     raise ConfigError(
-        f"there is no configuration file {path}.{did_you_mean(wanted, recipes)}"
+        f"there is no configuration file {shortened(path)}.{did_you_mean(wanted, recipes)}"
         f" Recipes that come with ppcls: {', '.join(recipes) or 'none found'}"
     )
 
@@ -155,6 +163,4 @@ def _lifted(split: Any) -> Any:
 def _lines(error: ValidationError, document: Document) -> Iterator[Tuple[Tuple[str, int], str]]:
     for item in error.errors():
         path = written_path(tuple(item["loc"]), document)
-        place = document.place(path)
-        order = (place.source, place.line or 0) if place else ("", 0)
-        yield order, f"{describe(document, path)}: {item['msg']}"
+        yield document.order(path), f"{describe(document, path)}: {item['msg']}"

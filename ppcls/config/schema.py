@@ -18,12 +18,19 @@ from ppcls.config.document import Document, KeyPath
 from ppcls.errors import PpclsError
 from ppcls.registry import Part, PartOf, PartsOf
 from ppcls.runtime import DEVICES
+from ppcls.text import shortened, shown
 
 
 def _known_device(value: str) -> str:
     if not re.fullmatch(DEVICES, value):
-        text = f"unknown device '{value}'. Accepted: auto, cpu, gpu, gpu:0, gpu:1, ..."
+        text = f"unknown device {shown(value)}. Accepted: auto, cpu, gpu, gpu:0, gpu:1, ..."
         raise PydanticCustomError("ppcls", "{message}", {"message": text})
+    return value
+
+
+def _folder(value: str) -> str:
+    if not value:
+        raise PydanticCustomError("ppcls", "takes the name of a folder, got ''; '.' is this one")
     return value
 
 
@@ -32,6 +39,7 @@ def _zero_if_null(value: Any) -> Any:
 
 
 Device = Annotated[str, AfterValidator(_known_device)]
+Folder = Annotated[str, AfterValidator(_folder)]
 PositiveInt = Annotated[int, Field(gt=0)]
 
 
@@ -47,7 +55,7 @@ class EarlyStop(Section):
 class GlobalSection(Section):
     """`Global`: where things are and how long a run lasts."""
 
-    output_dir: str = "./output"
+    output_dir: Folder = "./output"
     device: Device = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**32), BeforeValidator(_zero_if_null)] = 0
     epochs: PositiveInt = 1
@@ -187,7 +195,7 @@ class Config(Section):
 
     def is_override(self, *path: Any) -> bool:
         """Whether a key was given on the command line (-o)."""
-        place = self._document.places.get(path)
+        place = self._document.own_place(path)
         return place is not None and place.line is None
 
     def where(self, *path: Any) -> str:
@@ -210,7 +218,7 @@ class Config(Section):
 
 def describe(document: Document, path: KeyPath) -> str:
     """Return ``file:line: a.b.c`` for a key path of a document."""
-    dotted = ".".join(map(str, path))
+    dotted = shortened(".".join(map(str, path)))
     place = document.place(path)
     return f"{place}: {dotted}" if place else dotted
 
@@ -223,5 +231,5 @@ def written_path(path: KeyPath, document: Document) -> KeyPath:
         return ("Arch", *path[2:])
     if len(path) > 2 and path[0] == "DataLoader" and path[2] == "batch_transform_ops":
         inside = (*path[:2], "dataset", *path[2:])
-        return inside if inside[:4] in document.places else path
+        return inside if document.own_place(inside[:4]) else path
     return path

@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
+from ppcls.config.document import parse_value
 from ppcls.errors import CheckpointError
 from ppcls.weights.weight_file import NewerFormatError, read, refuse_not_finite, write
 
@@ -115,6 +116,16 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: the position of the run is not in it: {error}") from None
     groups = (file.group(name) for name in ("model", "optimizer", "ema"))
     return Checkpoint(state, metadata, *groups)
+
+
+def noted_config(metadata: Mapping[str, Any]) -> Any:
+    """Return the configuration that a run noted in its checkpoints, as plain data; None where there
+    is none.
+
+    Raises:
+        ConfigError: it is not YAML.
+    """
+    return parse_value(str(metadata.get("config", "")), "the configuration in the checkpoint")
 
 
 class CheckpointFolder:

@@ -8,12 +8,11 @@ import shutil
 from pathlib import Path
 from typing import Any, Dict, Mapping
 
-import yaml
-
-from ppcls.engine.checkpoint import TrainState
+from ppcls.engine.checkpoint import TrainState, noted_config
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import CheckpointError
 from ppcls.files import replacing
+from ppcls.text import shown
 from ppcls.weights import read
 
 _log = logging.getLogger("ppcls")
@@ -52,8 +51,8 @@ def check_same_run(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) 
     for key, what in _SAME.items():
         if key in then and then[key] != now[key]:
             raise CheckpointError(
-                f"{path} cannot be resumed: {what} {_short(then[key])}, but the configuration "
-                f"gives {_short(now[key])}. Restore the setting, or start a new run: "
+                f"{path} cannot be resumed: {what} {shown(then[key], 60)}, but the configuration "
+                f"gives {shown(now[key], 60)}. Restore the setting, or start a new run: "
                 f"-o Global.output_dir=ANOTHER_FOLDER{_FROM_WEIGHTS.get(key, '').format(path)}"
             )
 
@@ -64,8 +63,11 @@ def warn_of_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     Args:
         then: metadata of the checkpoint.
         now: those of the run.
+
+    Raises:
+        ConfigError: the checkpoint's configuration is not YAML.
     """
-    before, after = _flat(yaml.safe_load(then["config"])), _flat(yaml.safe_load(now["config"]))
+    before, after = _flat(noted_config(then)), _flat(noted_config(now))
     for key in sorted({**before, **after}):
         old, new = before.get(key, "not set"), after.get(key, "not set")
         if old != new and not _FREE_TO_CHANGE.fullmatch(key):
@@ -98,8 +100,3 @@ def _flat(data: Any, prefix: str = "") -> Dict[str, Any]:
     items = data.items() if isinstance(data, dict) else enumerate(data)
     children = (_flat(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in items)
     return {path: value for child in children for path, value in child.items()}
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."

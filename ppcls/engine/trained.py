@@ -10,7 +10,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-import yaml
 from pydantic import ValidationError
 
 from ppcls import weights
@@ -26,7 +25,7 @@ from ppcls.engine.builder import (
     named_weights,
     weights_file,
 )
-from ppcls.engine.checkpoint import CheckpointFolder
+from ppcls.engine.checkpoint import CheckpointFolder, noted_config
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import CheckpointError, ConfigError, PpclsError
 from ppcls.registry import Part, parse
@@ -149,12 +148,13 @@ def _pipeline(config: Config, ops: List[Part], *key: str) -> Pipeline:
 
 def _warn_of_other_transforms(transform: Pipeline, metadata: Dict[str, Any], path: Path) -> None:
     """Say so when images are prepared otherwise than when the weights were judged in training."""
-    noted = yaml.safe_load(metadata.get("config", "{}")) or {}
-    then = ((noted.get("DataLoader") or {}).get("Eval") or {}).get("dataset", {})
-    if "transform_ops" not in then:
+    ops: Any = noted_config(metadata)
+    for key in ("DataLoader", "Eval", "dataset", "transform_ops"):
+        ops = ops.get(key) if isinstance(ops, dict) else None
+    if not isinstance(ops, list):
         return
     try:
-        before = Pipeline([parse("transform", op) for op in then["transform_ops"]]).spec()
+        before = Pipeline([parse("transform", op) for op in ops]).spec()
     except (ValidationError, PpclsError):
         before = []  # written by another version, whose words mean something else now
     if before != transform.spec():

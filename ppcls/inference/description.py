@@ -10,12 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Dict, List, Literal, Mapping, Optional, Tuple
 
-import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from ppcls.checking import Section, mistakes
-from ppcls.errors import BundleError
+from ppcls.config.document import read_value
+from ppcls.errors import BundleError, ConfigError
+from ppcls.text import shown
 
 CONFIG_NAME = "inference.yml"
 FORMAT_VERSION = 1
@@ -27,14 +28,14 @@ ORIGINAL_FORMAT = "paddle"
 
 def _class_name(value: Any) -> Any:
     if not isinstance(value, str):
-        text = f"takes a name, got {value!r}; put it in quotes"
+        text = f"takes a name, got {shown(value)}; put it in quotes"
         raise PydanticCustomError("ppcls", "{message}", {"message": text})
     return value
 
 
 def _file_name(value: str) -> str:
     if value in ("", ".", "..") or any(letter in value for letter in "/\\\0"):
-        text = f"takes names of files inside the bundle, got {value!r}"
+        text = f"takes names of files inside the bundle, got {shown(value)}"
         raise PydanticCustomError("ppcls", "{message}", {"message": text})
     return value
 
@@ -161,11 +162,10 @@ def _read_yaml(folder: Path) -> Dict[Any, Any]:
             f"{folder}: not an exported bundle, it holds no {CONFIG_NAME}; "
             f"'ppcls export -c CONFIG' writes one"
         )
-    data = path.read_bytes()
     try:
-        config = yaml.safe_load(data.decode("utf-8"))
-    except Exception as error:  # PyYAML raises more than YAMLError at what is not YAML
-        raise BundleError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        config = read_value(path)
+    except ConfigError as error:
+        raise BundleError(str(error)) from None
     if not isinstance(config, dict):
         raise BundleError(
             f"{path}: expected the sections of a bundle, found {type(config).__name__}"

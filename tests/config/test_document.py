@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppcls.config.document import parse_value, read_document
+from ppcls.config.document import Place, parse_value, read_document
 from ppcls.errors import ConfigError
 
 
@@ -22,10 +22,13 @@ def written(folder: Path, text: str) -> Path:
 def test_every_value_knows_its_line(tmp_path: Path) -> None:
     path = written(tmp_path, "Global:\n  epochs: 3\nops:\n  - A: {x: 1}\n  - B:\n      y: 2\n")
     document = read_document(path)
-    lines = {key: place.line for key, place in document.places.items()}
-    assert lines[("Global", "epochs")] == 2
-    assert lines[("ops", 0, "A", "x")] == 4
-    assert lines[("ops", 1, "B", "y")] == 6
+    for key, line in (
+        (("Global", "epochs"), 2),
+        (("ops", 0, "A", "x"), 4),
+        (("ops", 1, "B", "y"), 6),
+    ):
+        assert document.own_place(key) == Place(str(path), line)
+    assert document.own_place(("ops", 1, "B", "missing")) is None
     assert str(document.place(("ops", 1, "B", "missing"))) == f"{path}:5"
 
 

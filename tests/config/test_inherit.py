@@ -78,7 +78,9 @@ def test_circles_and_missing_bases_are_named(tmp_path: Path) -> None:
 
 def example() -> Document:
     data = {"a": {"b": [{"c": 1}, {"d": {"e": 2}}]}, "f": 3}
-    return Document(data, {(): Place("x.yaml", 1)})
+    document = Document(data)
+    document.put((), Place("x.yaml", 1))
+    return document
 
 
 @pytest.mark.parametrize(

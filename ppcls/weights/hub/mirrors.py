@@ -15,9 +15,8 @@ import os
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple, Union
 
-import yaml
-
-from ppcls.errors import UsageError
+from ppcls.config.document import read_value
+from ppcls.errors import ConfigError, UsageError
 from ppcls.weights.hub.cache import cache_folder
 
 VARIABLE = "PPCLS_MIRRORS"
@@ -73,11 +72,11 @@ def _from_file() -> Iterator[Tuple[str, str, str]]:
 
 
 def _read(file: Path) -> Dict[Any, Any]:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except (FileNotFoundError, NotADirectoryError):
+    if not file.exists():
         return {}
-    except (yaml.YAMLError, ValueError) as error:
+    try:
+        content = read_value(file) or {}
+    except ConfigError as error:
         raise UsageError(f"{file} is not readable YAML: {error}") from None
     if not isinstance(content, dict):
         raise UsageError(f"{file} must hold lines such as `https://a.example/: https://b.example/`")
