@@ -130,6 +130,7 @@ def _friendlier(message: str) -> str:
     for theirs, ours in _KINDS.items():
         if message.startswith(start + theirs):
             return f"expected {ours}"
+    message = message.replace("Keys should be strings", "keys must be text")
     return message.replace("Input should be", "must be")
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import yaml
 from yaml.composer import Composer, ComposerError
@@ -44,9 +44,10 @@ _MERGE = "tag:yaml.org,2002:merge"
 _NUMBERS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp")}
 _HINTS = {
     "found character that cannot start any token": "; indent with spaces, and quote a text that "
-    "begins with @ or `"
+    "begins with @ or `",
+    "second occurrence": " of an anchor (&name); its name must be another",
 }
-"""What libyaml's words do not say."""
+"""What the words of PyYAML and libyaml leave out."""
 
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")
 """What no text of a configuration can hold, as neither files nor terminals take it."""
@@ -219,16 +220,17 @@ class _SafeLoader(Composer, SafeConstructor, Resolver):
     def compose_node(self, parent: Optional[yaml.Node], index: Any) -> Any:
         """Return the next node, and note how many values it holds and how deep it is."""
         event = self.peek_event()
+        mark = event.start_mark
         self._values, self._depth = self._values + 1, self._depth + 1
-        _expect_within_limits(self._values, self._depth, event.start_mark)
+        _expect_within_limits(self._values, self._depth, mark)
         node = super().compose_node(parent, index)
         self._depth -= 1
         if not isinstance(event, yaml.AliasEvent):
             self._extents[id(node)] = self._extent(node)
-            _expect_within_limits(*self._extents[id(node)], event.start_mark)
+            _expect_within_limits(*self._extents[id(node)], mark)
         elif id(node) not in self._extents:
             problem = f"the alias *{event.anchor} stands for something that contains it"
-            raise ComposerError(None, None, problem, event.start_mark)
+            raise ComposerError(None, None, problem, mark)
         return node
 
     def _extent(self, node: Any) -> Tuple[int, int]:
@@ -260,7 +262,7 @@ class _SafeLoader(Composer, SafeConstructor, Resolver):
             problem = f"{_spelled(node)} is no valid {kind}; quote it if it is text"
             raise ConstructorError(None, None, problem, node.start_mark) from None
         if isinstance(value, str) and _UNUSABLE.search(value):
-            problem = f"the text {shown(value)} holds NUL or half of a character, as no text can"
+            problem = f"the text {shown(value, 60)} holds NUL or half of a character, as no text can"
         elif isinstance(value, int) and not -(2**63) <= value < 2**64:
             problem = f"the number {_spelled(node)} needs more than 64 bits"
         else:
@@ -269,7 +271,7 @@ class _SafeLoader(Composer, SafeConstructor, Resolver):
 
 
 def _spelled(node: yaml.Node) -> str:
-    return shown(node.value) if isinstance(node, yaml.ScalarNode) else "this list or mapping"
+    return shown(node.value, 60) if isinstance(node, yaml.ScalarNode) else "this list or mapping"
 
 
 def _expect_within_limits(values: int, depth: int, mark: yaml.Mark) -> None:
@@ -299,7 +301,7 @@ class _PythonLoader(_SafeLoader, Reader, Scanner, Parser):
         _SafeLoader.__init__(self)
 
 
-_Loader: Type[_SafeLoader] = _PythonLoader
+_Loader: Callable[[str], _SafeLoader] = _PythonLoader
 with contextlib.suppress(ImportError):
     from yaml.cyaml import CParser  # type: ignore[attr-defined]
 

@@ -33,8 +33,8 @@ class CELoss(Loss):
 
     def __init__(
         self,
-        weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0,
-        epsilon: Optional[Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]] = None,
+        weight: Annotated[float, Field(ge=0)] = 1.0,
+        epsilon: Optional[Annotated[float, Field(ge=0, lt=1)]] = None,
     ) -> None:
         super().__init__()
         self.weight = weight

@@ -41,10 +41,10 @@ Lr = Annotated[Part, PartOf("schedule"), BeforeValidator(_named_schedule)]
 Penalty = Annotated[Part, PartOf("regularizer")]
 Names = Union[str, List[str]]
 
-Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 """How much of a running mean stays at each step."""
 
-Small = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Small = Annotated[float, Field(ge=0)]
 """What keeps a divisor from 0: finite and not negative."""
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ppcls.registry import register
 
-Coefficient = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Coefficient = Annotated[float, Field(ge=0)]
 """Strength of a penalty: finite and not negative."""
 
 

@@ -34,10 +34,10 @@ from ppcls.registry import Provided, register
 
 _log = logging.getLogger("ppcls")
 
-Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=0)]
 """A learning rate, or an amount of epochs: finite and not negative."""
 
-Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Factor = Annotated[float, Field(gt=0)]
 """A number above zero."""
 
 

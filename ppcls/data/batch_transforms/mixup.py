@@ -31,7 +31,7 @@ class MixupOperator(BatchTransform):
 
     accepts = frozenset({LabelKind.HARD, LabelKind.SOFT})
 
-    alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    alpha: Annotated[float, Field(gt=0)] = 1.0
     class_num: Provided[int] = 0
 
     def __call__(self, batch: Batch, rng: np.random.Generator) -> Batch:
