@@ -7,7 +7,7 @@ from typing import Annotated, Any, Dict, List, Literal, Optional, Union
 import pytest
 from pydantic import Field, ValidationError
 
-from ppcls.checking import Section, error_at, moved
+from ppcls.checking import MOST_TOLD, Section, error_at, mistakes, moved
 
 
 class Inner(Section):
@@ -67,3 +67,20 @@ def test_an_empty_section_has_its_defaults() -> None:
 def test_an_error_can_be_moved_and_keeps_its_braces() -> None:
     error = moved(error_at(("a", 0), "write {b: c}", 3), ("top",))
     assert [(e["loc"], e["msg"]) for e in error.errors()] == [(("top", "a", 0), "write {b: c}")]
+
+
+def test_only_the_first_of_many_mistakes_are_told() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Outer.model_validate({f"k{i}": i for i in range(999)})
+    lines = mistakes(caught.value)
+    assert len(lines) == MOST_TOLD + 1
+    assert lines[-1] == "there are more mistakes"
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan")])
+def test_numbers_are_finite_where_nothing_else_is_said(number: float) -> None:
+    class Plain(Section):
+        rate: float
+
+    with pytest.raises(ValidationError, match="must be a finite number, got"):
+        Plain.model_validate({"rate": number})

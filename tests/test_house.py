@@ -283,3 +283,13 @@ def test_source_files_have_test_files_in_the_same_place() -> None:
         if folder.parts[0] != "commands" and not (ROOT / "tests" / folder.parts[0]).is_dir()
     ]
     assert untested == []
+
+
+def test_yaml_is_read_in_one_place_within_limits() -> None:
+    readers = {
+        str(file.relative_to(PACKAGE))
+        for file in FILES
+        for _, name in calls(file)
+        if re.fullmatch(r"yaml\.\w*(load|parse|scan|compose)\w*", name)
+    }
+    assert readers == set()

@@ -5,7 +5,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppcls.text import distinct, first_few, markdown_table, natural_key, network_order, table
+from ppcls.text import (
+    distinct,
+    first_few,
+    markdown_table,
+    natural_key,
+    network_order,
+    shortened,
+    shown,
+    table,
+)
 
 
 def test_dots_stand_for_more_names() -> None:
@@ -58,3 +67,10 @@ def test_time_stamps_in_nanoseconds_are_told_apart() -> None:
 
 def test_equal_names_are_told_apart() -> None:
     assert distinct(["a", "b", "a", "a"]) == ["a", "b", "a_2", "a_3"]
+
+
+def test_long_values_are_cut() -> None:
+    assert shown("a" * 9) == repr("a" * 9)
+    assert shown(list(range(9999)), 10) == "[0, 1, 2, ..."
+    assert shortened("abcdef", 3) == "abc..."
+    assert shortened("abc", 3) == "abc"

@@ -262,7 +262,7 @@ class _SafeLoader(Composer, SafeConstructor, Resolver):
             problem = f"{_spelled(node)} is no valid {kind}; quote it if it is text"
             raise ConstructorError(None, None, problem, node.start_mark) from None
         if isinstance(value, str) and _UNUSABLE.search(value):
-            problem = f"the text {shown(value, 60)} holds NUL or half of a character, as no text can"
+            problem = f"the text {shown(value, 60)} holds NUL or half of a character"
         elif isinstance(value, int) and not -(2**63) <= value < 2**64:
             problem = f"the number {_spelled(node)} needs more than 64 bits"
         else:
@@ -331,7 +331,8 @@ def _loading(text: str, source: str) -> Iterator[_SafeLoader]:
         kind = "is too large" if isinstance(error, _TooMuch) else "is not valid YAML"
         problem = shortened(str(error.problem or error.context))
         hint = _HINTS.get(problem, "")
-        line = mark.line + 1 if mark else 1
+        # libyaml has the end of a text behind its last line.
+        line = min(mark.line + 1, len(text.splitlines())) if mark else 1
         raise _refusal(source, line, f"this {kind}: {problem}{hint}") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise _refusal(source, 1, f"this is not valid YAML: {error}") from None

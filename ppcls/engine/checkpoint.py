@@ -118,14 +118,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(state, metadata, *groups)
 
 
-def noted_config(metadata: Mapping[str, Any]) -> Any:
-    """Return the configuration that a run noted in its checkpoints, as plain data; None where there
-    is none.
+def noted_config(metadata: Mapping[str, Any], path: Path) -> Any:
+    """Return the configuration that a run noted in the metadata of `path`, as plain data; None
+    where there is none.
 
     Raises:
         ConfigError: it is not YAML.
     """
-    return parse_value(str(metadata.get("config", "")), "the configuration in the checkpoint")
+    return parse_value(str(metadata.get("config", "")), f"{path}: the configuration noted in it")
 
 
 class CheckpointFolder:

@@ -57,17 +57,18 @@ def check_same_run(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) 
             )
 
 
-def warn_of_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def warn_of_changes(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Name the settings that are not what they were when the checkpoint was written.
 
     Args:
+        path: the checkpoint.
         then: metadata of the checkpoint.
         now: those of the run.
 
     Raises:
         ConfigError: the checkpoint's configuration is not YAML.
     """
-    before, after = _flat(noted_config(then)), _flat(noted_config(now))
+    before, after = _flat(noted_config(then, path)), _flat(noted_config(now, path))
     for key in sorted({**before, **after}):
         old, new = before.get(key, "not set"), after.get(key, "not set")
         if old != new and not _FREE_TO_CHANGE.fullmatch(key):

@@ -148,7 +148,7 @@ def _pipeline(config: Config, ops: List[Part], *key: str) -> Pipeline:
 
 def _warn_of_other_transforms(transform: Pipeline, metadata: Dict[str, Any], path: Path) -> None:
     """Say so when images are prepared otherwise than when the weights were judged in training."""
-    ops: Any = noted_config(metadata)
+    ops: Any = noted_config(metadata, path)
     for key in ("DataLoader", "Eval", "dataset", "transform_ops"):
         ops = ops.get(key) if isinstance(ops, dict) else None
     if not isinstance(ops, list):

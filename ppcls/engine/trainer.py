@@ -230,7 +230,7 @@ class Trainer:
         """
         job, metadata = self.job, self.metadata()
         check_same_run(path, checkpoint.metadata, metadata)
-        warn_of_changes(checkpoint.metadata, metadata)
+        warn_of_changes(path, checkpoint.metadata, metadata)
         weights.load(job.network, weights.WeightFile(checkpoint.model, path=path))
         job.optimizer.load_state_arrays(job.network, checkpoint.optimizer)
         job.precision.load_state(checkpoint.state.loss_scaling)

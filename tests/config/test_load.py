@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -199,3 +200,53 @@ def test_every_recipe_is_valid(recipe: Path) -> None:
     config = load_config(str(recipe))
     require(config, "Loss.Train", "Optimizer", "DataLoader.Train", "DataLoader.Eval", "Metric.Eval")
     assert recipe.stem.startswith(config.Arch.name) or "quick_start" in recipe.parts
+
+
+def test_many_mistakes_are_told_in_part(tmp_path: Path) -> None:
+    began = time.perf_counter()
+    text = GOOD.replace("Global:\n", "Global:\n" + "".join(f"  k{i}: {i}\n" for i in range(20_000)))
+    message = complaint(tmp_path, text + "x: 3\n")
+    assert message.startswith(f"more than 50 mistakes, of which the first are told, in {tmp_path}")
+    assert len(message.splitlines()) == 51 and len(message) < 50_000
+    assert "c.yaml:2: Global.k0: unknown key 'k0'. Accepted here: " in message
+    assert time.perf_counter() - began < 10
+
+
+def test_long_lists_of_parts_are_refused_whole(tmp_path: Path) -> None:
+    text = GOOD.replace("        - RandCrop", "        - X:\n" * 101 + "        - RandCrop")
+    message = complaint(tmp_path, text)
+    assert "transform_ops: List should have at most 100 items" in message
+
+
+def test_long_values_and_keys_are_not_shown_whole(tmp_path: Path) -> None:
+    text = GOOD.replace("epochs: 3", f"epochs: [{'1, ' * 50_000}]\n  {'k' * 900}: 1")
+    message = complaint(tmp_path, text)
+    assert "Global.epochs: expected a whole number, got [1, 1, " in message
+    assert "Global.kkk" in message and len(message) < 2000
+
+
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan", "1e999"])
+@pytest.mark.parametrize("key", ["EMA.decay", "AMP.scale_loss", "Loss.Train.0.CELoss.weight"])
+def test_numbers_are_finite(tmp_path: Path, key: str, number: str) -> None:
+    message = complaint(tmp_path, GOOD, f"{key}={number}")
+    assert f"-o {key}={number}: {key}: must be a finite number" in message
+
+
+def test_an_output_folder_has_a_name_that_files_can_have(tmp_path: Path) -> None:
+    message = complaint(tmp_path, GOOD.replace("output_dir: out", "output_dir: ''"))
+    assert "c.yaml:3: Global.output_dir: takes the name of a folder, got ''" in message
+    message = complaint(tmp_path, GOOD.replace("output_dir: out", 'output_dir: "o\\0ut"'))
+    assert "c.yaml:3: this is not valid YAML: the text 'o\\x00ut' holds NUL" in message
+
+
+def test_keys_that_are_no_text_are_named(tmp_path: Path) -> None:
+    text = GOOD.replace("epochs: 3", "3: 4")
+    text += "  7: {loader: {use_shared_memory: True}}\n"
+    message = complaint(tmp_path, text)
+    assert "Global.3: keys must be text, got 3" in message
+    assert "DataLoader.7: keys must be text, got 7" in message
+
+
+def test_a_file_with_a_name_that_is_too_long_is_missing() -> None:
+    with pytest.raises(ConfigError, match="there is no configuration file xxx"):
+        find_recipe("x" * 300)
