@@ -24,7 +24,8 @@ LAYERS = [
     {"api"},
     {"engine", "exporters", "inference"},
     {"arch", "weights", "data", "loss", "metric", "optimizer"},
-    {"config", "registry", "checking", "labels", "runtime", "errors", "files", "logs", "text"},
+    {"config", "registry", "checking", "labels", "runtime", "errors", "files", "logs", "text"}
+    | {"yaml_text"},
 ]
 """From the command down to the foundation: imports point down, or stay in their layer."""
 

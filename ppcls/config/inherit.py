@@ -13,17 +13,10 @@ import re
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ppcls.config.document import (
-    MOST_DEPTH,
-    MOST_VALUES,
-    Document,
-    KeyPath,
-    Place,
-    parse_value,
-    read_document,
-)
+from ppcls.config.document import Document, KeyPath, Place, read_document
 from ppcls.errors import ConfigError, did_you_mean
 from ppcls.text import shortened, shown
+from ppcls.yaml_text import MOST_DEPTH, MOST_VALUES, parse_value
 
 BASE_KEY = "_base_"
 

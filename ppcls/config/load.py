@@ -13,12 +13,13 @@ import yaml
 from pydantic import ValidationError
 
 from ppcls.checking import MOST_TOLD
-from ppcls.config.document import Document, parse_value
+from ppcls.config.document import Document
 from ppcls.config.inert import remove_inert
 from ppcls.config.inherit import recipe_homes, resolve
 from ppcls.config.schema import Config, describe, written_path
 from ppcls.errors import ConfigError, did_you_mean
 from ppcls.text import shortened
+from ppcls.yaml_text import parse_value
 
 ConfigSource = Union[Config, str, Path, Mapping[str, Any]]
 """A checked configuration, the path of a file, or the content of one without `_base_`."""

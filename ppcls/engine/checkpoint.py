@@ -16,9 +16,9 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from ppcls.config.document import parse_value
 from ppcls.errors import CheckpointError
 from ppcls.weights.weight_file import NewerFormatError, read, refuse_not_finite, write
+from ppcls.yaml_text import parse_value
 
 _log = logging.getLogger("ppcls")
 

@@ -14,9 +14,9 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Validat
 from pydantic_core import PydanticCustomError
 
 from ppcls.checking import Section, mistakes
-from ppcls.config.document import read_value
 from ppcls.errors import BundleError, ConfigError
 from ppcls.text import shown
+from ppcls.yaml_text import read_value
 
 CONFIG_NAME = "inference.yml"
 FORMAT_VERSION = 1

@@ -126,7 +126,7 @@ def _keys(rng: random.Random) -> str:
 
 def _items(rng: random.Random) -> str:
     item = rng.choice(("1", "x", "{X: }", "{name: Y, a: 1}", "*a", "{ResizeImage: 3}"))
-    return "[" + f"{item}, " * _many(rng, 10_000) + "]"
+    return "[" + f"{item}, " * _many(rng, 5_000) + "]"
 
 
 def _text(rng: random.Random) -> str:

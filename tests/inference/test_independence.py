@@ -71,14 +71,16 @@ def test_package_without_the_training_code_predicts(
     kept = tmp_path / "served/ppcls"
     for name in ("inference", "data/transforms"):
         shutil.copytree(root / "ppcls" / name, kept / name, ignore=shutil.ignore_patterns("*.pyc"))
-    files = ("__init__.py", "checking.py", "errors.py", "registry.py", "runtime.py")
-    for name in (*files, "data/__init__.py"):
+    files = ["__init__", "checking", "errors", "files", "registry", "runtime", "text", "yaml_text"]
+    for name in (*(f"{file}.py" for file in files), "data/__init__.py"):
         shutil.copy(root / "ppcls" / name, kept / name)
     code = (
         "import ppcls; from ppcls.inference import Predictor\n"
         f"assert ppcls.__file__.startswith({str(kept)!r})\n"
         f"rows = list(Predictor({str(exported)!r}, device='cpu')({str(photos / '2.png')!r}))\n"
+        "import sys; ours = [m for n, m in sys.modules.items() if n.startswith('ppcls.')]\n"
+        f"print([m.__name__ for m in ours if not m.__file__.startswith({str(kept)!r})])\n"
         "print(rows[0].error is None)"
     )
     done = run_python("-c", code, cwd=tmp_path, env={"PYTHONPATH": str(kept.parent)})
-    assert done.stdout.splitlines()[-1:] == ["True"], done.stderr
+    assert done.stdout.splitlines()[-2:] == ["[]", "True"], done.stderr

@@ -15,9 +15,9 @@ import os
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple, Union
 
-from ppcls.config.document import read_value
 from ppcls.errors import ConfigError, UsageError
 from ppcls.weights.hub.cache import cache_folder
+from ppcls.yaml_text import read_value
 
 VARIABLE = "PPCLS_MIRRORS"
 
