@@ -7,7 +7,6 @@ here from their bytes. No more is allocated than the file's size allows.
 from __future__ import annotations
 
 import re
-import reprlib
 from functools import partial
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
@@ -17,11 +16,13 @@ import numpy as np
 from ppcls.errors import CheckpointError
 from ppcls.weights.formats.pickles import (
     FIRST_BYTE,
+    MOST_ARRAYS,
     Budget,
     Global,
     Reader,
     RefusedError,
     StandIn,
+    brief,
     explained,
     looks_like,
     same_tuple,
@@ -53,8 +54,9 @@ class _DType(StandIn):
 
     def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
         if not (isinstance(code, str) and re.fullmatch(r"b1|[iu][1248]|f[248]", code)):
-            kind = reprlib.repr(code)
-            raise RefusedError(f"it holds an array of type {kind}, where only numbers are allowed")
+            raise RefusedError(
+                f"it holds an array of type {brief(code)}, where only numbers are allowed"
+            )
         self.value = np.dtype(code)
 
     def set(self, state: Tuple[Any, ...]) -> None:
@@ -121,6 +123,8 @@ def _known(size: int) -> Dict[Tuple[str, str], Global]:
 def _named_arrays(content: Any, size: int) -> Dict[str, np.ndarray]:
     if not isinstance(content, dict):
         raise RefusedError("it holds no dictionary of arrays, so it is not a file of weights")
+    if len(content) > MOST_ARRAYS:
+        raise RefusedError(f"it holds {len(content)} entries, more than any network has arrays")
     special = (_PARAMETER_NAMES, _SLICED)
     arrays = {key: _array(key, value) for key, value in content.items() if key not in special}
     _join_slices(arrays, content.get(_SLICED, {}), size)
@@ -140,7 +144,7 @@ def _join_slices(arrays: Dict[str, np.ndarray], sliced: Mapping[str, Any], size:
 def _name(value: Any) -> str:
     """Return a name, and refuse what takes long to look up, such as tuples in tuples."""
     if not isinstance(value, str):
-        raise RefusedError(f"it names an array {reprlib.repr(value)}")
+        raise RefusedError(f"it names an array {brief(value)}")
     return value
 
 
@@ -149,6 +153,7 @@ def _array(key: Any, value: Any) -> np.ndarray:
     if isinstance(value, tuple) and len(value) == 2:
         value = value[1]
     if not isinstance(key, str) or not isinstance(value, _Array) or value.value is None:
-        entry = reprlib.repr(key)
-        raise RefusedError(f"its entry {entry} is not an array, so it is not a file of weights")
+        raise RefusedError(
+            f"its entry {brief(key)} is not an array, so it is not a file of weights"
+        )
     return value.value

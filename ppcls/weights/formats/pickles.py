@@ -2,12 +2,14 @@
 
 A pickle can call any function. The interpreter here knows only the opcodes that arrays and their
 containers need, and only the names that its caller lists, each with something of ours that stands
-for it: it never imports or calls what a file names. It makes no more than the file's size allows.
+for it: it never imports or calls what a file names. It makes no more than the file's size allows,
+and does no more than so many instructions take: what costs more than others is counted as several.
 """
 
 from __future__ import annotations
 
 import pickle
+import reprlib
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -27,8 +29,25 @@ _WITH_OUTSIDE_DATA = " BINPERSID BINSTRING SHORT_BINSTRING NEWOBJ"
 MOST_INSTRUCTIONS = 1_000_000
 """An array takes about thirty; more than this only fills the memory with empty containers."""
 
+MOST_ARRAYS = 50_000
+"""More than this do not come of so many instructions, unless one array has many names."""
+
+LONGEST_NAME = 4096
+"""Letters of a key: two that are alike to the last letter take long to compare."""
+
+_MOST_ARGUMENTS = 8
+"""The longest call, of `torch._utils._rebuild_tensor_v2`, has seven."""
+
+_NUMBER_AS_KEY = 40
+"""How many instructions a number as a key counts for. Those of PyTorch's optimizers have some; but
+numbers can be chosen to collide, and then each is compared with all others.
+"""
+
 FIRST_BYTE = pickle.PROTO
 """What every pickle of protocol 2 or newer starts with."""
+
+
+_NOTHING = object()
 
 
 class RefusedError(Exception):
@@ -50,6 +69,15 @@ class Budget:
         self._left -= count
         if self._left < 0:
             raise RefusedError(otherwise)
+
+
+def spend_instructions(budget: Budget, count: int) -> None:
+    """Count something as so many instructions.
+
+    Raises:
+        RefusedError: the file has more than any weight file needs.
+    """
+    budget.spend(count, "it has more instructions than any weight file needs")
 
 
 class Global:
@@ -78,6 +106,13 @@ def same_tuple(items: Tuple[Any, ...]) -> Tuple[Any, ...]:
     if not isinstance(items, tuple):
         raise RefusedError("it makes a tuple of something else")
     return items
+
+
+def brief(value: Any) -> str:
+    """Name a value for a message: texts and numbers by what they are, others by their type, as
+    containers can take for ever to print.
+    """
+    return reprlib.repr(value) if isinstance(value, (str, int)) else f"a {type(value).__name__}"
 
 
 @contextmanager
@@ -127,11 +162,35 @@ class Bounded:
         return line
 
 
+class _Memo:
+    """The values that a pickle numbers, to mention them again.
+
+    A list: numbers as keys of a dictionary can be chosen to collide.
+    """
+
+    def __init__(self) -> None:
+        self._values: List[Any] = []
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, number: int) -> Any:
+        value = self._values[number] if number < len(self._values) else _NOTHING
+        if value is _NOTHING:
+            raise KeyError(number)
+        return value
+
+    def __setitem__(self, number: int, value: Any) -> None:
+        if number > MOST_INSTRUCTIONS:
+            raise RefusedError(f"it numbers a value {number}, and has fewer values")
+        self._values.extend([_NOTHING] * (number + 1 - len(self._values)))
+        self._values[number] = value
+
+
 class Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]
     """Python's own interpreter of pickle opcodes, cut down to what arrays need.
 
-    The one in pure Python: it keeps its memo in a dictionary, where the one in C allocates a table
-    as long as the largest index that a file claims to use.
+    The one in pure Python: of the one in C neither the opcodes nor the memo can be replaced.
 
     Args:
         file: where the pickle starts; read up to its last instruction.
@@ -156,8 +215,9 @@ class Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]
         instructions: Optional[Budget] = None,
     ) -> None:
         super().__init__(Bounded(file, size), encoding="utf-8")
-        left = Budget(MOST_INSTRUCTIONS) if instructions is None else instructions
-        self.dispatch = _Dispatch(outside is not None, left)  # type: ignore[misc,assignment]
+        self._left = Budget(MOST_INSTRUCTIONS) if instructions is None else instructions
+        self.memo = _Memo()
+        self.dispatch = _Dispatch(outside is not None, self._left)  # type: ignore[misc,assignment]
         self._known, self._outside, self._advice = known, outside, advice
 
     def find_class(self, module: str, name: str) -> Any:
@@ -176,6 +236,9 @@ class Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]
         arguments, target = self.stack.pop(), self.stack[-1]
         if not isinstance(target, Global):
             raise RefusedError("it calls something that is no function")
+        # Passing arguments copies them, however often the same ones are passed.
+        if not isinstance(arguments, tuple) or len(arguments) > _MOST_ARGUMENTS:
+            raise RefusedError("it calls a function with other arguments than arrays need")
         self.stack[-1] = target.call(*arguments)
 
     def _build(self) -> None:
@@ -186,23 +249,37 @@ class Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]
 
     def _setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
-        self.stack[-1][plain_key(key)] = value
+        self.stack[-1][counted_key(key, self._left)] = value
 
     def _setitems(self) -> None:
         items = self.pop_mark()
         for index in range(0, len(items), 2):
-            self.stack[-1][plain_key(items[index])] = items[index + 1]
+            self.stack[-1][counted_key(items[index], self._left)] = items[index + 1]
 
 
 def plain_key(key: Any) -> Any:
     """Return a key that is quickly compared, unlike tuples in tuples or numbers made to collide.
 
     Raises:
-        RefusedError: it is neither text nor a number of at most 64 bits.
+        RefusedError: it is neither text of at most `LONGEST_NAME` letters nor a number of at most
+            64 bits.
     """
+    if isinstance(key, str) and len(key) > LONGEST_NAME:
+        raise RefusedError(f"it has a key of {len(key)} letters, where {LONGEST_NAME} are enough")
     if isinstance(key, str) or (isinstance(key, int) and -(2**63) <= key < 2**63):
         return key
     raise RefusedError("it has a dictionary whose keys are neither text nor plain numbers")
+
+
+def counted_key(key: Any, instructions: Budget) -> Any:
+    """Return a key of a dictionary that is being filled, see `plain_key`.
+
+    Raises:
+        RefusedError: it is not plain, or the last of too many numbers.
+    """
+    if not isinstance(key, str):
+        spend_instructions(instructions, _NUMBER_AS_KEY)
+    return plain_key(key)
 
 
 @cache
@@ -228,7 +305,7 @@ class _Dispatch:
         self._functions, self._left = _functions(with_outside_data), left
 
     def __getitem__(self, code: int) -> Callable[[Any], None]:
-        self._left.spend(1, "it has more instructions than any weight file needs")
+        spend_instructions(self._left, 1)
         if code not in self._functions:
             raise RefusedError(f"it uses the pickle opcode {bytes([code])!r}, which no array needs")
         return self._functions[code]

@@ -9,14 +9,20 @@ more is allocated than the file's size allows.
 from __future__ import annotations
 
 import io
-import reprlib
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Tuple
 
 import numpy as np
 
 from ppcls.errors import CheckpointError
-from ppcls.weights.formats.pickles import FIRST_BYTE, RefusedError, explained, looks_like
+from ppcls.weights.formats.pickles import (
+    FIRST_BYTE,
+    MOST_ARRAYS,
+    RefusedError,
+    brief,
+    explained,
+    looks_like,
+)
 from ppcls.weights.formats.pth_stream import MAGIC, read_stream
 from ppcls.weights.formats.pth_tensors import Elements, Parameter, Tensor
 from ppcls.weights.formats.pth_zip import File, read_zip
@@ -84,18 +90,20 @@ def _of_tar(path: Path) -> str:
 
 def _arrays(content: Any, elements: Elements) -> Dict[str, np.ndarray]:
     """Return the weights in what a checkpoint holds."""
-    arrays = {}
-    for name, entry in _state_dict(content).items():
+    arrays, state = {}, _state_dict(content)
+    if len(state) > MOST_ARRAYS:
+        raise RefusedError(f"it holds {len(state)} entries, more than any network has arrays")
+    for name, entry in state.items():
         value = entry.data if isinstance(entry, Parameter) else entry
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise RefusedError(
-                f"its entry {reprlib.repr(name)} is not a tensor, so it is not a file of weights "
+                f"its entry {brief(name)} is not a tensor, so it is not a file of weights "
                 f"(they are looked for at its top, and under {', '.join(_WRAPPERS)})"
             )
         try:
             arrays[name] = elements.array(value)
         except RefusedError as error:
-            raise RefusedError(f"in its entry {reprlib.repr(name)}, {error}") from None
+            raise RefusedError(f"in its entry {brief(name)}, {error}") from None
     return arrays
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 import struct
 from typing import Any, BinaryIO, Dict, Tuple
 
@@ -12,6 +11,7 @@ from ppcls.weights.formats.pickles import (
     Budget,
     Reader,
     RefusedError,
+    brief,
     plain_key,
 )
 from ppcls.weights.formats.pth_tensors import ADVICE, Elements, Storage, Storages, known_names
@@ -27,7 +27,7 @@ def read_stream(file: BinaryIO, size: int) -> Tuple[Any, Elements]:
     stream = _Stream(file, size, storages)
     magic, protocol = stream.load(), stream.load()
     if (magic, protocol) != (MAGIC, _PROTOCOL):
-        raise RefusedError(f"its protocol is {reprlib.repr(protocol)}, not {_PROTOCOL}")
+        raise RefusedError(f"its protocol is {brief(protocol)}, not {_PROTOCOL}")
     stream.load()  # about the machine that wrote it; storages are little-endian on every one
     content, keys = stream.load(), stream.load()
     places = _places(stream, keys, storages)
@@ -46,7 +46,8 @@ class _Stream:
 
     def __init__(self, file: BinaryIO, size: int, storages: Storages) -> None:
         self._file, self._size, self._storages = file, size, storages
-        self._known, self._instructions = known_names(size), Budget(MOST_INSTRUCTIONS)
+        self._instructions = Budget(MOST_INSTRUCTIONS)
+        self._known = known_names(self._instructions)
 
     def load(self) -> Any:
         """Return the content of the next pickle; all together have no more than one may have."""
@@ -73,7 +74,7 @@ def _places(stream: _Stream, keys: Any, storages: Storages) -> Dict[str, int]:
     for key in keys:
         storage = storages.by_key.get(plain_key(key))
         if storage is None or key in places:
-            raise RefusedError(f"it lists a storage {reprlib.repr(key)} that no tensor has")
+            raise RefusedError(f"it lists a storage {brief(key)} that no tensor has")
         count = stream.number()
         if count != storage.count:
             raise RefusedError(f"{storage.describe()} has {count} elements, not {storage.count}")

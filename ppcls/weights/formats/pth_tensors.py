@@ -8,10 +8,9 @@ views of the storages' bytes where they can be.
 from __future__ import annotations
 
 import math
-import reprlib
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple, Union
 
 import numpy as np
 
@@ -20,9 +19,14 @@ from ppcls.weights.formats.pickles import (
     Global,
     RefusedError,
     StandIn,
+    brief,
+    counted_key,
     plain_key,
     same_tuple,
+    spend_instructions,
 )
+
+Bytes = Union[bytes, memoryview]
 
 ALLOWANCE = 64 << 20
 """Bytes that a file may ask for beyond its own size, for tensors that repeat their elements."""
@@ -44,7 +48,7 @@ class Kind:
         """Bytes of an element."""
         return int(self.code[1:])
 
-    def elements(self, data: bytes, order: str) -> np.ndarray:
+    def elements(self, data: Bytes, order: str) -> np.ndarray:
         """Return the numbers in `data`, which has the byte order "<" or ">", in our own order."""
         stored = np.frombuffer(data, order + self.code)
         if self.name == "BFloat16":
@@ -83,7 +87,7 @@ class Storage:
 
     def describe(self) -> str:
         """Name it for a message."""
-        return f"its storage {reprlib.repr(self.key)}"
+        return f"its storage {brief(self.key)}"
 
 
 @dataclass(frozen=True)
@@ -114,12 +118,12 @@ class _Ordered(Dict[Any, Any], StandIn):
         pass
 
 
-def _ordered(budget: Budget, pairs: Any = ()) -> _Ordered:
+def _ordered(instructions: Budget, pairs: Any = ()) -> _Ordered:
     """Make a dictionary, from the list of pairs that Python 2 wrote."""
     made = _Ordered()
-    budget.spend(len(pairs), "it repeats a list, which no array needs")
+    instructions.spend(len(pairs), "it repeats a list, which no array needs")
     for key, value in pairs:
-        made[plain_key(key)] = value
+        made[counted_key(key, instructions)] = value
     return made
 
 
@@ -139,12 +143,15 @@ def _are_counts(*values: Any) -> bool:
     return all(isinstance(value, int) and 0 <= value < 2**63 for value in values)
 
 
-def _tensor(piece: Any, offset: Any, shape: Any, strides: Any, *rest: Any) -> Tensor:
+def _tensor(
+    instructions: Budget, piece: Any, offset: Any, shape: Any, strides: Any, *rest: Any
+) -> Tensor:
     """Stand for `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`; `rest` is of gradients."""
     if not (isinstance(piece, Piece) and isinstance(shape, tuple) and isinstance(strides, tuple)):
         raise RefusedError("it describes a tensor in a way that PyTorch does not")
     if len(shape) > _MOST_DIMENSIONS or len(shape) != len(strides):
         raise RefusedError("it describes a tensor of impossible dimensions")
+    spend_instructions(instructions, len(shape))
     if not _are_counts(offset, *shape, *strides):
         raise RefusedError("it describes a tensor by something else than whole numbers")
     if len(rest) > 2 and rest[2]:
@@ -159,16 +166,17 @@ def _parameter(data: Any, *rest: Any) -> Tensor:
     return data
 
 
-def known_names(size: int) -> Dict[Tuple[str, str], Any]:
-    """What stands for the names that state dicts need, in a file of `size` bytes."""
+def known_names(instructions: Budget) -> Dict[Tuple[str, str], Any]:
+    """What stands for the names that state dicts need, in a file of so many `instructions`."""
+    tensor = Global(partial(_tensor, instructions))
     known: Dict[Tuple[str, str], Any] = {
-        ("torch._utils", "_rebuild_tensor"): Global(_tensor),
-        ("torch._utils", "_rebuild_tensor_v2"): Global(_tensor),
+        ("torch._utils", "_rebuild_tensor"): tensor,
+        ("torch._utils", "_rebuild_tensor_v2"): tensor,
         ("torch._utils", "_rebuild_parameter"): Global(_parameter),
         ("torch.nn.parameter", "Parameter"): Global(Parameter),
         ("torch", "Size"): Global(same_tuple),
         ("torch.storage", "UntypedStorage"): Kind("Untyped", "u1"),
-        ("collections", "OrderedDict"): Global(partial(_ordered, Budget(size))),
+        ("collections", "OrderedDict"): Global(partial(_ordered, instructions)),
     }
     known.update({("torch", f"{kind.name}Storage"): kind for kind in _KINDS})
     return known
@@ -186,9 +194,9 @@ class Storages:
             raise RefusedError("it refers to data that is no tensor's storage")
         word, kind, key, _, count = reference[:5]
         if not (isinstance(kind, Kind) and isinstance(key, str) and _are_counts(count)):
-            raise RefusedError(f"it refers to a {reprlib.repr(word)}, not to a storage{ADVICE}")
-        storage = Storage(kind, key, count)
-        if self.by_key.setdefault(key, storage) != storage:
+            raise RefusedError(f"it refers to a {brief(word)}, not to a storage{ADVICE}")
+        storage = self.by_key.setdefault(plain_key(key), Storage(kind, key, count))
+        if (storage.kind, storage.count) != (kind, count):
             raise RefusedError(f"{storage.describe()} is described in two ways")
         view = reference[5] if len(reference) == 6 else None
         return Piece(storage, 0, count) if view is None else _view(storage, view)
@@ -211,7 +219,7 @@ class Elements:
         size: of the file, in bytes.
     """
 
-    def __init__(self, fetch: Callable[[Storage], bytes], order: str, size: int) -> None:
+    def __init__(self, fetch: Callable[[Storage], Bytes], order: str, size: int) -> None:
         self._fetch, self._order = fetch, order
         self._read: Dict[str, np.ndarray] = {}
         self._copies = Budget(size + ALLOWANCE)

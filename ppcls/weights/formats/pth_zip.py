@@ -6,7 +6,7 @@ import io
 import zipfile
 from typing import Any, Dict, Optional, Tuple
 
-from ppcls.weights.formats.pickles import Reader, RefusedError
+from ppcls.weights.formats.pickles import MOST_INSTRUCTIONS, Budget, Reader, RefusedError
 from ppcls.weights.formats.pth_tensors import (
     ADVICE,
     ALLOWANCE,
@@ -19,6 +19,10 @@ from ppcls.weights.formats.pth_tensors import (
 
 _LARGEST_DIRECTORY = 4 << 20
 """Bytes of a zip archive's list of entries: about fifty thousand of them."""
+
+
+_PIECE = 1 << 20
+"""Bytes that are unpacked at once."""
 
 
 class File(io.BufferedReader):
@@ -43,19 +47,19 @@ def read_zip(file: File, size: int) -> Tuple[Any, Elements]:
     entries, top = _entries(archive, size)
     storages = Storages()
 
-    def fetch(storage: Storage) -> bytes:
+    def fetch(storage: Storage) -> memoryview:
         entry = entries.get(f"{top}/data/{storage.key}")
         if entry is None or entry.file_size < storage.size:
             there = "is missing" if entry is None else f"has {entry.file_size} bytes"
             raise RefusedError(
                 f"{storage.describe()} should have {storage.size} bytes, but {there}"
             )
-        return archive.read(entry)[: storage.size]
+        return memoryview(_unpacked(archive, entry))[: storage.size]
 
-    description = archive.read(entries[f"{top}/data.pkl"])
-    known = known_names(len(description))
-    stream = io.BytesIO(description)
-    content = Reader(stream, len(description), known, storages.refer, ADVICE).load()
+    description = _unpacked(archive, entries[f"{top}/data.pkl"])
+    stream, instructions = io.BytesIO(description), Budget(MOST_INSTRUCTIONS)
+    more = known_names(instructions), storages.refer, ADVICE, instructions
+    content = Reader(stream, len(description), *more).load()
     return content, Elements(fetch, _byte_order(archive, entries, top), size)
 
 
@@ -77,9 +81,8 @@ def _entries(archive: zipfile.ZipFile, size: int) -> Tuple[Dict[str, zipfile.Zip
     top = next((name for name in sorted(tops) if f"{name}/data.pkl" in entries), None)
     if top is None:
         raise RefusedError("it is a zip archive, but holds no data.pkl as those of PyTorch do")
-    if f"{top}/constants.pkl" in entries or any(
-        name.startswith(f"{top}/code/") for name in entries
-    ):
+    code = f"{top}/code/"
+    if f"{top}/constants.pkl" in entries or any(name.startswith(code) for name in entries):
         advice = f"{SAVE_WEIGHTS}torch.save(torch.jit.load(FILE).state_dict(), ...)"
         raise RefusedError(f"it is a TorchScript program, which only PyTorch can read{advice}")
     if len(entries) != len(archive.infolist()):
@@ -94,10 +97,29 @@ def _entries(archive: zipfile.ZipFile, size: int) -> Tuple[Dict[str, zipfile.Zip
     return entries, top
 
 
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytearray:
+    """Return an entry's content.
+
+    It is unpacked piece by piece: no more than the archive says it has, and what that has been
+    added up for.
+
+    Raises:
+        RefusedError: it has less.
+        zipfile.BadZipFile: its checksum is wrong.
+    """
+    content = bytearray()
+    with archive.open(entry) as file:
+        while piece := file.read(_PIECE):
+            content += piece
+    if len(content) < entry.file_size:
+        raise RefusedError(f"its entry {entry.filename!r:.100} is shorter than it says")
+    return content
+
+
 def _byte_order(archive: zipfile.ZipFile, entries: Dict[str, zipfile.ZipInfo], top: str) -> str:
     """Return "<" or ">"; files from before PyTorch 2.1 do not say, and are little-endian."""
     entry = entries.get(f"{top}/byteorder")
-    said = "little" if entry is None else archive.read(entry)[:20].decode("ascii", "replace")
+    said = "little" if entry is None else _unpacked(archive, entry)[:20].decode("ascii", "replace")
     if said not in ("little", "big"):
         raise RefusedError(f"its byte order is {said!r}, where only little and big are known")
     return "<" if said == "little" else ">"

@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ppcls.errors import CheckpointError
-from ppcls.weights.formats.pickles import Budget, Global, Reader, RefusedError, explained, plain_key
+from ppcls.weights.formats.pickles import (
+    LONGEST_NAME,
+    Budget,
+    Global,
+    Reader,
+    RefusedError,
+    brief,
+    explained,
+    plain_key,
+)
 
 _SCALARS = (
     st.none()
@@ -78,6 +87,43 @@ def test_instructions_are_counted_over_all_pickles_that_share_the_budget() -> No
     assert _read(content, {}, instructions=budget) == [1, 2, 3]
     with pytest.raises(RefusedError, match="more instructions"):
         _read(content, {}, instructions=budget)
+
+
+def _called_with(arguments: bytes) -> bytes:
+    return b"\x80\x04cos\nmkdir\n" + arguments + b"R."
+
+
+@pytest.mark.parametrize("arguments", [b"(" + b"N" * 9 + b"t", b"](" + b"N" * 9 + b"e", b"}", b"N"])
+def test_a_call_with_more_arguments_than_any_function_takes_is_not_made(arguments: bytes) -> None:
+    known = {("os", "mkdir"): Global(lambda *arguments: pytest.fail("it was made"))}
+    with pytest.raises(RefusedError, match="with other arguments than arrays need"):
+        _read(_called_with(arguments), known)
+
+
+def test_values_are_numbered_as_far_as_there_can_be_values() -> None:
+    assert _read(b"\x80\x02K\x07r\xff\x00\x00\x00j\xff\x00\x00\x00.", {}) == 7
+    with pytest.raises(RefusedError, match="numbers a value 4294967295"):
+        _read(b"\x80\x02Nr\xff\xff\xff\xff.", {})
+    with pytest.raises(pickle.UnpicklingError, match="not found at index 9"):
+        _read(b"\x80\x02Nr\xff\x00\x00\x00h\x09.", {})
+
+
+def test_numbers_as_keys_are_few() -> None:
+    few = dict.fromkeys(range(2000))
+    assert _read(pickle.dumps(few), {}) == few
+    with pytest.raises(RefusedError, match="more instructions"):
+        _read(pickle.dumps(dict.fromkeys(range(30000))), {})
+
+
+def test_a_key_is_no_longer_than_names_are() -> None:
+    name = "k" * LONGEST_NAME
+    assert _read(pickle.dumps({name: 1}), {}) == {name: 1}
+    with pytest.raises(RefusedError, match="a key of 4097 letters, where 4096 are enough"):
+        _read(pickle.dumps({f"{name}k": 1}), {})
+
+
+def test_messages_name_what_is_long_to_print_by_its_type() -> None:
+    assert [brief(value) for value in ("a", 7, [7], b"a")] == ["'a'", "7", "a list", "a bytes"]
 
 
 @pytest.mark.parametrize("key", [(1, 2), None, 2.0, b"name", 2**63])

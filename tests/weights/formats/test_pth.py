@@ -14,6 +14,7 @@ import tarfile
 import tracemalloc
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Dict, Sequence
 
@@ -416,6 +417,24 @@ def test_programs_that_only_take_time_and_memory(content: bytes, words: str, wri
     assert words in refusal(write(program(content)), watch=len(content) < 10_000)
 
 
+def test_arrays_are_counted_before_they_are_made(write: Any) -> None:
+    one = text("0") + tensor((1,), (1,)) + b"q\x00s"
+    names = (b"\x8c\x05%05dh\x00" % n for n in range(50_000))
+    assert "holds 50001 entries" in refusal(write(program(b"}", one, b"(", *names, b"u")), False)
+
+
+def test_dimensions_and_keys_count_as_instructions(write: Any) -> None:
+    shape = b"(" + b"K\x01" * 64 + b"tq\x00"
+    again = b"ctorch._utils\n_rebuild_tensor\n(" + storage("0", 6) + b"K\x00h\x00h\x00tq\x01R"
+    calls = b"ctorch._utils\n_rebuild_tensor\nh\x01R" * 16_000
+    assert "more instructions" in refusal(write(program(shape, again, b"(", calls, b"t")), False)
+
+
+def test_a_storage_is_named_shortly(write: Any) -> None:
+    long = tensor((1,), (1,), place=storage("0" * 5_000, 6))
+    assert "a key of 5000 letters" in refusal(write(state(w=long)))
+
+
 def test_a_storage_has_one_type(write: Any) -> None:
     two = state(a=tensor((1,), (1,)), b=tensor((1,), (1,), place=storage("0", 6, "Int")))
     assert "described in two ways" in refusal(write(two))
@@ -503,6 +522,31 @@ def test_archives_that_unpack_to_more_than_they_hold_are_refused(tmp_path: Path)
     packed = archive(path, content, compression=zipfile.ZIP_DEFLATED)
     assert packed.stat().st_size < 1_000_000
     assert "unpack to far more" in refusal(packed)
+
+
+def lying(path: Path, content: bytes, declared: int) -> Path:
+    """Write an archive of one entry that unpacks to more than its directory says."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed, name = packer.compress(content) + packer.flush(), b"net/data.pkl"
+    sums = struct.pack("<3I2H", zlib.crc32(content[:declared]), len(packed), declared, len(name), 0)
+    entry = b"PK\3\4" + struct.pack("<5H", 20, 0, 8, 0, 33) + sums + name + packed
+    listed = b"PK\1\2" + struct.pack("<6H", 20, 20, 0, 8, 0, 33) + sums + bytes(14) + name
+    end = b"PK\5\6" + struct.pack("<4H2IH", 0, 0, 1, 1, len(listed), len(entry), 0)
+    path.write_bytes(entry + listed + end)
+    return path
+
+
+def test_no_more_is_unpacked_than_the_list_of_entries_says(tmp_path: Path) -> None:
+    path = lying(tmp_path / "a.pth", b"\x80\x02}." + bytes(64 << 20), declared=4)
+    assert path.stat().st_size < 100_000
+    tracemalloc.start()
+    assert read_pth(path) == {}
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
+    assert "is shorter than it says" in refusal(lying(path, b"\x80\x02}.", declared=9))
+    whole = lying(path, b"\x80\x02}.", declared=4).read_bytes()
+    path.write_bytes(whole.replace(struct.pack("<I", zlib.crc32(b"\x80\x02}.")), b"crc?"))
+    assert "damaged (BadZipFile: Bad CRC-32" in refusal(path)
 
 
 def test_a_list_of_entries_without_end_is_refused(tmp_path: Path) -> None:
