@@ -10,40 +10,41 @@ which the newest checkpoint is half written.
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
+from pydantic import ValidationError
 
+from ppcls.checking import Section
 from ppcls.errors import CheckpointError
+from ppcls.weights.metadata import Count, Indices, Sums, Value, reason
 from ppcls.weights.weight_file import NewerFormatError, read, refuse_not_finite, write
-from ppcls.yaml_text import parse_value
 
 _log = logging.getLogger("ppcls")
 
 Arrays = Dict[str, np.ndarray]
 
 
-@dataclass
-class TrainState:
+class TrainState(Section):
     """The position of a run and what it has learnt about itself.
 
     `epoch` counts from 0 and is the one in progress; `batch` is how many of its batches are done;
     `step` is how many updates the optimiser has made.
     """
 
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    best_value: Optional[float] = None
-    best_epoch: int = 0
-    reference: Optional[float] = None
-    evaluations_without_gain: int = 0
+    epoch: Count = 0
+    batch: Count = 0
+    step: Count = 0
+    best_value: Optional[Value] = None
+    best_epoch: Count = 0
+    reference: Optional[Value] = None
+    evaluations_without_gain: Count = 0
     finished: bool = False
-    bad_samples: List[int] = field(default_factory=list)
-    running: Dict[str, float] = field(default_factory=dict)
-    loss_scaling: Dict[str, Any] = field(default_factory=dict)
+    bad_samples: Indices = []
+    running: Sums = {}
+    loss_scaling: Dict[str, Any] = {}
 
 
 @dataclass
@@ -70,7 +71,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     arrays = {
         f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()
     }
-    metadata = {"state": asdict(checkpoint.state), **checkpoint.metadata}
+    metadata = {"state": dict(checkpoint.state), **checkpoint.metadata}
     _write(path, arrays, "checkpoint", metadata)
 
 
@@ -110,22 +111,23 @@ def load_checkpoint(path: Path) -> Checkpoint:
     noted = file.metadata
     own = ("state", "format", "kind")
     metadata = {key: value for key, value in noted.items() if key not in own}
-    try:
-        state = TrainState(**noted["state"])
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: the position of the run is not in it: {error}") from None
+    state = _state(path, noted.get("state", {}))
     groups = (file.group(name) for name in ("model", "optimizer", "ema"))
     return Checkpoint(state, metadata, *groups)
 
 
-def noted_config(metadata: Mapping[str, Any], path: Path) -> Any:
-    """Return the configuration that a run noted in the metadata of `path`, as plain data; None
-    where there is none.
-
-    Raises:
-        ConfigError: it is not YAML.
-    """
-    return parse_value(str(metadata.get("config", "")), f"{path}: the configuration noted in it")
+def _state(path: Path, noted: Mapping[str, Any]) -> TrainState:
+    missing = [key for key in ("epoch", "batch", "step") if key not in noted]
+    if missing:
+        raise CheckpointError(
+            f"{path}: the position of the run is not in it: state.{missing[0]} is missing"
+        )
+    try:
+        return TrainState.model_validate(noted)
+    except ValidationError as error:
+        raise CheckpointError(
+            f"{path}: the position of the run is not in it: state.{reason(error)}"
+        ) from None
 
 
 class CheckpointFolder:

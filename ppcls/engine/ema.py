@@ -10,6 +10,8 @@ from typing import Dict, Iterator
 import numpy as np
 import paddle
 
+from ppcls.errors import CheckpointError
+
 
 class ExponentialMovingAverage:
     """Keeps ``average = decay * average + (1 - decay) * weight`` of every floating-point entry of a
@@ -43,9 +45,19 @@ class ExponentialMovingAverage:
         return {name: value.numpy() for name, value in self.average.items()}
 
     def load(self, arrays: Dict[str, np.ndarray]) -> None:
-        """Take back what `arrays` returned."""
+        """Take back what `arrays` returned.
+
+        Raises:
+            CheckpointError: names or shapes differ; nothing has been changed then.
+        """
         for name, value in self.average.items():
-            value.set_value(arrays[name])
+            if name not in arrays or arrays[name].shape != tuple(value.shape):
+                raise CheckpointError(
+                    f"the moving average does not fit the network: {name} is missing, or of "
+                    "another shape. Resume from another checkpoint"
+                )
+        for name, value in self.average.items():
+            value.set_value(arrays[name].astype(value.numpy().dtype, copy=False))
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:

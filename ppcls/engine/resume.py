@@ -8,12 +8,13 @@ import shutil
 from pathlib import Path
 from typing import Any, Dict, Mapping
 
-from ppcls.engine.checkpoint import TrainState, noted_config
+from ppcls.engine.checkpoint import TrainState
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import CheckpointError
 from ppcls.files import replacing
 from ppcls.text import shown
 from ppcls.weights import read
+from ppcls.weights.metadata import noted_config
 
 _log = logging.getLogger("ppcls")
 
@@ -57,18 +58,57 @@ def check_same_run(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) 
             )
 
 
+def check_position(path: Path, state: TrainState, now: Mapping[str, Any]) -> None:
+    """Compare the position in the checkpoint `path` with the length of the run's epochs.
+
+    Args:
+        path: for messages.
+        state: the position.
+        now: the metadata of the run: "batches" of an epoch, "update_freq" and "samples".
+
+    Raises:
+        CheckpointError: no run comes to such a position.
+    """
+    batches, frequency, samples = now["batches"], now["update_freq"], now["samples"]
+    steps = state.epoch * _updates(batches, frequency) + _updates(state.batch, frequency)
+    beyond = next((index for index in state.bad_samples if index >= samples), None)
+    wrong = ""
+    if state.batch > batches:
+        wrong = f"batch {state.batch} of {batches} (state.batch)"
+    elif state.step != steps:
+        wrong = (
+            f"step {state.step} (state.step), where epoch {state.epoch + 1}, batch {state.batch} "
+            f"makes it {steps}"
+        )
+    elif beyond is not None:
+        wrong = f"an unreadable image {beyond} of {samples}, counted from 0 (state.bad_samples)"
+    if wrong:
+        raise CheckpointError(
+            f"{path} cannot be resumed, as it is damaged: it says {wrong}. Resume from another "
+            f"checkpoint, or start a new run: -o Global.output_dir=ANOTHER_FOLDER"
+            f"{_START.format(path)}"
+        )
+
+
+def _updates(batches: int, frequency: int) -> int:
+    """Return how many updates so many batches of an epoch make; the last may be of fewer."""
+    return -(-batches // frequency)
+
+
 def warn_of_changes(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Name the settings that are not what they were when the checkpoint was written.
 
     Args:
-        path: the checkpoint.
-        then: metadata of the checkpoint.
+        path: the checkpoint, for messages.
+        then: its metadata.
         now: those of the run.
 
     Raises:
-        ConfigError: the checkpoint's configuration is not YAML.
+        CheckpointError: the configuration noted in the checkpoint is damaged.
     """
-    before, after = _flat(noted_config(then, path)), _flat(noted_config(now, path))
+    if "config" not in then:
+        return
+    before, after = _flat(noted_config(then, str(path))), _flat(noted_config(now, "this run"))
     for key in sorted({**before, **after}):
         old, new = before.get(key, "not set"), after.get(key, "not set")
         if old != new and not _FREE_TO_CHANGE.fullmatch(key):

@@ -25,10 +25,11 @@ from ppcls.engine.builder import (
     named_weights,
     weights_file,
 )
-from ppcls.engine.checkpoint import CheckpointFolder, noted_config
+from ppcls.engine.checkpoint import CheckpointFolder
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import CheckpointError, ConfigError, PpclsError
 from ppcls.registry import Part, parse
+from ppcls.weights.metadata import noted_config
 
 _log = logging.getLogger("ppcls")
 
@@ -148,13 +149,13 @@ def _pipeline(config: Config, ops: List[Part], *key: str) -> Pipeline:
 
 def _warn_of_other_transforms(transform: Pipeline, metadata: Dict[str, Any], path: Path) -> None:
     """Say so when images are prepared otherwise than when the weights were judged in training."""
-    ops: Any = noted_config(metadata, path)
+    then: Any = noted_config(metadata, str(path))
     for key in ("DataLoader", "Eval", "dataset", "transform_ops"):
-        ops = ops.get(key) if isinstance(ops, dict) else None
-    if not isinstance(ops, list):
+        then = then.get(key) if isinstance(then, dict) else None
+    if not isinstance(then, list):
         return
     try:
-        before = Pipeline([parse("transform", op) for op in ops]).spec()
+        before = Pipeline([parse("transform", op) for op in then]).spec()
     except (ValidationError, PpclsError):
         before = []  # written by another version, whose words mean something else now
     if before != transform.spec():

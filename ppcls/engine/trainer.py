@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict
 
@@ -18,7 +17,12 @@ from ppcls.engine.interrupt import Interrupted, StopRequest
 from ppcls.engine.job import Job
 from ppcls.engine.meter import Meter
 from ppcls.engine.reporter import Reporter
-from ppcls.engine.resume import bring_best_model, check_same_run, warn_of_changes
+from ppcls.engine.resume import (
+    bring_best_model,
+    check_position,
+    check_same_run,
+    warn_of_changes,
+)
 from ppcls.engine.run_folder import RunFolder
 from ppcls.engine.sanity import FiniteCheck
 from ppcls.engine.share import on_device
@@ -149,7 +153,8 @@ class Trainer:
         self.finite.weights(self.job.network, self.state)
         if self.job.eval is not None and self.settings.evaluates_after(self.state.epoch + 1):
             self._keep_if_best(self._evaluate())
-        self.state = replace(self.state, epoch=self.state.epoch + 1, batch=0, running={})
+        after = {"epoch": self.state.epoch + 1, "batch": 0, "running": {}}
+        self.state = self.state.model_copy(update=after)
         self.meter.begin_epoch({})
         if self.is_complete or self.state.epoch % self.settings.save_interval == 0:
             self.save()
@@ -226,10 +231,12 @@ class Trainer:
         """Go on where `checkpoint`, which was read from `path`, stands.
 
         Raises:
-            CheckpointError: it belongs to another network, other classes or another data set.
+            CheckpointError: it belongs to another network, other classes or another data set, or
+            stands where no run can.
         """
         job, metadata = self.job, self.metadata()
         check_same_run(path, checkpoint.metadata, metadata)
+        check_position(path, checkpoint.state, metadata)
         warn_of_changes(path, checkpoint.metadata, metadata)
         weights.load(job.network, weights.WeightFile(checkpoint.model, path=path))
         job.optimizer.load_state_arrays(job.network, checkpoint.optimizer)

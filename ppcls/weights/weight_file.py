@@ -16,8 +16,8 @@ import numpy as np
 from ppcls.errors import CheckpointError
 from ppcls.weights.formats.any_format import PathLike, read_any_format
 from ppcls.weights.formats.safetensors import write_safetensors
+from ppcls.weights.metadata import FORMAT, LONGEST, check_metadata, parse_metadata
 
-FORMAT = 1
 _KEY = "ppcls"
 
 Arrays = Dict[str, np.ndarray]
@@ -33,8 +33,8 @@ class WeightFile:
 
     Attributes:
         arrays: all arrays by name, as they stand in the file.
-        metadata: what this toolkit noted with them: "arch", "class_num", "in_channels",
-            "class_names", "arguments", "epoch" and so on; empty for foreign files.
+        metadata: what this toolkit noted with them, see `ppcls.weights.metadata.Metadata`; empty
+            for foreign files.
         path: where they were read, as the caller wrote it; None for arrays of other origin.
     """
 
@@ -75,19 +75,23 @@ def read(path: PathLike) -> WeightFile:
     """
     arrays, texts = read_any_format(path)
     try:
-        metadata = json.loads(texts.get(_KEY, "{}"))
-    except ValueError:
-        metadata = None
-    if not isinstance(metadata, dict):
+        metadata = parse_metadata(texts.get(_KEY, "{}"))
+        _refuse_newer(path, metadata.get("format"))
+        check_metadata(metadata)
+    except ValueError as error:
         raise CheckpointError(
-            f"{path}: what this toolkit notes in its files is damaged in this one"
-        )
-    if metadata.get("format", FORMAT) > FORMAT:
+            f"{path}: what this toolkit notes in its files is damaged in this one: {error}"
+        ) from None
+    return WeightFile(arrays, metadata, Path(path))
+
+
+def _refuse_newer(path: PathLike, found: Any) -> None:
+    """Look at the format before all else, which may have another meaning in a later one."""
+    if isinstance(found, int) and found > FORMAT:
         raise NewerFormatError(
-            f"{path} has checkpoint format {metadata['format']}; this version of ppcls reads up to "
+            f"{path} has checkpoint format {found}; this version of ppcls reads up to "
             f"{FORMAT}: upgrade ppcls"
         )
-    return WeightFile(arrays, metadata, Path(path))
 
 
 def write(
@@ -102,10 +106,16 @@ def write(
         metadata: what to note with them, as JSON has it.
 
     Raises:
-        CheckpointError: the file cannot be written; one that was there before is still intact.
+        CheckpointError: the file cannot be written, or what is to be noted is too long to be read
+            again; a file that was there before is still intact.
     """
-    noted = {"format": FORMAT, "kind": kind, **metadata}
-    write_safetensors(path, arrays, {_KEY: json.dumps(noted, ensure_ascii=False)})
+    noted = json.dumps({"format": FORMAT, "kind": kind, **metadata}, ensure_ascii=False)
+    if len(noted) > LONGEST:
+        raise CheckpointError(
+            f"cannot write {path}: what it is to note has {len(noted)} letters, where at most "
+            f"{LONGEST} are read"
+        )
+    write_safetensors(path, arrays, {_KEY: noted})
 
 
 def save_weights(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import signal
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +46,7 @@ def test_what_is_saved_comes_back_exactly(tmp_path: Path) -> None:
     path, checkpoint = tmp_path / "a.safetensors", example()
     save_checkpoint(path, checkpoint)
     found = load_checkpoint(path)
-    assert asdict(found.state) == asdict(checkpoint.state)
+    assert found.state == checkpoint.state
     assert found.metadata == checkpoint.metadata
     assert np.array_equal(found.model["fc.weight"], checkpoint.model["fc.weight"])
     assert np.array_equal(

@@ -12,6 +12,9 @@ from safetensors.numpy import save
 from ppcls.errors import CheckpointError
 from ppcls.files import replacing
 
+_LARGEST_HEADER = 16 << 20
+"""Bytes of the list of arrays, and the texts beside it: enough for a hundred thousand arrays."""
+
 
 def write_safetensors(
     path: Union[str, Path],
@@ -45,8 +48,11 @@ def read_safetensors(file: Path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]
     """Return the arrays of a safetensors file, and the metadata that its writer added.
 
     Raises:
-        CheckpointError: the file is truncated or damaged, or holds numbers that NumPy lacks.
+        CheckpointError: the file is truncated or damaged, or holds arrays that NumPy lacks.
     """
+    if _header_length(file) > _LARGEST_HEADER:
+        reason = _damage(file) or "its list of arrays is longer than any network needs"
+        raise CheckpointError(f"{file} is not a readable safetensors file: {reason}")
     try:
         with safe_open(file, framework="numpy") as content:
             names = content.keys()
@@ -56,15 +62,24 @@ def read_safetensors(file: Path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]
         raise CheckpointError(f"{file} is not a readable safetensors file: {reason}") from None
     except (TypeError, AttributeError) as error:
         raise CheckpointError(f"{file} holds numbers of a type that NumPy lacks: {error}") from None
+    except (ValueError, OverflowError, MemoryError) as error:
+        reason = f"it holds an array of an impossible shape ({error})"
+        raise CheckpointError(f"{file} is not a readable safetensors file: {reason}") from None
+
+
+def _header_length(file: Path) -> int:
+    """Return what the first eight bytes say."""
+    with file.open("rb") as content:
+        return int.from_bytes(content.read(8), "little")
 
 
 def _damage(file: Path) -> str:
     """Say what is wrong where the start tells: eight bytes of length, then a header that long."""
     with file.open("rb") as content:
         start = content.read(9)
-    length, size = int.from_bytes(start[:8], "little"), file.stat().st_size
+    size = file.stat().st_size
     if size < 9:
         return f"it is too short, {size} bytes"
     if start[8:] != b"{":
         return "it does not start like one"
-    return "it is truncated" if length > size - 8 else ""
+    return "it is truncated" if _header_length(file) > size - 8 else ""
