@@ -58,7 +58,7 @@ def notes(draw: st.DrawFn) -> str:
     """The JSON text of a checkpoint's metadata, with one to three changes."""
     noted = {**NOTED, "state": dict(STATE)}
     for _ in range(draw(st.integers(1, 3))):
-        inside = draw(st.booleans()) and isinstance(noted["state"], dict)
+        inside = draw(st.booleans()) and isinstance(noted.get("state"), dict)
         group: Dict[str, Any] = noted["state"] if inside else noted  # type: ignore[assignment]
         key = draw(st.sampled_from(["of_another_version", *group]))
         if draw(st.integers(0, 5)) == 0:

@@ -23,13 +23,12 @@ from ppcls.errors import DownloadError, UnreachableError, WrongContentError
 from ppcls.files import locked, replacing, sha256_of
 from ppcls.text import megabytes
 from ppcls.weights.hub.cache import lock_of
+from ppcls.weights.hub.connections import SlowError
 from ppcls.weights.hub.http import check_address, check_answer, host_of, request
 from ppcls.weights.hub.part import Check, Part, accept
 
 _BLOCK = 1 << 18
 _LARGEST = 1 << 34
-_SLOWEST = 1024
-"""Bytes a second; a server that sends less for as long as a timeout counts as one that stalls."""
 _LONGEST_PAUSE = 60.0
 _BAR = {"unit": "B", "unit_scale": True, "leave": False}
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -42,7 +41,8 @@ class Patience:
     """How long to put up with a bad connection.
 
     Attributes:
-        timeout: seconds without a byte after which a connection counts as stalled.
+        timeout: seconds without a byte, or with hardly any, after which a connection counts as
+            stalled.
         attempts: failures in a row, without a new byte in between, after which to give up.
         pause: seconds before the second attempt; doubled for each further one, to at most a minute.
     """
@@ -76,7 +76,8 @@ def download(
 
     Args:
         address: an ``http://`` or ``https://`` address. Redirections are followed to such addresses
-            only, and never from https to http.
+            only, never from https to http, and never from a public address to one of a private
+            network.
         target: the file to write; its folder is made if need be.
         sha256: what the content's hash must be, in hexadecimal.
         check: looks at the whole file before it takes the target's place, and raises
@@ -161,7 +162,7 @@ def _attempt(part: Part, timeout: float) -> None:
     """Make one request and append what it brings to the part."""
     with _explained(part, timeout), request(part.address, part.headers, timeout) as answer:
         _begin(part, answer)
-        _append(part, answer, timeout)
+        _append(part, answer)
     part.end()
 
 
@@ -189,24 +190,17 @@ def _asked_pause(answer: BaseHTTPResponse) -> float:
         return 0.0
 
 
-def _append(part: Part, answer: BaseHTTPResponse, timeout: float) -> None:
+def _append(part: Part, answer: BaseHTTPResponse) -> None:
     """Write the body to the part as it comes."""
     from tqdm import tqdm
 
     bar = tqdm(total=part.total, initial=part.size, desc=part.target.name, disable=None, **_BAR)
-    # urllib3 notices a server that sends nothing, but not one that hardly sends anything.
-    since, received = time.monotonic(), 0
     with part.path.open("ab") as file, bar:
         while block := answer.read1(_BLOCK):
             file.write(block)
             bar.update(len(block))
-            received += len(block)
             if file.tell() > _LARGEST:
                 raise DownloadError(f"{part.address} does not end after {megabytes(_LARGEST)}")
-            if time.monotonic() - since > timeout:
-                if received < _SLOWEST * timeout:
-                    raise _PassingError(f"it sends fewer than {_SLOWEST} bytes a second")
-                since, received = time.monotonic(), 0
 
 
 @contextlib.contextmanager
@@ -233,6 +227,8 @@ def _failure(part: Part, error: exceptions.HTTPError, cause: BaseException) -> E
             f"{host_of(part.address)}: its certificate is not valid ({cause.verify_message}); is "
             "the clock right, or does a proxy stand in between?"
         )
+    if isinstance(cause, SlowError):
+        return _PassingError(str(cause), no_answer=not part.size)
     reason = str(getattr(cause, "strerror", None) or cause or type(cause).__name__)
     if not isinstance(error, exceptions.ProtocolError):
         return _PassingError(f"no answer ({reason})", no_answer=True)

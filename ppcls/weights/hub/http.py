@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import string
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, Optional
 from urllib.parse import quote, unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -15,6 +15,7 @@ from urllib3.util import parse_url
 
 from ppcls import __version__
 from ppcls.errors import DownloadError, WrongContentError
+from ppcls.weights.hub.connections import is_private_host, pools
 
 _REDIRECTIONS = 10
 
@@ -52,7 +53,8 @@ def request(
 
     Args:
         address: where to ask. Redirections are followed to addresses that could have been given in
-            the first place, and never from https to http.
+            the first place, never from https to http, and from a public address never to one of a
+            private network, whose servers may trust whoever can ask.
         headers: what to send besides the names of this program.
         timeout: seconds without a byte after which the connection counts as stalled.
 
@@ -62,10 +64,11 @@ def request(
             LocationValueError if the proxy is none.
     """
     place, wanted = address, {"User-Agent": f"ppcls/{__version__}", "Accept-Encoding": "identity"}
+    public_only = False
     # urllib3 would follow redirections from https to http, and all of them through one proxy.
     for _ in range(_REDIRECTIONS + 1):
         with contextlib.closing(
-            _connections(place, timeout).request(
+            _connections(place, timeout, public_only).request(
                 "GET", place, headers={**wanted, **headers}, redirect=False, preload_content=False
             )
         ) as answer:
@@ -73,20 +76,41 @@ def request(
             if not location:
                 yield answer
                 return
+        public_only = public_only or not _is_private(place)
         place = _redirected(place, location)
+        if public_only and _is_private(place):
+            raise DownloadError(
+                f"{address}: the server redirects to {place}, an address of a private network; "
+                "that is not followed. If it is yours, name it as a mirror"
+            )
     raise DownloadError(_not_followed(address, location))
 
 
-def _connections(address: str, timeout: float) -> urllib3.PoolManager:
+def _connections(address: str, timeout: float, public_only: bool) -> urllib3.PoolManager:
     """Return what connects to the address: directly, or through the environment's proxy."""
+    proxy = _proxy(address)
+    if proxy is None:
+        found = urllib3.PoolManager(timeout=timeout, retries=False)
+    else:
+        login = unquote(parse_url(proxy).auth or "")
+        known = urllib3.make_headers(proxy_basic_auth=login) if login else None
+        found = urllib3.ProxyManager(proxy, proxy_headers=known, timeout=timeout, retries=False)
+    found.pool_classes_by_scheme = pools(public_only and proxy is None)
+    return found
+
+
+def _proxy(address: str) -> Optional[str]:
+    """Return the address of the environment's proxy for an address, if it has one."""
     parts = urlsplit(address)
     proxy = getproxies().get(parts.scheme)
     if not proxy or proxy_bypass(parts.netloc):
-        return urllib3.PoolManager(timeout=timeout, retries=False)
-    proxy = proxy if "://" in proxy else f"http://{proxy}"
-    login = unquote(parse_url(proxy).auth or "")
-    known = urllib3.make_headers(proxy_basic_auth=login) if login else None
-    return urllib3.ProxyManager(proxy, proxy_headers=known, timeout=timeout, retries=False)
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _is_private(address: str) -> bool:
+    """Whether the host is in a private network; names are looked up where no proxy does that."""
+    return is_private_host(host_of(address), resolve=_proxy(address) is None)
 
 
 def _redirected(place: str, location: str) -> str:

@@ -112,6 +112,18 @@ class Site:
             handler.wfile.flush()
 
     @staticmethod
+    def goes_on_with(start: bytes, rest: bytes, pause: float = 0.0) -> Behaviour:
+        """Send a start, and then the same again and again."""
+
+        def behave(site: Site, handler: Any) -> None:
+            handler.wfile.write(start)
+            while not site.released.wait(pause):
+                handler.wfile.write(rest)
+                handler.wfile.flush()
+
+        return behave
+
+    @staticmethod
     def corrupts(site: Site, handler: Any) -> None:
         site.head(handler, 200, len(site.content))
         handler.wfile.write(site.content[:-9] + b"corrupted")

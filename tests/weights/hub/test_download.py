@@ -149,6 +149,52 @@ def test_dripping_counts_as_stalling(site: Any, target: Path) -> None:
         fetch(site, target)
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(b"", id="status"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: ", id="header"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\nX: ", id="header of no answer"),
+        pytest.param(CHUNKED + b"1;", id="length of a chunk"),
+    ],
+)
+def test_a_server_that_drips_is_given_up_soon(site: Any, target: Path, start: bytes) -> None:
+    site.plan = [site.goes_on_with(start, b"x", pause=0.05)] * 9
+    started = time.monotonic()
+    with pytest.raises(UnreachableError, match="fewer than 1024 bytes a second"):
+        fetch(site, target)
+    assert time.monotonic() - started < 3 and len(site.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "rest"),
+    [
+        pytest.param(b"", b"HTTP/1.1 100 Continue\r\n\r\n", id="answers before the answer"),
+        pytest.param(CHUNKED + b"0\r\n", b"X: x\r\n", id="trailers"),
+    ],
+)
+def test_a_header_without_end_is_given_up_soon(
+    site: Any, target: Path, start: bytes, rest: bytes
+) -> None:
+    site.plan = [site.goes_on_with(start, rest)] * 9
+    with pytest.raises(UnreachableError, match="its header does not end"):
+        fetch(site, target)
+
+
+def test_chunks_are_put_together(site: Any, target: Path) -> None:
+    def in_chunks(site: Any, handler: Any) -> None:
+        pieces = [site.content[n : n + 50] for n in range(0, len(site.content), 50)]
+        body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+        handler.wfile.write(CHUNKED + body + b"0\r\nX: x\r\n\r\n")
+
+    site.plan = [in_chunks]
+    fetch(site, target, site.sha256)
+    site.assert_fetched(target)
+
+
 def test_nobody_listens(target: Path, cache: Path) -> None:
     with pytest.raises(UnreachableError, match=r"127.0.0.1: no answer \(Connection refused\)$"):
         download("http://127.0.0.1:1/net.pdparams", target, patience=HASTY)

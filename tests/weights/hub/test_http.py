@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shutil
+import socket
 import ssl
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ppcls.errors import DownloadError, PpclsError, UnreachableError
+from ppcls.weights.hub import http
 from ppcls.weights.hub.download import Patience, download
 from ppcls.weights.hub.http import _redirected, check_address
 
@@ -109,6 +111,58 @@ def test_redirection_from_https_to_http_is_refused() -> None:
         _redirected("https://a.example/f", "http://b.example/f")
 
 
+# --- private networks --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "127.0.0.1",
+            "localhost",
+            "2130706433",
+            "0x7f.1",
+            "0177.0.0.1",
+            "0.0.0.0",
+            "inside.example",
+        ),
+        *("10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "224.0.0.1"),
+        *("[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:10.0.0.1]", "[fe80::1]", "[fc00::1]"),
+        *("[64:ff9b::7f00:1]", "[2002:7f00:1::]"),
+    ],
+)
+def test_redirection_from_a_public_address_to_a_private_one(
+    site: Any, target: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    def resolve(name: str, *rest: Any, **named: Any) -> Any:
+        return known("10.0.0.1" if name == "inside.example" else name, *rest, **named)
+
+    known = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setenv("no_proxy", "localhost,inside.example")
+    monkeypatch.setenv("http_proxy", site.root)
+    site.plan = [site.answers(302, Location=f"http://{host}:1/net")]
+    with pytest.raises(DownloadError, match="redirects to http://.*, an address of a private netw"):
+        download("http://a.example/net", target, patience=HASTY)
+    assert len(site.requests) == 1 and not target.exists()
+
+
+def test_an_address_that_becomes_private_after_it_was_looked_up(
+    site: Any, new_site: Callable[[], Any], target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = new_site()
+    monkeypatch.setattr(http, "is_private_host", lambda host, resolve: False)
+    site.plan = [site.answers(302, Location=inside.address)]
+    with pytest.raises(DownloadError, match="127.0.0.1 is an address of a private network"):
+        fetch(site, target)
+    assert inside.requests == []
+
+
+@pytest.mark.parametrize("host", ["8.8.8.8", "2001:4860:4860::8888", "64:ff9b::808:808"])
+def test_public_addresses(host: str) -> None:
+    assert not http.is_private_host(host, resolve=True)
+
+
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A fresh key and its certificate for 127.0.0.1, in one file."""
@@ -169,7 +223,7 @@ def test_each_redirection_chooses_its_proxy(
     proxy.plan = [proxy.answers(302, Location=site.address)]
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("http_proxy", proxy.root)
-    download("http://a.example/net", target, site.sha256, patience=HASTY)
+    download("http://10.1.2.3/net", target, site.sha256, patience=HASTY)
     site.assert_fetched(target)
     assert len(proxy.requests) == len(site.requests) == 1
 
