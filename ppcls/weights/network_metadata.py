@@ -8,6 +8,9 @@ from typing import Any, Collection, Dict, Mapping
 from ppcls.errors import CheckpointError
 from ppcls.registry import arguments_model
 
+_LONGEST_VALUE = 200
+"""Letters of a message that a file may fill with a value."""
+
 
 def metadata_of(network: Any) -> Dict[str, Any]:
     """Return what a weight file notes of its network: what it is refused by where it does not
@@ -47,10 +50,11 @@ def check_same_arch(
     for key, there in metadata.get("arguments", {}).items():
         here = network.model_arguments.get(key, known[key].default if key in known else None)
         if there != here and key not in besides:
+            noted = json.dumps(there)[:_LONGEST_VALUE]
             raise CheckpointError(
-                f"{label} holds the weights of {name} with {key}: {json.dumps(there)}, the "
+                f"{label} holds the weights of {name} with {key}: {noted}, the "
                 f"configuration builds it with {key}: {json.dumps(here)}. Use -o "
-                f"Arch.{key}={json.dumps(there)}, or another file"
+                f"Arch.{key}={noted}, or another file"
             )
 
 

@@ -11,6 +11,7 @@ from safetensors.numpy import save
 
 from ppcls.errors import CheckpointError
 from ppcls.files import replacing
+from ppcls.weights.formats.pickles import LONGEST_NAME, MOST_ARRAYS
 
 _LARGEST_HEADER = 16 << 20
 """Bytes of the list of arrays, and the texts beside it: enough for a hundred thousand arrays."""
@@ -48,7 +49,8 @@ def read_safetensors(file: Path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]
     """Return the arrays of a safetensors file, and the metadata that its writer added.
 
     Raises:
-        CheckpointError: the file is truncated or damaged, or holds arrays that NumPy lacks.
+        CheckpointError: the file is truncated or damaged, or holds arrays that NumPy lacks, or more
+            than any network has.
     """
     if _header_length(file) > _LARGEST_HEADER:
         reason = _damage(file) or "its list of arrays is longer than any network needs"
@@ -56,6 +58,10 @@ def read_safetensors(file: Path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]
     try:
         with safe_open(file, framework="numpy") as content:
             names = content.keys()
+            if len(names) > MOST_ARRAYS or any(len(name) > LONGEST_NAME for name in names):
+                raise CheckpointError(
+                    f"{file} holds more arrays, or longer names, than networks do"
+                )
             return {name: content.get_tensor(name) for name in names}, content.metadata() or {}
     except SafetensorError as error:
         reason = _damage(file) or f"it is truncated or damaged ({error})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 from pathlib import Path
 from typing import Any, Callable, Dict
@@ -102,6 +103,38 @@ def test_damaged_safetensors_are_explained(tmp_path: Path) -> None:
     assert "header" in _damaged(content[:20] + b"\xff" + content[21:], tmp_path)
     for length in range(0, len(content), 41):
         _damaged(content[:length], tmp_path)
+
+
+def _listing(header: Any, body: bytes) -> bytes:
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+def _array(shape: Any, start: int = 0, end: int = 0, dtype: str = "F32") -> Dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ({"w": _array([2**62, 0])}, "an array of an impossible shape"),
+        ({"w": _array([2**63, 0])}, "an array of an impossible shape"),
+        ({"w": _array([1] * 65, 0, 4)}, "an array of an impossible shape"),
+        ({"w": _array([2**63, 2**63], 0, 4)}, "truncated or damaged"),
+        ({"w": _array([1, -1], 0, 4)}, "truncated or damaged"),
+        ({"w": _array([1], 0, 4), "v": _array([1], 2, 6)}, "truncated or damaged"),
+        ({"w": _array([1], 4, 0)}, "truncated or damaged"),
+        ({"w": _array([1], 0, 8)}, "truncated or damaged"),
+        ({"w": _array([1], 0, 4, "Q7")}, "truncated or damaged"),
+        ({"w": _array([4], 0, 4, "F8_E4M3")}, "of a type that NumPy lacks"),
+        ({f"w{n}": _array([0]) for n in range(50_001)}, "more arrays, or longer names"),
+        ({"w" * 5000: _array([0])}, "more arrays, or longer names"),
+        ({"__metadata__": {"x": "x" * (17 << 20)}}, "longer than any network needs"),
+    ],
+)
+def test_arrays_that_no_network_has(tmp_path: Path, header: Any, words: str) -> None:
+    last = max(item.get("data_offsets", [0, 0])[1] for item in header.values())
+    assert words in _damaged(_listing(header, bytes(min(last, 6))), tmp_path)
 
 
 def test_bfloat16_is_explained_when_numpy_lacks_it(tmp_path: Path) -> None:
