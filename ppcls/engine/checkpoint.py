@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from ppcls.checking import Section
 from ppcls.errors import CheckpointError
-from ppcls.weights.metadata import Count, Indices, Sums, Value, reason
+from ppcls.weights.metadata import Count, Indices, Scaling, Sums, Value, reason
 from ppcls.weights.weight_file import NewerFormatError, read, refuse_not_finite, write
 
 _log = logging.getLogger("ppcls")
@@ -44,7 +44,7 @@ class TrainState(Section):
     finished: bool = False
     bad_samples: Indices = []
     running: Sums = {}
-    loss_scaling: Dict[str, Any] = {}
+    loss_scaling: Scaling = {}
 
 
 @dataclass

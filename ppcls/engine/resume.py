@@ -80,6 +80,8 @@ def check_position(path: Path, state: TrainState, now: Mapping[str, Any]) -> Non
             f"step {state.step} (state.step), where epoch {state.epoch + 1}, batch {state.batch} "
             f"makes it {steps}"
         )
+    elif state.best_epoch > state.epoch + 1:
+        wrong = f"the best epoch was {state.best_epoch} (state.best_epoch), in {state.epoch + 1}"
     elif beyond is not None:
         wrong = f"an unreadable image {beyond} of {samples}, counted from 0 (state.bad_samples)"
     if wrong:

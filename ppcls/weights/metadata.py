@@ -51,6 +51,11 @@ def _is_sum(value: Any) -> bool:
     return _is_number(value) and abs(value) <= _LARGEST_SUM
 
 
+def _is_scale(value: Any) -> bool:
+    numbers = value if isinstance(value, list) else [value]
+    return all(isinstance(number, (int, float)) for number in numbers)
+
+
 def _is_index(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -83,6 +88,13 @@ Sums = Annotated[
     _such(
         lambda found: all(map(_is_name, found)) and all(map(_is_sum, found.values())),
         f"must be finite numbers of at most {_LARGEST_SUM:g}, {_NAMED}",
+    ),
+]
+Scaling = Annotated[
+    Dict[str, Any],
+    _such(
+        lambda found: all(map(_is_name, found)) and all(map(_is_scale, found.values())),
+        f"must be numbers, True, False, or lists of numbers, {_NAMED}",
     ),
 ]
 Indices = Annotated[

@@ -20,7 +20,7 @@ PATH = Path("a.safetensors")
     "at",
     [
         {},
-        {"epoch": 3, "step": 9},
+        {"epoch": 3, "step": 9, "best_epoch": 4},
         {"epoch": 3, "batch": 4, "step": 11},
         {"epoch": 3, "batch": 5, "step": 12, "bad_samples": [0, 19]},
     ],
@@ -36,6 +36,7 @@ def test_positions_that_a_run_comes_to(at: Dict[str, Any]) -> None:
         ({"batch": 10**9, "step": 3}, "batch 1000000000 of 5"),
         ({"epoch": 3, "step": 8}, "step 8 (state.step), where epoch 4, batch 0 makes it 9"),
         ({"epoch": 2**52, "step": 9}, "step 9"),
+        ({"best_epoch": 2}, "the best epoch was 2 (state.best_epoch), in 1"),
         ({"bad_samples": [3, 20]}, "image 20 of 20, counted from 0 (state.bad_samples)"),
     ],
 )

@@ -128,6 +128,7 @@ def test_a_wrong_value_is_named_with_its_key(tmp_path: Path, key: str, value: An
         ("running", {"images": 1e300}),
         ("running", {"images": [1]}),
         ("loss_scaling", 1),
+        ("loss_scaling", {"scale": [[1.0]]}),
         ("of_nobody", 1),
     ],
 )
