@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from itertools import islice
 from typing import Annotated, Any, Callable, Dict, Iterator, List, Literal, Mapping
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from ppcls.checking import Section, mistakes
-from ppcls.config.document import parse_value
-from ppcls.errors import CheckpointError
+from ppcls.errors import CheckpointError, ConfigError
+from ppcls.yaml_text import parse_value
 
 FORMAT = 1
 
 LONGEST = 8 << 20
 """Letters of the JSON text: enough for the names of a hundred thousand classes."""
 
-_LONGEST_CONFIG = 1 << 18
-_MOST_SETTINGS = 100_000
 _DEEPEST = 32
 _LONGEST_NAME = 200
 _MOST_DIGITS = 20
@@ -194,16 +191,11 @@ def noted_config(metadata: Mapping[str, Any], label: str) -> Dict[str, Any]:
     Raises:
         CheckpointError: it is not YAML, or no configuration.
     """
-    text = metadata.get("config", "")
     try:
-        if len(text) > _LONGEST_CONFIG:
-            raise ValueError(f"it has {len(text)} letters, where at most {_LONGEST_CONFIG} are")
-        found = parse_value(text) or {}
+        found = parse_value(metadata.get("config", "")) or {}
         if not isinstance(found, dict):
-            raise ValueError("it has no sections")
-        if next(islice(_values(found), _MOST_SETTINGS, None), None) is not None:
-            raise ValueError(f"it has more than {_MOST_SETTINGS} values")
-    except Exception as error:  # what PyYAML's constructors make of bad values is of any class
+            raise ConfigError("it has no sections")
+    except ConfigError as error:
         words = " ".join(str(error).split())[:_LONGEST_REASON]
         raise CheckpointError(
             f"{label}: the configuration noted in it (config) is damaged: {words}"

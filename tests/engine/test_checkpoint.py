@@ -14,11 +14,10 @@ from ppcls.engine.checkpoint import (
     CheckpointFolder,
     TrainState,
     load_checkpoint,
-    noted_config,
     save_best_model,
     save_checkpoint,
 )
-from ppcls.errors import CheckpointError, ConfigError
+from ppcls.errors import CheckpointError
 from ppcls.weights import read
 from ppcls.weights.formats.safetensors import write_safetensors
 
@@ -142,13 +141,3 @@ def test_a_file_of_a_later_version_is_not_passed_over(tmp_path: Path) -> None:
     CheckpointFolder(tmp_path, keep=3).save(example(1))
     with pytest.raises(CheckpointError, match="upgrade ppcls"):
         CheckpointFolder(tmp_path, keep=3).newest()
-
-
-def test_a_noted_configuration_that_is_no_yaml_is_an_error() -> None:
-    path = Path("a.safetensors")
-    assert noted_config({"config": "Global: {seed: 1}"}, path) == {"Global": {"seed": 1}}
-    assert noted_config({}, path) is None
-    assert noted_config({"config": 3}, path) == 3
-    for text in ("a: [", "a: 2024-99-99", "[" * 100 + "]" * 100):
-        with pytest.raises(ConfigError, match="a.safetensors: .* noted in it:1: this is"):
-            noted_config({"config": text}, path)

@@ -185,11 +185,11 @@ def test_a_noted_configuration_comes_back() -> None:
         "a: 0x",
         "? {a: 1}\n: 2",
         "a: &a [*a]",
-        "a: " + "[" * 50 + "]" * 50,
+        "a: " + "[" * 100 + "]" * 100,
         "[" * 5_000,
         "a: !!python/object/apply:os.system [ls]",
         "a: \x00",
-        "# " + "x" * (1 << 18),
+        "# " + "x" * (5 << 20),
         "a: &a [1,1,1,1,1,1,1,1,1,1]\n"
         + "".join(
             f"{n}: &{n} [{','.join(['*' + p] * 10)}]\n" for p, n in zip("abcdefgh", "bcdefghi")
