@@ -164,7 +164,7 @@ def locked(path: Path, wait: bool = False) -> Iterator[Lock]:
 def _acquired(path: Path, wait: bool) -> Tuple[IO[str], Lock]:
     waited = False
     while True:
-        file = open(path, "a+", encoding="utf-8", opener=_not_a_link)  # noqa: SIM115
+        file = open(path, "a+", encoding="utf-8", opener=not_a_link)  # noqa: SIM115
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -183,7 +183,8 @@ def _acquired(path: Path, wait: bool) -> Tuple[IO[str], Lock]:
         file.close()
 
 
-def _not_a_link(path: str, flags: int) -> int:
+def not_a_link(path: str, flags: int) -> int:
+    """Open a file for `open`, unless its name is a link, which somebody may have planted."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 

@@ -20,7 +20,7 @@ from typing import Iterator, Optional
 from urllib3 import BaseHTTPResponse, Retry, exceptions
 
 from ppcls.errors import DownloadError, UnreachableError, WrongContentError
-from ppcls.files import locked, replacing, sha256_of
+from ppcls.files import locked, not_a_link, replacing, sha256_of
 from ppcls.text import megabytes
 from ppcls.weights.hub.cache import lock_of
 from ppcls.weights.hub.connections import SlowError
@@ -195,7 +195,7 @@ def _append(part: Part, answer: BaseHTTPResponse) -> None:
     from tqdm import tqdm
 
     bar = tqdm(total=part.total, initial=part.size, desc=part.target.name, disable=None, **_BAR)
-    with part.path.open("ab") as file, bar:
+    with open(part.path, "ab", opener=not_a_link) as file, bar:
         while block := answer.read1(_BLOCK):
             file.write(block)
             bar.update(len(block))

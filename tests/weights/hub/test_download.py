@@ -529,6 +529,16 @@ def test_without_locks_everybody_has_a_part_of_his_own(
     site.assert_fetched(target)
 
 
+def test_a_planted_link_is_not_written_through(site: Any, target: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.with_name(f"{target.name}.part").symlink_to(victim)
+    fetch(site, target, site.sha256)
+    site.assert_fetched(target)
+    assert victim.read_text() == "precious"
+
+
 @pytest.mark.slow
 def test_killed_process_is_gone_on_from(site: Any, target: Path) -> None:
     command = [sys.executable, "-c", FETCH, site.address, str(target), site.sha256]
