@@ -17,13 +17,19 @@ import struct
 import time
 import traceback
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, List, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, List, NamedTuple, Sequence, TypeVar
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 
 from ppcls.errors import PpclsError
 
 COUNT = int(os.environ.get("HOSTILE", "300"))
 SEED = int(os.environ.get("HOSTILE_SEED", "0"))
+
+T = TypeVar("T")
 
 _READ, _REFUSED, _FAILED = 0, 1, 2
 _SHOWN = 5
@@ -69,9 +75,9 @@ class Summary:
     megabytes: float = 0.0
     failures: List[str] = field(default_factory=list)
 
-    def add(self, number: int, outcome: Outcome) -> None:
-        """Take in the outcome of one input."""
-        self.inputs += 1
+    def add(self, outcome: Outcome) -> None:
+        """Take in the outcome of the next input."""
+        number, self.inputs = self.inputs, self.inputs + 1
         self.refused += outcome.refused
         self.seconds = max(self.seconds, outcome.seconds)
         self.megabytes = max(self.megabytes, outcome.megabytes)
@@ -103,17 +109,47 @@ def attack(
         keep: a folder for inputs that fail, where they are bytes.
         limits: of each.
     """
-    summary = Summary(name, SEED)
+    inputs = (make(random.Random(f"{SEED} {name} {number}")) for number in range(COUNT))
+    return attack_with(name, inputs, read, keep, limits)
+
+
+def attack_with(
+    name: str,
+    inputs: Iterable[Any],
+    read: Callable[[Any], object],
+    keep: Path,
+    limits: Limits,
+) -> Summary:
+    """Give inputs to `read`; see `attack`."""
+    summary, left = Summary(name, SEED), iter(inputs)
     idle = outcome_of(lambda: None, limits).megabytes
-    for first in range(0, COUNT, _TOGETHER):
-        numbers = range(first, min(first + _TOGETHER, COUNT))
-        given = [make(random.Random(f"{SEED} {name} {number}")) for number in numbers]
-        for number, item, found in zip(numbers, given, _outcomes(read, given, limits)):
-            summary.add(number, found._replace(megabytes=max(0.0, found.megabytes - idle)))
+    while group := list(islice(left, _TOGETHER)):
+        for item, found in zip(group, _outcomes(read, group, limits)):
             if found.failed and isinstance(item, bytes):
-                (keep / f"{name.replace(' ', '_')}-{SEED}-{number}").write_bytes(item)
+                (keep / f"{name.replace(' ', '_')}-{SEED}-{summary.inputs}").write_bytes(item)
+            summary.add(found._replace(megabytes=max(0.0, found.megabytes - idle)))
     note(summary)
     return summary
+
+
+def drawn(strategy: st.SearchStrategy[T]) -> List[T]:
+    """Return as many examples of a strategy as an attack has inputs."""
+    found: List[T] = []
+
+    @seed(SEED)
+    @settings(
+        max_examples=COUNT,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def keep(example: T) -> None:
+        found.append(example)
+
+    keep()
+    return found
 
 
 def note(summary: Summary) -> None:
@@ -130,30 +166,31 @@ def expect_no_failure(summary: Summary, keep: Path) -> None:
     assert not summary.failures, f"{summary}; inputs are kept in {keep}\n\n{shown}"
 
 
-def _outcomes(read: Callable[[Any], object], given: Sequence[Any], limits: Limits) -> List[Outcome]:
+def _outcomes(read: Callable[[Any], object], group: Sequence[Any], limits: Limits) -> List[Outcome]:
     """Give some inputs to one process, or each to its own where that does not go well."""
-    refused, seconds = bytearray(len(given)), [0.0] * len(given)
+    refused, seconds = bytearray(len(group)), [0.0] * len(group)
     reading, writing = os.pipe()
 
     def read_all() -> None:
-        for i, item in enumerate(given):
+        for i, item in enumerate(group):
             began = time.perf_counter()
             signal.setitimer(signal.ITIMER_REAL, limits.seconds)
             try:
                 read(item)
-            except PpclsError:
+            except PpclsError as error:
+                assert str(error), "a refusal says why"
                 refused[i] = 1
             seconds[i] = time.perf_counter() - began
-        os.write(writing, struct.pack(f"{len(given)}B{len(given)}d", *refused, *seconds))
+        os.write(writing, struct.pack(f"{len(group)}B{len(group)}d", *refused, *seconds))
 
     together = outcome_of(read_all, limits)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         told = pipe.read()
     if together.status != _READ:
-        return [outcome_of(lambda item=item: read(item), limits) for item in given]  # type: ignore[misc]
-    numbers = struct.unpack(f"{len(given)}B{len(given)}d", told)
-    pairs = zip(numbers[: len(given)], numbers[len(given) :])
+        return [outcome_of(lambda item=item: read(item), limits) for item in group]  # type: ignore[misc]
+    numbers = struct.unpack(f"{len(group)}B{len(group)}d", told)
+    pairs = zip(numbers[: len(group)], numbers[len(group) :])
     return [Outcome(_REFUSED if r else _READ, "", s, together.megabytes) for r, s in pairs]
 
 

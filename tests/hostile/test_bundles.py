@@ -23,6 +23,8 @@ from tests.hostile.harness import Limits, attack, expect_no_failure, outcome_of
 from tests.hostile.mutate import damaged
 from tests.inference.encoded import field, onnx, pdmodel, tensor, varint
 
+pytestmark = pytest.mark.slow
+
 LIMITS = Limits(seconds=5, megabytes=300)
 
 SUFFIXES = (".json", ".pdmodel", ".onnx", ".pdiparams")
@@ -41,6 +43,7 @@ from ppcls.arch import create_model
 from ppcls.data.dataset import ClassMap
 from ppcls.data.transforms import Pipeline
 from ppcls.exporters import Processing, export_bundle
+
 
 transform = Pipeline([registry.parse("transform", {"ResizeImage": {"size": 32}})])
 around = Processing(transform, ClassMap([str(digit) for digit in range(10)]))

@@ -18,6 +18,8 @@ from ppcls.data.transforms.decode import decode_rgb
 from tests.hostile.harness import Limits, attack, expect_no_failure
 from tests.hostile.mutate import damaged
 
+pytestmark = pytest.mark.slow
+
 LIMITS = Limits(seconds=10, megabytes=700)
 """What an image of 100 million pixels may take."""
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, Dict, List, Tuple
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
@@ -16,8 +17,9 @@ from ppcls.engine.checkpoint import TrainState, load_checkpoint
 from ppcls.engine.resume import check_position, check_same_run, warn_of_changes
 from ppcls.weights import read
 from ppcls.weights.network_metadata import check_same_classes
-from tests.hostile.harness import Limits, expect_no_failure
-from tests.hostile.together import attack_together, drawn
+from tests.hostile.harness import Limits, attack_with, drawn, expect_no_failure
+
+pytestmark = pytest.mark.slow
 
 LIMITS = Limits(seconds=5, megabytes=300)
 
@@ -90,7 +92,7 @@ def test_metadata_is_read_or_refused_in_words(tmp_path: Path) -> None:
         path.write_bytes(save(ARRAYS, {"ppcls": text}))
         resumed(path)
 
-    summary = attack_together("metadata", drawn(notes()), noted, tmp_path, LIMITS)
+    summary = attack_with("metadata", drawn(notes()), noted, tmp_path, LIMITS)
     expect_no_failure(summary, tmp_path)
     assert 0 < summary.refused < summary.inputs
 
@@ -123,6 +125,6 @@ def test_lists_of_arrays_are_read_or_refused_in_words(tmp_path: Path) -> None:
         read(path)
 
     inputs = drawn(st.tuples(HEADERS | SOUND, st.binary(max_size=16)))
-    summary = attack_together("lists of arrays", inputs, listed, tmp_path, LIMITS)
+    summary = attack_with("lists of arrays", inputs, listed, tmp_path, LIMITS)
     expect_no_failure(summary, tmp_path)
     assert 0 < summary.refused < summary.inputs

@@ -18,9 +18,10 @@ import pytest
 from safetensors.numpy import save
 
 from ppcls.weights import read
-from tests.hostile.harness import Limits, expect_no_failure
+from tests.hostile.harness import Limits, attack, expect_no_failure
 from tests.hostile.mutate import damaged
-from tests.hostile.together import attack_together, made
+
+pytestmark = pytest.mark.slow
 
 LIMITS = Limits(seconds=5, megabytes=300)
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "pth"
@@ -209,6 +210,6 @@ def test_weight_files_are_read_or_refused_in_words(
         assert all(isinstance(array, np.ndarray) for array in arrays.values())
 
     name = f"weight files {make.__name__}"
-    summary = attack_together(name, made(name, make), opened, tmp_path, LIMITS)
+    summary = attack(name, make, opened, tmp_path, LIMITS)
     expect_no_failure(summary, tmp_path)
     assert 0 < summary.refused < summary.inputs

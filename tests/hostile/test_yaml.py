@@ -12,13 +12,14 @@ from typing import Any, Callable, Iterator, List, TypeVar
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from ppcls.config import load_config
 from ppcls.inference.description import read_description
-from tests.hostile.harness import COUNT, SEED, Limits, attack, expect_no_failure
+from tests.hostile.harness import Limits, attack, drawn, expect_no_failure
 from tests.hostile.mutate import damaged
+
+pytestmark = pytest.mark.slow
 
 T = TypeVar("T")
 
@@ -145,26 +146,6 @@ BOMBS: List[Callable[[random.Random], str]] = [_aliases, _deep, _keys, _items, _
 # --- inputs: texts with something in the place of a value -----------------------------------------
 
 
-def _drawn(strategy: st.SearchStrategy[T]) -> List[T]:
-    """Return as many examples as there are inputs."""
-    found: List[T] = []
-
-    @seed(SEED)
-    @settings(
-        max_examples=COUNT,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(strategy)
-    def keep(example: T) -> None:
-        found.append(example)
-
-    keep()
-    return found
-
-
 @cache
 def _loaded(text: str) -> Any:
     return yaml.safe_load(text)
@@ -172,17 +153,17 @@ def _loaded(text: str) -> Any:
 
 @cache
 def _texts() -> List[str]:
-    return _drawn(TEXTS)
+    return drawn(TEXTS)
 
 
 @cache
 def _data() -> List[Any]:
-    return _drawn(DATA)
+    return drawn(DATA)
 
 
 @cache
 def _keys_of_data() -> List[Any]:
-    return _drawn(PLAIN)
+    return drawn(PLAIN)
 
 
 def _changed(text: str, rng: random.Random) -> str:
