@@ -178,7 +178,7 @@ def _outcomes(read: Callable[[Any], object], group: Sequence[Any], limits: Limit
             try:
                 read(item)
             except PpclsError as error:
-                assert str(error), "a refusal says why"
+                _expect_reason(str(error))
                 refused[i] = 1
             seconds[i] = time.perf_counter() - began
         os.write(writing, struct.pack(f"{len(group)}B{len(group)}d", *refused, *seconds))
@@ -192,6 +192,11 @@ def _outcomes(read: Callable[[Any], object], group: Sequence[Any], limits: Limit
     numbers = struct.unpack(f"{len(group)}B{len(group)}d", told)
     pairs = zip(numbers[: len(group)], numbers[len(group) :])
     return [Outcome(_REFUSED if r else _READ, "", s, together.megabytes) for r, s in pairs]
+
+
+def _expect_reason(words: str) -> None:
+    """Expect that a refusal says why, and that the reason is not that memory ran out."""
+    assert words and "MemoryError" not in words, words
 
 
 def outcome_of(action: Callable[[], object], limits: Limits) -> Outcome:

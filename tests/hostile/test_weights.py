@@ -9,7 +9,8 @@ import re
 import struct
 import zipfile
 import zlib
-from functools import cache
+from functools import cache, partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Callable, Dict, List
 
@@ -18,7 +19,7 @@ import pytest
 from safetensors.numpy import save
 
 from ppcls.weights import read
-from tests.hostile.harness import Limits, attack, expect_no_failure
+from tests.hostile.harness import COUNT, SEED, Limits, attack, attack_with, expect_no_failure
 from tests.hostile.mutate import damaged
 
 pytestmark = pytest.mark.slow
@@ -123,6 +124,94 @@ def plausible(rng: random.Random, is_torch: bool) -> bytes:
     return b"\x80\x02(" + shared + often + b"}q\x00" + items + b"."
 
 
+def probed(start: int, bits: int, count: int) -> List[int]:
+    """The places that Python's dictionaries try for a number, in a table of so many bits: numbers
+    that stand there make looking up the first one take as long as there are numbers.
+    """
+    mask, place, rest = (1 << bits) - 1, start, start
+    found: Dict[int, None] = {}
+    while len(found) < count:
+        place &= mask
+        found[place] = None
+        rest >>= 5
+        place = place * 5 + rest + 1
+    return list(found)
+
+
+@cache
+def collisions() -> List[int]:
+    """Numbers, and at the end the one that is found only after all others were looked at."""
+    return [*probed(2**31 - 5, 17, 80_000), 2**31 - 5]
+
+
+AGAIN = 200_000
+"""How often something short is said of something long."""
+
+
+def numbered(rng: random.Random) -> bytes:
+    """A pickle that numbers its values so that each takes long to find."""
+    values = [b"r" + struct.pack("<I", number) for number in collisions()]
+    return b"\x80\x02N" + b"".join(values) + values[-1] * AGAIN + b"."
+
+
+def keyed(rng: random.Random) -> bytes:
+    """A pickle with a dictionary whose keys take long to find."""
+    items = [b"J" + struct.pack("<i", number) + b"Ns" for number in collisions()]
+    return b"\x80\x02}" + b"".join(items) + items[-1] * AGAIN + b"."
+
+
+def compared(rng: random.Random) -> bytes:
+    """A checkpoint whose keys are long and alike."""
+    name = text("k" * rng.choice((500_000, 5_000_000)))
+    if rng.random() < 0.5:
+        start = name + b"q\x00" + name + b"q\x01}h\x00Ns"
+        return described(b"\x80\x02" + start + b"h\x01Ns" * AGAIN + b".")
+    storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + name + b"NK\x06tq"
+    start = storage + b"\x00" + storage + b"\x01(h\x00Q"
+    return described(b"\x80\x02" + start + b"h\x01Q" * AGAIN + b"t.")
+
+
+def passed(rng: random.Random) -> bytes:
+    """A checkpoint that calls something with a value that is long to copy or to look through."""
+    size = rng.choice((20_000, 200_000))
+    items = b"(" + b"N" * size + b"t"
+    pairs = b"](" + b"".join(text(f"{n:05}") + b"N\x86" for n in range(size // 4)) + b"e"
+    value, call = rng.choice(((items, b"R"), (items, b"\x81"), (pairs, b"\x85R")))
+    name = b"ccollections\nOrderedDict" if value is pairs else b"ctorch.nn.parameter\nParameter"
+    start = text("x" * 20_000_000) + value + b"q\x00" + name + b"\nq\x01"
+    return described(b"\x80\x02" + start + b"(" + (b"h\x01h\x00" + call) * AGAIN + b"t.")
+
+
+def printed(rng: random.Random) -> bytes:
+    """A pickle whose refusal would name a value that is long to print."""
+    names = b"".join(text(str(n * 7919 % 200_000)) + b"N" for n in range(200_000))
+    value = b"}(" + names + b"uq\x00"
+    for _ in range(rng.randint(3, 6)):
+        value += b"}(" + b"".join(text(str(n)) + b"h\x00" for n in range(4)) + b"uq\x00"
+    return b"\x80\x02" + value + b"cnumpy\ndtype\nh\x00\x85R."
+
+
+@cache
+def bomb() -> bytes:
+    """Deflated zeros: 600 million of them."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    piece = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return piece * 600 + packer.flush()
+
+
+def understated(rng: random.Random) -> bytes:
+    """An archive of one entry that unpacks to more than it says."""
+    size, name = rng.choice((1, 24, 100_000)), b"net/data.pkl"
+    fields = struct.pack("<3I2H", zlib.crc32(bytes(size)), len(bomb()), size, len(name), 0)
+    entry = b"PK\3\4" + struct.pack("<5H", 20, 0, 8, 0, 33) + fields + name + bomb()
+    listed = b"PK\1\2" + struct.pack("<6H", 20, 20, 0, 8, 0, 33) + fields + bytes(14) + name
+    end = struct.pack("<4H2IH", 0, 0, 1, 1, len(listed), len(entry), 0)
+    return entry + listed + b"PK\5\6" + end
+
+
+COSTLY = [numbered, keyed, compared, passed, passed, printed, understated]
+
+
 def zipped(entries: Dict[str, bytes], level: int = 1) -> bytes:
     """A zip archive."""
     stream = io.BytesIO()
@@ -197,19 +286,27 @@ def lying(rng: random.Random) -> bytes:
     return bytes(content)
 
 
+def opened(path: Path, content: bytes) -> None:
+    """Read a file with this content."""
+    path.write_bytes(content)
+    arrays = read(path).arrays
+    assert all(isinstance(name, str) for name in arrays)
+    assert all(isinstance(array, np.ndarray) for array in arrays.values())
+
+
 @pytest.mark.parametrize("make", [written, changed, lying])
 def test_weight_files_are_read_or_refused_in_words(
     make: Callable[[random.Random], bytes], tmp_path: Path
 ) -> None:
-    path = tmp_path / "a.pth"
-
-    def opened(content: bytes) -> None:
-        path.write_bytes(content)
-        arrays = read(path).arrays
-        assert all(isinstance(name, str) for name in arrays)
-        assert all(isinstance(array, np.ndarray) for array in arrays.values())
-
-    name = f"weight files {make.__name__}"
-    summary = attack(name, make, opened, tmp_path, LIMITS)
+    name, reading = f"weight files {make.__name__}", partial(opened, tmp_path / "a.pth")
+    summary = attack(name, make, reading, tmp_path, LIMITS)
     expect_no_failure(summary, tmp_path)
     assert 0 < summary.refused < summary.inputs
+
+
+def test_files_that_only_take_time_and_memory_are_refused(tmp_path: Path) -> None:
+    makers = islice(cycle(COSTLY), max(len(COSTLY), COUNT // 100))
+    inputs = (make(random.Random(f"{SEED} {n}")) for n, make in enumerate(makers))
+    reading = partial(opened, tmp_path / "a.pth")
+    summary = attack_with("costly weight files", inputs, reading, tmp_path, LIMITS)
+    expect_no_failure(summary, tmp_path)
