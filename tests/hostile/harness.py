@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import resource
 import signal
 import struct
@@ -176,9 +177,8 @@ def _outcomes(read: Callable[[Any], object], group: Sequence[Any], limits: Limit
             began = time.perf_counter()
             signal.setitimer(signal.ITIMER_REAL, limits.seconds)
             try:
-                read(item)
-            except PpclsError as error:
-                _expect_reason(str(error))
+                _told_why(read, item)
+            except PpclsError:
                 refused[i] = 1
             seconds[i] = time.perf_counter() - began
         os.write(writing, struct.pack(f"{len(group)}B{len(group)}d", *refused, *seconds))
@@ -188,15 +188,20 @@ def _outcomes(read: Callable[[Any], object], group: Sequence[Any], limits: Limit
     with os.fdopen(reading, "rb") as pipe:
         told = pipe.read()
     if together.status != _READ:
-        return [outcome_of(lambda item=item: read(item), limits) for item in group]  # type: ignore[misc]
+        return [outcome_of(lambda item=item: _told_why(read, item), limits) for item in group]  # type: ignore[misc]
     numbers = struct.unpack(f"{len(group)}B{len(group)}d", told)
     pairs = zip(numbers[: len(group)], numbers[len(group) :])
     return [Outcome(_REFUSED if r else _READ, "", s, together.megabytes) for r, s in pairs]
 
 
-def _expect_reason(words: str) -> None:
-    """Expect that a refusal says why, and that the reason is not that memory ran out."""
-    assert words and "MemoryError" not in words, words
+def _told_why(read: Callable[[Any], object], item: Any) -> None:
+    """Read, and expect that a refusal says why, and that it is not for want of memory."""
+    try:
+        read(item)
+    except PpclsError as error:
+        assert str(error), "a refusal says why"
+        assert not re.search("MemoryError|more memory than", str(error)), str(error)
+        raise
 
 
 def outcome_of(action: Callable[[], object], limits: Limits) -> Outcome:

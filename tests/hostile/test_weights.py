@@ -173,7 +173,7 @@ def compared(rng: random.Random) -> bytes:
 
 def passed(rng: random.Random) -> bytes:
     """A checkpoint that calls something with a value that is long to copy or to look through."""
-    size = rng.choice((20_000, 200_000))
+    size = rng.choice((100_000, 200_000))
     items = b"(" + b"N" * size + b"t"
     pairs = b"](" + b"".join(text(f"{n:05}") + b"N\x86" for n in range(size // 4)) + b"e"
     value, call = rng.choice(((items, b"R"), (items, b"\x81"), (pairs, b"\x85R")))

@@ -15,6 +15,8 @@ from ppcls.weights.formats.safetensors import read_safetensors
 
 PathLike = Union[str, Path]
 
+NO_MEMORY = "more memory than there is"
+
 _PYTORCH = (".pth", ".pt", ".bin")
 _SUFFIXES = (".safetensors", ".pdparams", *_PYTORCH)
 _NOT_WEIGHTS = (".onnx", ".h5", ".pdmodel", ".pdiparams", ".pdopt")
@@ -67,6 +69,8 @@ def read_any_format(path: PathLike) -> Tuple[Dict[str, np.ndarray], Dict[str, st
         return (read_pth(file) if kind in _PYTORCH else read_pdparams(file)), {}
     except OSError as error:
         raise CheckpointError(f"cannot read {file}: {error.strerror or error}") from None
+    except MemoryError:
+        raise CheckpointError(f"cannot read {file}: it needs {NO_MEMORY}") from None
 
 
 def _kind(file: Path) -> str:

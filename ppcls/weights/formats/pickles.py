@@ -124,7 +124,7 @@ def explained(path: Path, size: int) -> Iterator[None]:
         raise CheckpointError(f"{path} is refused: {error}; nothing of it was loaded") from None
     except EOFError:
         raise CheckpointError(f"{path} is truncated: it breaks off after {size} bytes") from None
-    except CheckpointError:
+    except (CheckpointError, MemoryError):
         raise
     except Exception as error:  # from stack underflow to bad text: the bytes are damaged
         reason = f"{type(error).__name__}: {error}"[:200]

@@ -68,7 +68,7 @@ def read_safetensors(file: Path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]
         raise CheckpointError(f"{file} is not a readable safetensors file: {reason}") from None
     except (TypeError, AttributeError) as error:
         raise CheckpointError(f"{file} holds numbers of a type that NumPy lacks: {error}") from None
-    except (ValueError, OverflowError, MemoryError) as error:
+    except (ValueError, OverflowError) as error:
         reason = f"it holds an array of an impossible shape ({error})"
         raise CheckpointError(f"{file} is not a readable safetensors file: {reason}") from None
 

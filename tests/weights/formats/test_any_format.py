@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import subprocess
 from pathlib import Path
+from typing import Callable
 
 import numpy as np
 import pytest
@@ -81,3 +83,21 @@ def test_content_that_tells_nothing_is_explained_by_the_suffix(
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match=f"not a (readable )?{kind}: it "):
             read_any_format(path)
+
+
+def test_a_file_that_does_not_fit_into_the_memory_is_not_called_damaged(
+    tmp_path: Path, run_python: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    large = {"w": np.zeros(100_000_000, np.uint8)}
+    (tmp_path / "a.pdparams").write_bytes(pickle.dumps(large, 4))
+    script = (
+        "import resource, sys\n"
+        "from ppcls.weights.formats.any_format import read_any_format\n"
+        "used = int(open('/proc/self/statm').read().split()[5]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_DATA, (used + 50_000_000,) * 2)\n"
+        "try: read_any_format(sys.argv[1])\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    printed = run_python("-c", script, tmp_path / "a.pdparams").stdout
+    assert printed.startswith("CheckpointError cannot read ")
+    assert printed.endswith("it needs more memory than there is\n")
