@@ -118,15 +118,15 @@ def _merge(target: Document, extra: Document, path: KeyPath = ()) -> None:
         if _mergeable(mine.get(key), value):
             _merge(target, extra, below)
         else:
-            mine[key] = _copied(value)
+            mine[key] = copied(value)
             target.adopt(below, extra)
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
     """Return mappings and lists of which none stands in two places, as aliases make them."""
     if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    return [_copied(item) for item in value] if isinstance(value, list) else value
+        return {key: copied(item) for key, item in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else value
 
 
 def _mergeable(old: Any, new: Any) -> bool:
@@ -156,7 +156,7 @@ def apply_override(document: Document, text: str) -> None:
         parsed = parse_value(value)
     except ConfigError as error:
         raise ConfigError(f"{place}: {error} (in quotes: {shortened(dotted)}='\"...\"')") from None
-    _at(document.data, path[:-1])[path[-1]] = _copied(parsed)
+    _at(document.data, path[:-1])[path[-1]] = copied(parsed)
     document.forget(path)
     document.put(path, place)
 

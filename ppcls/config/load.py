@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from ppcls.checking import MOST_TOLD
 from ppcls.config.document import Document
 from ppcls.config.inert import remove_inert
-from ppcls.config.inherit import recipe_homes, resolve
+from ppcls.config.inherit import copied, recipe_homes, resolve
 from ppcls.config.schema import Config, describe, written_path
 from ppcls.errors import ConfigError, did_you_mean
 from ppcls.text import shortened
@@ -59,7 +59,7 @@ def as_config(source: ConfigSource) -> Config:
 def _plain(source: Mapping[str, Any]) -> Dict[str, Any]:
     """Return a copy, as it would come out of the file that a run keeps of its configuration."""
     try:
-        return dict(parse_value(to_yaml(dict(source))))
+        return dict(copied(parse_value(to_yaml(dict(source)))))
     except yaml.representer.RepresenterError as error:
         what = error.args[-1]
         raise ConfigError(
