@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import struct
 from pathlib import Path
@@ -66,7 +67,8 @@ def notes(draw: st.DrawFn) -> str:
         if draw(st.integers(0, 5)) == 0:
             group.pop(key, None)
         else:
-            group[key] = draw(CONFIGS if key == "config" else VALUES)
+            # Of its own: what was drawn may be changed, and even be put into itself.
+            group[key] = copy.deepcopy(draw(CONFIGS if key == "config" else VALUES))
     text = json.dumps(noted)
     if draw(st.integers(0, 9)) == 0:
         place = draw(st.integers(0, len(text)))
