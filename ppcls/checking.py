@@ -97,10 +97,14 @@ def moved(error: ValidationError, prefix: Tuple[str, ...]) -> ValidationError:
     )
 
 
-def _detail(location: Tuple[Any, ...], message: str, value: Any) -> InitErrorDetails:
+def mistake(message: str) -> PydanticCustomError:
+    """Return the error that a validator raises to say `message`, and no more, about its value."""
     # A custom message is a format string to pydantic, so braces in it travel as a value.
-    error = PydanticCustomError(_OURS, "{message}", {"message": message})
-    return InitErrorDetails(type=error, loc=location, input=value)
+    return PydanticCustomError(_OURS, "{message}", {"message": message})
+
+
+def _detail(location: Tuple[Any, ...], message: str, value: Any) -> InitErrorDetails:
+    return InitErrorDetails(type=mistake(message), loc=location, input=value)
 
 
 def _in_plain_words(error: ValidationError, model: type[BaseModel]) -> ValidationError:

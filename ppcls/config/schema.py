@@ -11,9 +11,8 @@ import re
 from typing import Annotated, Any, Dict, Iterator, List, Literal, Optional, Union
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
-from pydantic_core import PydanticCustomError
 
-from ppcls.checking import Section
+from ppcls.checking import Section, mistake
 from ppcls.config.document import Document, KeyPath
 from ppcls.errors import PpclsError
 from ppcls.registry import Part, PartOf, PartsOf
@@ -23,14 +22,14 @@ from ppcls.text import shortened, shown
 
 def _known_device(value: str) -> str:
     if not re.fullmatch(DEVICES, value):
-        text = f"unknown device {shown(value)}. Accepted: auto, cpu, gpu, gpu:0, gpu:1, ..."
-        raise PydanticCustomError("ppcls", "{message}", {"message": text})
+        accepted = "auto, cpu, gpu, gpu:0, gpu:1, ..."
+        raise mistake(f"unknown device {shown(value)}. Accepted: {accepted}")
     return value
 
 
 def _folder(value: str) -> str:
     if not value:
-        raise PydanticCustomError("ppcls", "takes the name of a folder, got ''; '.' is this one")
+        raise mistake("takes the name of a folder, got ''; '.' is this one")
     return value
 
 

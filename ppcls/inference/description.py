@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any, Dict, List, Literal, Mapping, Optional, Tuple
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
 
-from ppcls.checking import Section, mistakes
+from ppcls.checking import Section, mistake, mistakes
 from ppcls.errors import BundleError, ConfigError
 from ppcls.text import shown
 from ppcls.yaml_text import read_value
@@ -28,15 +27,13 @@ ORIGINAL_FORMAT = "paddle"
 
 def _class_name(value: Any) -> Any:
     if not isinstance(value, str):
-        text = f"takes a name, got {shown(value)}; put it in quotes"
-        raise PydanticCustomError("ppcls", "{message}", {"message": text})
+        raise mistake(f"takes a name, got {shown(value)}; put it in quotes")
     return value
 
 
 def _file_name(value: str) -> str:
     if value in ("", ".", "..") or any(letter in value for letter in "/\\\0"):
-        text = f"takes names of files inside the bundle, got {shown(value)}"
-        raise PydanticCustomError("ppcls", "{message}", {"message": text})
+        raise mistake(f"takes names of files inside the bundle, got {shown(value)}")
     return value
 
 

@@ -7,9 +7,8 @@ import math
 from typing import Annotated, Any, Callable, Dict, Iterator, List, Literal, Mapping
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
 
-from ppcls.checking import Section, mistakes
+from ppcls.checking import Section, mistake, mistakes
 from ppcls.errors import CheckpointError, ConfigError
 from ppcls.yaml_text import parse_value
 
@@ -30,7 +29,7 @@ def _such(accepts: Callable[[Any], bool], words: str) -> AfterValidator:
 
     def check(value: Any) -> Any:
         if not accepts(value):
-            raise PydanticCustomError("ppcls", "{message}", {"message": words})
+            raise mistake(words)
         return value
 
     return AfterValidator(check)
@@ -57,7 +56,13 @@ def _is_index(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-_NAMED = f"each with a name of at most {_LONGEST_NAME} printable letters"
+def _named(accepts: Callable[[Any], bool], what: str) -> AfterValidator:
+    """Return a check of values by name."""
+    words = f"must be {what}, each with a name of at most {_LONGEST_NAME} printable letters"
+    return _such(
+        lambda found: all(map(_is_name, found)) and all(map(accepts, found.values())), words
+    )
+
 
 Name = Annotated[
     str, _such(_is_name, f"must be a name of at most {_LONGEST_NAME} printable letters")
@@ -69,31 +74,10 @@ Names = Annotated[
         "must be a list of texts, at least one",
     ),
 ]
-Arguments = Annotated[
-    Dict[str, Any],
-    _such(lambda found: all(map(_is_name, found)), f"must be arguments, {_NAMED}"),
-]
-Numbers = Annotated[
-    Dict[str, Any],
-    _such(
-        lambda found: all(map(_is_name, found)) and all(map(_is_number, found.values())),
-        f"must be numbers, {_NAMED}",
-    ),
-]
-Sums = Annotated[
-    Dict[str, Any],
-    _such(
-        lambda found: all(map(_is_name, found)) and all(map(_is_sum, found.values())),
-        f"must be finite numbers of at most {_LARGEST_SUM:g}, {_NAMED}",
-    ),
-]
-Scaling = Annotated[
-    Dict[str, Any],
-    _such(
-        lambda found: all(map(_is_name, found)) and all(map(_is_scale, found.values())),
-        f"must be numbers, True, False, or lists of numbers, {_NAMED}",
-    ),
-]
+Arguments = Annotated[Dict[str, Any], _named(lambda value: True, "arguments")]
+Numbers = Annotated[Dict[str, Any], _named(_is_number, "numbers")]
+Sums = Annotated[Dict[str, Any], _named(_is_sum, f"finite numbers of at most {_LARGEST_SUM:g}")]
+Scaling = Annotated[Dict[str, Any], _named(_is_scale, "numbers, True, False, or lists of numbers")]
 Indices = Annotated[
     List[Any], _such(lambda found: all(map(_is_index, found)), "must be whole numbers from 0")
 ]
