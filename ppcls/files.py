@@ -223,3 +223,11 @@ def sha256_of(path: Path) -> str:
         for block in iter(lambda: file.read(_BLOCK), b""):
             digest.update(block)
     return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Return ``$PPCLS_HOME``, else ``$XDG_CACHE_HOME/ppcls``, else ``~/.cache/ppcls``."""
+    if os.environ.get("PPCLS_HOME"):
+        return Path(os.environ["PPCLS_HOME"]).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "ppcls"

@@ -7,17 +7,20 @@ Paddle reads thread counts and the choice of MKL's code path from the environmen
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib.util
 import io
 import logging
 import os
+import platform
 import re
 import signal
 import sys
+import tempfile
 import threading
 import warnings
 from pathlib import Path
-from typing import Dict, Iterator
+from typing import Dict, FrozenSet, Iterator
 
 from ppcls.errors import PADDLE_MISSING, UsageError
 
@@ -133,10 +136,65 @@ def _started_with(variable: str) -> bool:
 
 
 def _is_amd() -> bool:
+    return "AuthenticAMD" in _cpuinfo()
+
+
+def _cpuinfo() -> str:
     try:
-        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text()
+        return Path("/proc/cpuinfo").read_text()
     except OSError:
-        return False
+        return ""
+
+
+def cpu_model() -> str:
+    """Return what the processor calls itself, or its kind."""
+    found = re.search(r"^model name\s*: (.*)$", _cpuinfo(), re.MULTILINE)
+    return found.group(1).strip() if found else platform.machine()
+
+
+def cpu_flags() -> FrozenSet[str]:
+    """Return the instruction sets of the processor, as Linux calls them: avx2, avx512_bf16, ..."""
+    found = re.search(r"^flags\s*: (.*)$", _cpuinfo(), re.MULTILINE)
+    return frozenset(found.group(1).split()) if found else frozenset()
+
+
+def has_nvidia_gpu() -> bool:
+    """Whether the system shows an NVIDIA GPU, without asking any library."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
+
+
+@contextlib.contextmanager
+def without_lines(pattern: str) -> Iterator[None]:
+    """Leave out lines that match `pattern` as a whole from what native code writes to stdout and
+    stderr, and write the others when it is done.
+    """
+    with _filtered(1, pattern), _filtered(2, pattern):
+        yield
+
+
+@contextlib.contextmanager
+def _filtered(descriptor: int, pattern: str) -> Iterator[None]:
+    _flush()
+    kept = os.dup(descriptor)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), descriptor)
+        try:
+            yield
+        finally:
+            _flush()
+            os.dup2(kept, descriptor)
+            os.close(kept)
+            aside.seek(0)
+            for line in aside:
+                if not re.fullmatch(pattern, line.decode("utf-8", "replace").strip()):
+                    os.write(descriptor, line)
+
+
+def _flush() -> None:
+    """Write what Python and the C library still hold back."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
+    ctypes.CDLL(None).fflush(None)
 
 
 def use_device(wanted: str, to_cpu: str = "-o Global.device=cpu") -> str:

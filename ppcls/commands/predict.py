@@ -43,10 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
             "its published weights. Weights of your own: ppcls infer -c CONFIG, or --model_dir "
             "with an exported bundle"
         )
-    if arguments.engine is not None:
-        raise UsageError(
-            "--engine belongs to --model_dir; published weights run as they are in Python"
-        )
+    for name, usual in (("engine", "auto"), ("precision", "fp32")):
+        if getattr(arguments, name) != usual:
+            raise UsageError(
+                f"--{name} belongs to --model_dir; published weights run as they are in Python"
+            )
     return cli.run(arguments, lambda: _published(arguments))
 
 

@@ -15,7 +15,7 @@ from ppcls.exporters.formats import FORMATS, STEM
 from ppcls.exporters.parity import Parity, is_saturated, measure
 from ppcls.exporters.static import device_of
 from ppcls.inference.bundle import Bundle
-from ppcls.inference.engines import ENGINES, Engine, EngineOptions, choose_engine, open_engine
+from ppcls.inference.engines import ENGINES, Engine, EngineOptions, installed_engines, open_engine
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def compare_format(
 
 def _open(model: nn.Layer, bundle: Bundle, name: str) -> Engine:
     """Open a format where the network is, or on the CPU if its engine runs nowhere else."""
-    engine = choose_engine([name])
+    engine = installed_engines([name])[0]
     device = device_of(model) if ENGINES[engine].on_gpu else "cpu"
     try:
         return open_engine(engine, bundle, EngineOptions(device))

@@ -10,7 +10,7 @@ from paddle import nn
 from ppcls.errors import UsageError, did_you_mean
 from ppcls.exporters.onnx import write_onnx
 from ppcls.exporters.static import write_program
-from ppcls.inference.engines import choose_engine
+from ppcls.inference.engines import installed_engines
 
 Shape = Tuple[int, int, int]
 Writer = Callable[[nn.Layer, Path, Shape, bool], List[Path]]
@@ -40,4 +40,4 @@ def check_formats(names: Sequence[str]) -> None:
             )
         if list(names).count(name) > 1:
             raise UsageError(f"the format '{name}' is named twice")
-        choose_engine([name])
+        installed_engines([name])

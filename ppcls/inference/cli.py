@@ -7,11 +7,14 @@ image failed or the bundle cannot be used, 2 when the command line or the device
 from __future__ import annotations
 
 import argparse
+import logging
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Callable, ContextManager, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, List, Optional
 
 if TYPE_CHECKING:
-    from ppcls.inference.predictor import Classifier
+    from ppcls.inference.predictor import Classifier, Timing
+
+_log = logging.getLogger("ppcls")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
@@ -37,9 +40,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiv
     )
     parser.add_argument(
         "--engine",
+        default="auto",
         metavar="NAME",
-        help="what runs the bundle: paddle or onnxruntime (default: one that is installed, for the "
-        "bundle's first format)",
+        help="what runs the bundle: paddle, onnxruntime, openvino, ...; auto (the default) is the "
+        "fastest that is installed, measured once for this machine and bundle",
+    )
+    parser.add_argument(
+        "--precision",
+        default="fp32",
+        metavar="NAME",
+        help="in which numbers the network computes: fp32 (the default), fp16, bf16 or int8",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, gpu or gpu:N (default: auto)")
     parser.add_argument(
@@ -63,15 +73,45 @@ def run(arguments: argparse.Namespace, opener: Optional[Callable[[], Classifier]
     paths = _images(arguments)
     classifier = opener() if opener else _open_bundle(arguments)
     failed = 0
+    times = Times()
     with _open_output(arguments.output, classifier.postprocess.topk) as output:
         for prediction in classifier(paths):
             failed += prediction.error is not None
+            times.add(prediction.timing)
             if output is None or prediction.error is not None:
                 print(as_text(prediction), flush=True)
             if output is not None:
                 output.write(prediction)
     print(_closing_line(len(paths), failed, arguments.output))
+    _log.info("%s", times.line())
     return int(failed == len(paths))
+
+
+class Times:
+    """How long images took, on average; the first batch, which is slower, is left out if it is not
+    the only one.
+    """
+
+    def __init__(self) -> None:
+        self._first: Optional[Timing] = None
+        self._sums, self._count = [0.0, 0.0, 0.0], 0
+
+    def add(self, timing: Optional[Timing]) -> None:
+        """Take an image's timing, if it has one."""
+        self._first = self._first or timing
+        if timing is not None and timing != self._first:
+            self._sums = [total + part for total, part in zip(self._sums, timing)]
+            self._count += 1
+
+    def line(self) -> str:
+        """Return a sentence for the terminal; empty if there was no image."""
+        if self._first is None:
+            return ""
+        means = [total / self._count for total in self._sums] if self._count else self._first
+        return (
+            f"{sum(means):.1f} ms an image: {means[0]:.1f} to read and preprocess it, "
+            f"{means[1]:.1f} in the network"
+        )
 
 
 def _images(arguments: argparse.Namespace) -> List[str]:
@@ -87,14 +127,24 @@ def _images(arguments: argparse.Namespace) -> List[str]:
 def _open_bundle(arguments: argparse.Namespace) -> Classifier:
     from ppcls.inference.predictor import Predictor
 
-    return Predictor(
+    predictor = Predictor(
         arguments.model_dir,
         engine=arguments.engine,
         device=arguments.device,
+        precision=arguments.precision,
         threads=arguments.threads,
         batch_size=arguments.batch_size,
         topk=arguments.topk,
     )
+    _log.info("%s", engine_line(predictor.described, predictor.reason))
+    return predictor
+
+
+def engine_line(described: Dict[str, Any], reason: str) -> str:
+    """Say which engine runs, where and how, why `auto` chose it, and what it reports itself."""
+    known = "{name} {version}, {device}, {precision}, {threads} threads".format(**described)
+    chosen = f"; chosen: {reason}" if reason else ""
+    return f"engine: {known}{chosen}; it reports: {described['report']}"
 
 
 def _open_output(path: Optional[str], topk: int) -> ContextManager[Any]:

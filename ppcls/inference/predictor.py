@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
 from ppcls.data.transforms import Pipeline
 from ppcls.data.transforms.imagefile import read_image_file
 from ppcls.errors import BadImageError, BundleError, PpclsError, UsageError
-from ppcls.inference.bundle import label_mismatch, read_bundle
+from ppcls.inference.bundle import Bundle, label_mismatch, read_bundle
 from ppcls.inference.description import CONFIG_NAME
-from ppcls.inference.engines import EngineOptions, Runner, choose_engine, open_engine
+from ppcls.inference.engines import Engine, EngineOptions, Runner, open_engine
+from ppcls.inference.engines.auto import open_fastest
 from ppcls.inference.postprocess import Ranking, Topk
 
 Image = Union[str, Path, bytes, np.ndarray]
 """A path, an image file's bytes, or decoded pixels, HWC uint8 RGB (HxW or HxWx1 for grey)."""
+
+
+class Timing(NamedTuple):
+    """How long an image took, in ms: its share of the batch that it was part of."""
+
+    preprocess: float
+    network: float
+    postprocess: float
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,7 @@ class Prediction:
     """What the network says about one image: its most probable classes, the most probable first.
 
     `source` is the path, or "bytes[i]" or "array[i]" with the image's position in the input. When
-    the image could not be used, `error` says why and the lists are empty.
+    the image could not be used, `error` says why, the lists are empty, and there is no `timing`.
     """
 
     source: str
@@ -34,10 +44,11 @@ class Prediction:
     names: List[str] = field(default_factory=list)
     scores: List[float] = field(default_factory=list)
     error: Optional[str] = None
+    timing: Optional[Timing] = field(default=None, compare=False)
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return plain values, as a line of JSONL holds them."""
-        return dict(vars(self))
+        """Return plain values, as a line of JSONL holds them: what is the same in every run."""
+        return {name: value for name, value in vars(self).items() if name != "timing"}
 
 
 class Classifier:
@@ -83,15 +94,21 @@ class Classifier:
             yield from self._predict([(_source_name(i, image), image) for i, image in batch])
 
     def _predict(self, batch: List[Tuple[str, Image]]) -> Iterator[Prediction]:
+        started = time.perf_counter()
         inputs = [self._preprocess(image) for _, image in batch]
         usable = [item for item in inputs if isinstance(item, np.ndarray)]
-        rows = iter(self._probabilities(np.stack(usable)) if usable else ())
+        prepared = time.perf_counter()
+        rows = self._probabilities(np.stack(usable)) if usable else np.empty((0, 0))
+        computed = time.perf_counter()
+        best = self.postprocess(rows)
+        steps = np.diff([started, prepared, computed, time.perf_counter()])
+        timing = Timing(*(1000 * steps / max(len(usable), 1)).tolist())
+        ranked = iter(zip(rows, best))
         for (source, _), item in zip(batch, inputs):
-            yield (
-                Prediction(source, error=item)
-                if isinstance(item, str)
-                else self._ranked(source, next(rows))
-            )
+            if isinstance(item, str):
+                yield Prediction(source, error=item)
+            else:
+                yield _prediction(source, *next(ranked), timing)
 
     def _preprocess(self, image: Image) -> Union[np.ndarray, str]:
         """Return float32 [c, h, w], or why the image cannot be used."""
@@ -111,11 +128,11 @@ class Classifier:
     def _probabilities(self, images: np.ndarray) -> np.ndarray:
         return self.engine.run(images)
 
-    def _ranked(self, source: str, row: np.ndarray) -> Prediction:
-        if not np.isfinite(row).all():
-            return Prediction(source, error="the network's output is not finite (NaN or Inf)")
-        best: Ranking = self.postprocess(row[None])[0]
-        return Prediction(source, best.class_ids, best.names, best.scores)
+
+def _prediction(source: str, row: np.ndarray, best: Ranking, timing: Timing) -> Prediction:
+    if not np.isfinite(row).all():
+        return Prediction(source, error="the network's output is not finite (NaN or Inf)")
+    return Prediction(source, best.class_ids, best.names, best.scores, timing=timing)
 
 
 class Predictor(Classifier):
@@ -123,35 +140,42 @@ class Predictor(Classifier):
 
     Args:
         model_dir: the bundle's folder.
-        engine: which engine runs the network, see `ppcls.inference.engines.ENGINES`; None means
-            one that is installed, for the first of the bundle's formats that has one.
+        engine: which engine runs the network, see `ppcls.inference.engines.ENGINES`; "auto" is the
+            fastest of those that are installed, see `ppcls.inference.engines.auto`.
         device: "auto" (a GPU where there is one), "cpu", "gpu" or "gpu:N".
+        precision: in which numbers it computes: "fp32", "fp16", "bf16" or "int8".
         threads: CPU threads of the engine; None means one per core.
         batch_size: how many images go through the network at once.
         topk: how many classes each prediction holds; None means what the bundle says.
 
+    Attributes:
+        reason: why `auto` chose this engine; empty where it was named.
+
     Raises:
         BundleError: the folder is not a complete bundle, or the engine cannot load it.
-        UsageError: the engine or the device is not there, the bundle does not hold what the engine
-            opens, or a number is below 1.
+        UsageError: the engine, the device or the precision is not there, the bundle does not hold
+            what the engine opens, or a number is below 1.
     """
 
     def __init__(
         self,
         model_dir: Union[str, Path],
-        engine: Optional[str] = None,
+        engine: str = "auto",
         device: str = "auto",
+        precision: str = "fp32",
         threads: Optional[int] = None,
         batch_size: int = 8,
         topk: Optional[int] = None,
     ) -> None:
         refuse_below_one(batch_size=batch_size, threads=threads, topk=topk)
-        options = EngineOptions(device, threads)
+        options = EngineOptions(device, threads, precision, batch_size)
         self.bundle = bundle = read_bundle(model_dir)
+        opened, self.reason = _opened(engine, bundle, options)
+        self.described = opened.describe()
         super().__init__(
             bundle.pipeline(),
             bundle.input_shape,
-            open_engine(engine or choose_engine(bundle.formats, device), bundle, options),
+            opened,
             Topk(min(topk or bundle.topk, len(bundle.labels)), label_list=bundle.labels),
             batch_size,
         )
@@ -169,6 +193,12 @@ class Predictor(Classifier):
                 "export it again"
             )
         return result
+
+
+def _opened(name: str, bundle: Bundle, options: EngineOptions) -> Tuple[Engine, str]:
+    if name == "auto":
+        return open_fastest(bundle, options)
+    return open_engine(name, bundle, options), ""
 
 
 def refuse_below_one(**numbers: Optional[int]) -> None:

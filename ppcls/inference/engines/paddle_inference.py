@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib
+import os
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
 from ppcls import runtime
-from ppcls.errors import BundleError
-from ppcls.inference.engines import EngineOptions
+from ppcls.errors import BundleError, UsageError
+from ppcls.files import cache_folder, locked, sha256_of
+from ppcls.inference.engines import EngineOptions, NetworkInput
+from ppcls.inference.engines.paddle_settings import (
+    Precision,
+    Setting,
+    common_settings,
+    conversion,
+    cpu_settings,
+    gpu_settings,
+    tensorrt_settings,
+)
 
-Setting = Tuple[str, Tuple[Any, ...]]
+_NOISE = "ReduceMeanCheckIfOneDNNSupport"
+"""What Paddle 3.x prints for each averaging layer when a program runs for the first time."""
 
-GPU_MEMORY_MB = 256
-"""What Paddle reserves on the GPU at first; it takes more when it needs more."""
+_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})
 
 
 class PaddleEngine:
-    """A bundle's program in Paddle Inference.
+    """A bundle's program in Paddle Inference, on the CPU with oneDNN.
 
     Raises:
-        UsageError: Paddle is not installed, or a GPU is asked for and there is none.
+        UsageError: Paddle is not installed, or a GPU or precision is asked for and not there.
         BundleError: the files are no program with weights, or the installed Paddle cannot load it.
     """
 
-    def __init__(self, files: Sequence[Path], options: EngineOptions) -> None:
+    name = "paddle"
+    onednn = True
+
+    def __init__(self, files: Sequence[Path], options: EngineOptions, input: NetworkInput) -> None:
+        # Paddle's libraries read it when they are loaded; TF32 is not what float32 means.
+        os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
         runtime.prepare()
         import paddle
 
@@ -34,9 +53,11 @@ class PaddleEngine:
         check_version(self._program, paddle.__version__)
         self.device = runtime.choose_device(options.device, "--device cpu")
         self.threads = options.threads or runtime.available_cores()
-        self.settings = settings(self._program.suffix, self.device, self.threads)
+        self.precision, self._network_input = options.precision, input
         self._version = paddle.__version__
-        self._predictor = _load(self._program, weights, self.settings)
+        program, weights, special = self._for_device(weights, options)
+        self.settings = [*common_settings(program.suffix), *special]
+        self._predictor, self._report = _load(program, weights, self.settings)
         inputs, outputs = self._predictor.get_input_names(), self._predictor.get_output_names()
         if not inputs or not outputs:
             raise BundleError(
@@ -45,17 +66,34 @@ class PaddleEngine:
             )
         self._input = self._predictor.get_input_handle(inputs[0])
         self._output = self._predictor.get_output_handle(outputs[0])
+        self._is_new = True
+
+    def _for_device(
+        self, weights: Path, options: EngineOptions
+    ) -> Tuple[Path, Path, List[Setting]]:
+        """Return the program, its weights, and the settings beside the common ones."""
+        if self.device.startswith("gpu"):
+            return self._program, weights, gpu_settings(self.device, options.precision)
+        if options.precision == "bf16" and not _BFLOAT16 & runtime.cpu_flags():
+            raise UsageError(
+                "this processor does not compute in bfloat16 (it has no AVX-512 BF16 and no AMX): "
+                "--precision fp32"
+            )
+        special = cpu_settings(self.threads, options.precision, self.onednn)
+        return self._program, weights, special
 
     def run(self, images: np.ndarray) -> np.ndarray:
-        """Return probabilities, float32 [n, classes], of preprocessed images, float32 [n, c, h, w].
+        """Return probabilities, float32 [n, classes], of preprocessed images, [n, *shape].
 
         Raises:
             BundleError: the program does not accept the images.
         """
         try:
             self._input.reshape(images.shape)
-            self._input.copy_from_cpu(np.ascontiguousarray(images, dtype=np.float32))
-            self._predictor.run()
+            self._input.copy_from_cpu(self._network_input.batch(images))
+            with runtime.without_lines(_NOISE) if self._is_new else nullcontext():
+                self._predictor.run()
+            self._is_new = False
             result: np.ndarray = self._output.copy_to_cpu()
         except Exception as error:  # it raises what it likes, MemoryError and IndexError too
             shape = "x".join(map(str, images.shape))
@@ -65,36 +103,79 @@ class PaddleEngine:
         return result
 
     def describe(self) -> Dict[str, Any]:
-        """Return the engine's name, version, device, threads and settings."""
+        """Return the engine's name, version, device, precision, threads, settings and report."""
         return {
-            "name": "paddle",
+            "name": self.name,
             "version": self._version,
             "device": self.device,
+            "precision": self.precision,
             "threads": self.threads,
             "settings": {name: list(arguments) for name, arguments in self.settings},
+            "report": self._report,
         }
 
 
-def settings(suffix: str, device: str, threads: int) -> List[Setting]:
-    """Return the calls on `paddle.inference.Config` that prepare a program for a device.
+class PaddlePlainEngine(PaddleEngine):
+    """The same on the CPU with Paddle's own kernels, to compare with."""
 
-    `suffix` is the program's, ".json" or ".pdmodel". oneDNN is on for the CPU: it is faster than
-    Paddle's own kernels, and its differences to the dynamic network stay near 1e-6 of the logits'
-    range.
+    name = "paddle_plain"
+    onednn = False
+
+
+class PaddleTensorRtEngine(PaddleEngine):
+    """The same on a GPU through TensorRT, which builds for this GPU on first use and is kept.
+
+    Raises:
+        UsageError: there is no GPU, or this Paddle has no TensorRT.
+        BundleError: as above.
     """
-    calls: List[Setting] = [("disable_glog_info", ()), ("enable_memory_optim", ())]
-    if device.startswith("gpu"):
-        calls.append(("enable_use_gpu", (GPU_MEMORY_MB, int(device.partition(":")[2]))))
-    else:
-        calls += [
-            ("disable_gpu", ()),
-            ("set_cpu_math_library_num_threads", (threads,)),
-            ("enable_mkldnn", ()),
-        ]
-    if suffix == ".json":
-        # Without both, Paddle 3.x does not find the program that it wrote.
-        calls += [("enable_new_ir", (True,)), ("enable_new_executor", (True,))]
-    return calls
+
+    name = "paddle_tensorrt"
+
+    def _for_device(
+        self, weights: Path, options: EngineOptions
+    ) -> Tuple[Path, Path, List[Setting]]:
+        if not self.device.startswith("gpu"):
+            raise UsageError(f"the engine '{self.name}' runs on GPUs only, and Paddle sees none")
+        settings = gpu_settings(self.device, "fp32")  # TensorRT is told its own precision
+        cache = cache_folder() / "tensorrt" / self._key(weights, options)
+        cache.mkdir(parents=True, exist_ok=True)
+        if self._program.suffix == ".pdmodel":
+            built = tensorrt_settings(options, self._network_input, cache)
+            return self._program, weights, [*settings, *built]
+        target = cache / "converted"
+        arguments = conversion(options, self._network_input, target)
+        with locked(cache / ".lock", wait=True):
+            if not target.with_suffix(".pdiparams").is_file():
+                _convert(self._program.with_suffix(""), arguments)
+        return target.with_suffix(".json"), target.with_suffix(".pdiparams"), settings
+
+    def _key(self, weights: Path, options: EngineOptions) -> str:
+        """Return a name for what TensorRT makes of this program with these options on this GPU."""
+        import paddle
+
+        made_of = [sha256_of(self._program), sha256_of(weights), self._version]
+        made_of += [options.precision, str(options.batch_size), str(self._network_input)]
+        made_of.append(paddle.device.cuda.get_device_name(int(self.device.partition(":")[2])))
+        return hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:32]
+
+
+def _convert(program: Path, arguments: Dict[str, Any]) -> None:
+    """Write the program (a path without suffix) again with TensorRT inside, see `conversion`."""
+    try:
+        tensorrt: Any = importlib.import_module("paddle.tensorrt")
+    except ImportError:
+        raise UsageError(
+            "this Paddle has no TensorRT; install paddlepaddle-gpu 3.x and TensorRT in the version "
+            "that it was built with, or choose another engine: --engine paddle"
+        ) from None
+    inputs = [tensorrt.Input(**one) for one in arguments["inputs"]]
+    precision = tensorrt.PrecisionMode[arguments["precision_mode"]]
+    config = tensorrt.TensorRTConfig(**{**arguments, "inputs": inputs, "precision_mode": precision})
+    try:
+        tensorrt.convert(str(program), config)
+    except Exception as error:  # it raises what it likes
+        raise BundleError(f"{program}: TensorRT cannot build it: {_reason(error)}") from None
 
 
 def program_and_weights(files: Sequence[Path]) -> Tuple[Path, Path]:
@@ -129,18 +210,34 @@ def check_version(program: Path, version: str) -> None:
         )
 
 
-def _load(program: Path, weights: Path, calls: List[Setting]) -> Any:
+def _load(program: Path, weights: Path, calls: Sequence[Setting]) -> Tuple[Any, str]:
+    """Return the predictor, and Paddle's own report of how it is set up."""
     from paddle import inference
 
     config = inference.Config(str(program), str(weights))
     for name, arguments in calls:
-        getattr(config, name)(*arguments)
+        getattr(config, name)(*(_value(inference, one) for one in arguments))
+    report = _shortened(config.summary())
     try:
-        return inference.create_predictor(config)
+        return inference.create_predictor(config), report
     except Exception as error:  # as above
         raise BundleError(
             f"{program}: Paddle Inference cannot load the program: {_reason(error)}"
         ) from None
+
+
+def _value(inference: Any, argument: Any) -> Any:
+    if isinstance(argument, Precision):
+        return getattr(inference.PrecisionType, argument)
+    return argument
+
+
+def _shortened(summary: str) -> str:
+    """Return in one line the rows of Paddle's table that are not switched off."""
+    rows = re.findall(r"^\| (\w+) +\| (.*?) +\|$", summary, re.MULTILINE)
+    left_out = {"Option", "model_file", "params_file", "openvino_inference_precision"}
+    shown = [f"{name}: {value}" for name, value in rows if name not in left_out]
+    return ", ".join(one for one in shown if not one.endswith(": false"))
 
 
 def _reason(error: Exception) -> str:

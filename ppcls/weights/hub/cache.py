@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import json
 import logging
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Dict
@@ -17,17 +16,9 @@ from typing import Dict
 from pydantic import TypeAdapter, ValidationError
 
 from ppcls.errors import DownloadError
-from ppcls.files import locked, write_text
+from ppcls.files import cache_folder, locked, write_text
 
 _log = logging.getLogger("ppcls")
-
-
-def cache_folder() -> Path:
-    """Return ``$PPCLS_HOME``, else ``$XDG_CACHE_HOME/ppcls``, else ``~/.cache/ppcls``."""
-    if os.environ.get("PPCLS_HOME"):
-        return Path(os.environ["PPCLS_HOME"]).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "ppcls"
 
 
 def weights_folder() -> Path:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple, Union
 
 from ppcls.errors import ConfigError, UsageError
-from ppcls.weights.hub.cache import cache_folder
+from ppcls.files import cache_folder
 from ppcls.yaml_text import read_value
 
 VARIABLE = "PPCLS_MIRRORS"

@@ -1,0 +1,112 @@
+"""OpenVINO on CPUs: runs the formats "openvino" and "onnx" of a bundle. It needs the extra
+`ppcls[openvino]`.
+
+Where the processor has bfloat16, OpenVINO computes in it unless told otherwise; the precision is
+always told here: https://docs.openvino.ai/2024/openvino-workflow/running-inference/optimize-inference/precision-control.html
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, Sequence
+
+import numpy as np
+
+from ppcls import runtime
+from ppcls.errors import BundleError, UsageError
+from ppcls.inference.engines import EngineOptions, NetworkInput
+
+_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+"""What computes the layers that are not quantised."""
+
+_DEVICE = "CPU"
+
+
+class OpenVinoEngine:
+    """A network as an ONNX file, or in OpenVINO's own format, in OpenVINO.
+
+    Raises:
+        UsageError: this processor does not have the precision that is asked for.
+        BundleError: OpenVINO cannot load the files.
+    """
+
+    def __init__(self, files: Sequence[Path], options: EngineOptions, input: NetworkInput) -> None:
+        import openvino
+
+        self.threads = options.threads or runtime.available_cores()
+        self.precision = options.precision
+        self._path, self._input = files[0], input
+        self._version = openvino.__version__
+        core = openvino.Core()
+        _check_precision(self.precision, core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES"))
+        try:
+            network = core.read_model(str(_first(files)))
+            self._compiled = core.compile_model(
+                network, _DEVICE, settings(self.precision, self.threads)
+            )
+            self._request = self._compiled.create_infer_request()
+        except RuntimeError as error:
+            raise BundleError(
+                f"{self._path}: OpenVINO cannot load the network: {_reason(error)}"
+            ) from None
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """Return probabilities, float32 [n, classes], of preprocessed images, [n, *shape].
+
+        Raises:
+            BundleError: the network does not accept the images.
+        """
+        try:
+            self._request.infer({0: self._input.batch(images)}, share_inputs=True)
+            # The next call writes into the same memory.
+            result: np.ndarray = self._request.get_output_tensor(0).data.copy()
+        except RuntimeError as error:
+            shape = "x".join(map(str, images.shape))
+            raise BundleError(
+                f"{self._path}: the network fails on images of shape {shape}: {_reason(error)}"
+            ) from None
+        return result
+
+    def describe(self) -> Dict[str, Any]:
+        """Return the engine's name, version, device, precision, threads and its own report."""
+        asked = ("EXECUTION_DEVICES", "INFERENCE_PRECISION_HINT", "NUM_STREAMS")
+        found = {name: self._compiled.get_property(name) for name in asked}
+        found["INFERENCE_PRECISION_HINT"] = found["INFERENCE_PRECISION_HINT"].get_type_name()
+        return {
+            "name": "openvino",
+            "version": self._version,
+            "device": "cpu",
+            "precision": self.precision,
+            "threads": self.threads,
+            "report": ", ".join(f"{name}: {value}" for name, value in found.items()),
+        }
+
+
+def settings(precision: str, threads: int) -> Dict[str, Any]:
+    """Return the properties with which a network is compiled: for one batch at a time, as fast as
+    possible.
+    """
+    return {
+        "INFERENCE_PRECISION_HINT": _HINTS[precision],
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+    }
+
+
+def _check_precision(precision: str, capabilities: Sequence[str]) -> None:
+    if precision == "bf16" and "BF16" not in capabilities:
+        raise UsageError(
+            "this processor does not compute in bfloat16 (it has no AVX-512 BF16 and no AMX): "
+            "--precision fp32"
+        )
+
+
+def _first(files: Sequence[Path]) -> Path:
+    """Return the file that names the network: the weights of `.xml` are found beside it."""
+    return next((path for path in files if path.suffix == ".xml"), files[0])
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
