@@ -9,12 +9,14 @@ from typing import Callable, List
 import numpy as np
 import pytest
 
-from ppcls.errors import BundleError
+from ppcls.errors import BundleError, UsageError
 from ppcls.inference.bundle import Bundle, read_bundle
-from ppcls.inference.engines import EngineOptions, open_engine
+from ppcls.inference.engines import EngineOptions, NetworkInput, open_engine
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
 pytest.importorskip("paddle2onnx", reason="the extra 'onnx' is not installed")
+
+INPUT = NetworkInput("x", (3, 32, 32))
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +43,14 @@ def test_the_same_probabilities_as_paddle_inference(bundle: Bundle) -> None:
 def test_describes_itself_with_its_threads(bundle: Bundle) -> None:
     engine = open_engine("onnxruntime", bundle, EngineOptions("auto", 3))
     version = onnxruntime.__version__
-    known = {"name": "onnxruntime", "version": version, "device": "cpu", "threads": 3}
-    assert engine.describe() == known
+    assert engine.describe() == {
+        "name": "onnxruntime",
+        "version": version,
+        "device": "cpu",
+        "precision": "fp32",
+        "threads": 3,
+        "report": "CPUExecutionProvider",
+    }
     session = engine._session  # type: ignore[attr-defined]
     assert session.get_session_options().intra_op_num_threads == 3
 
@@ -60,9 +68,9 @@ def test_files_that_are_no_network(tmp_path: Path, bundle: Bundle) -> None:
     for damaged in (b"", b"x" * 1000, bundle.formats["onnx"][0].read_bytes()[:5000]):
         path.write_bytes(damaged)
         with pytest.raises(BundleError, match="inference.onnx: ONNX Runtime cannot load the"):
-            OnnxRuntimeEngine([path], EngineOptions())
+            OnnxRuntimeEngine([path], EngineOptions(), INPUT)
     with pytest.raises(BundleError, match="'onnx' is one file, the bundle has a.onnx, b.bin"):
-        OnnxRuntimeEngine([Path("a.onnx"), Path("b.bin")], EngineOptions())
+        OnnxRuntimeEngine([Path("a.onnx"), Path("b.bin")], EngineOptions(), INPUT)
 
 
 def test_predicts_where_paddle_is_not_installed(
@@ -71,9 +79,49 @@ def test_predicts_where_paddle_is_not_installed(
     code = (
         "import sys; sys.modules['paddle'] = None\n"
         "from ppcls.inference import Predictor\n"
-        f"predictor = Predictor({str(bundle.folder)!r}, threads=1)\n"
+        f"predictor = Predictor({str(bundle.folder)!r}, threads=1, engine='onnxruntime')\n"
         f"(row,) = predictor({str(photos / '2.png')!r})\n"
         "print(predictor.engine.describe()['name'], row.error)"
     )
     done = run_python("-c", code)
     assert done.stdout.splitlines()[-1:] == ["onnxruntime None"], done.stderr
+
+
+def test_a_gpu_that_is_not_there_is_never_replaced_by_the_cpu(bundle: Bundle) -> None:
+    """No GPU here: the message of this ONNX Runtime, and of one whose provider does not start."""
+    from ppcls.inference.engines.onnx_runtime import _check_enabled
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    expected = "needs CUDAExecutionProvider for a GPU, .*Install onnxruntime-gpu instead"
+    with pytest.raises(UsageError, match=expected):
+        open_engine("onnxruntime", bundle, EngineOptions("gpu:1"))
+    with pytest.raises(UsageError, match="needs TensorrtExecutionProvider for a GPU"):
+        open_engine("onnxruntime_tensorrt", bundle, EngineOptions("gpu", precision="fp16"))
+    with pytest.raises(UsageError, match="could not start CUDAExecutionProvider, and took CPUExec"):
+        _check_enabled("CUDAExecutionProvider", ["CPUExecutionProvider"])
+
+
+def test_settings_of_the_providers_for_gpus(tmp_path: Path) -> None:
+    """Names: https://onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html"""
+    from ppcls.inference.engines.onnx_runtime import providers, tensorrt_provider
+
+    assert providers("gpu:2") == [
+        ("CUDAExecutionProvider", {"device_id": "2", "use_tf32": "0"}),
+    ]
+    for precision, (half, eight) in {"fp32": "00", "fp16": "10", "int8": "01"}.items():
+        options = EngineOptions("gpu:1", precision=precision, batch_size=4)
+        name, given = tensorrt_provider("gpu:1", options, INPUT, tmp_path)
+        assert name == "TensorrtExecutionProvider"
+        assert given == {
+            "device_id": "1",
+            "trt_fp16_enable": half,
+            "trt_int8_enable": eight,
+            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_path": str(tmp_path),
+            "trt_timing_cache_enable": "1",
+            "trt_timing_cache_path": str(tmp_path),
+            "trt_profile_min_shapes": "x:1x3x32x32",
+            "trt_profile_opt_shapes": "x:4x3x32x32",
+            "trt_profile_max_shapes": "x:4x3x32x32",
+        }

@@ -10,46 +10,20 @@ from typing import Any, Callable, Dict
 import numpy as np
 import paddle
 import pytest
-from paddle import inference
 
 from ppcls import runtime
 from ppcls.errors import BundleError, UsageError
 from ppcls.inference.bundle import file_record, read_bundle
 from ppcls.inference.engines import EngineOptions, open_engine
 from ppcls.inference.engines.paddle_inference import (
+    _BFLOAT16,
+    _convert,
     check_version,
     program_and_weights,
-    settings,
 )
 
 Edited = Callable[[Callable[[Dict[str, Any]], object]], Path]
 IS_NEW = int(paddle.__version__.split(".")[0]) >= 3
-
-
-def test_cpu_settings() -> None:
-    calls = dict(settings(".pdmodel", "cpu", 3))
-    assert calls["set_cpu_math_library_num_threads"] == (3,)
-    assert {"disable_glog_info", "disable_gpu", "enable_mkldnn"} <= set(calls)
-    assert not {"enable_new_ir", "enable_use_gpu"} & set(calls)
-
-
-def test_program_of_paddle_3_needs_the_new_executor() -> None:
-    calls = dict(settings(".json", "cpu", 1))
-    assert calls["enable_new_ir"] == calls["enable_new_executor"] == (True,)
-
-
-def test_gpu_settings() -> None:
-    calls = dict(settings(".json", "gpu:2", 1))
-    memory, index = calls["enable_use_gpu"]
-    assert memory > 0 and index == 2
-    assert not {"disable_gpu", "enable_mkldnn"} & set(calls)
-
-
-@pytest.mark.parametrize("suffix", [".pdmodel", ".json"] if IS_NEW else [".pdmodel"])
-@pytest.mark.parametrize("device", ["cpu", "gpu:0"])
-def test_every_setting_is_a_call_that_this_paddle_has(suffix: str, device: str) -> None:
-    for name, arguments in settings(suffix, device, 2):
-        assert callable(getattr(inference.Config, name)), arguments
 
 
 def test_unknown_devices_are_refused() -> None:
@@ -64,6 +38,43 @@ def test_describes_itself(exported: Path) -> None:
     assert described["version"] == paddle.__version__
     assert (described["device"], described["threads"]) == ("cpu", runtime.available_cores())
     assert described["settings"]["disable_glog_info"] == []
+    assert "enable_mkldnn: true" in described["report"] and "false" not in described["report"]
+
+
+@pytest.mark.skipif(not IS_NEW, reason="other figures than those of Paddle 3")
+def test_plain_kernels_and_onednn_agree(exported: Path) -> None:
+    images = np.random.default_rng(0).standard_normal((2, 3, 32, 32), dtype=np.float32)
+    opened = [
+        open_engine(name, read_bundle(exported), EngineOptions("cpu", 1))
+        for name in ("paddle", "paddle_plain")
+    ]
+    assert "enable_mkldnn" not in opened[1].describe()["report"]
+    np.testing.assert_allclose(opened[0].run(images), opened[1].run(images), atol=1e-6)
+
+
+def test_bfloat16_where_the_processor_has_it(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = EngineOptions("cpu", 1, "bf16")
+    if IS_NEW and _BFLOAT16 & runtime.cpu_flags():
+        images = np.random.default_rng(0).standard_normal((2, 3, 32, 32), dtype=np.float32)
+        exact = open_engine("paddle", read_bundle(exported), EngineOptions("cpu", 1)).run(images)
+        found = open_engine("paddle", read_bundle(exported), options).run(images)
+        assert 1e-6 < np.abs(found - exact).max() < 1e-2
+    monkeypatch.setattr(runtime, "cpu_flags", lambda: frozenset({"avx2"}))
+    with pytest.raises(
+        UsageError, match="processor does not compute in bfloat16.*--precision fp32"
+    ):
+        open_engine("paddle", read_bundle(exported), options)
+
+
+def test_tensorrt_is_never_replaced_by_the_cpu(exported: Path) -> None:
+    if paddle.device.is_compiled_with_cuda():
+        pytest.skip("this Paddle has CUDA")
+    with pytest.raises(UsageError, match="the device 'gpu' is asked for, but the installed Paddle"):
+        open_engine("paddle_tensorrt", read_bundle(exported), EngineOptions("gpu"))
+    with pytest.raises(UsageError, match="this Paddle has no TensorRT; install paddlepaddle-gpu"):
+        _convert(Path("program"), {})
 
 
 def test_batches_of_any_size(exported: Path) -> None:
