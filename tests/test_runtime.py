@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
+import sys
 from pathlib import Path
 from typing import Callable
 
@@ -106,3 +108,42 @@ def test_random_numbers_are_a_function_of_seed_and_step() -> None:
 
     assert draw(1, 2) == draw(1, 2)
     assert len({tuple(draw(seed, step)) for seed in range(3) for step in range(3)}) == 9
+
+
+def test_the_processor_says_what_it_is() -> None:
+    assert runtime.cpu_model()
+    if sys.platform == "linux" and platform.machine() == "x86_64":
+        assert "sse2" in runtime.cpu_flags()
+
+
+def test_lines_of_native_code_are_left_out_and_others_kept(run_python: Run) -> None:
+    code = (
+        "import ctypes, os, sys\n"
+        "from ppcls import runtime\n"
+        "libc = ctypes.CDLL(None)\n"
+        "print('before')\n"
+        "with runtime.without_lines('Noise[0-9]'):\n"
+        "    libc.puts(b'Noise1')\n"
+        "    libc.puts(b'Noise2 that says more')\n"
+        "    os.write(2, b'Noise3\\nan error\\n')\n"
+        "    print('from Python')\n"
+        "os.write(2, b'Noise4\\n')\n"
+        "print('after')"
+    )
+    done = run_python("-c", code)
+    said = ["before", "Noise2 that says more", "from Python", "after"]
+    assert sorted(done.stdout.splitlines()) == sorted(said)
+    assert done.stdout.splitlines()[-1] == "after"
+    assert done.stderr.splitlines() == ["an error", "Noise4"]
+
+
+def test_an_error_gives_the_streams_back(run_python: Run) -> None:
+    code = (
+        "from ppcls import runtime\n"
+        "try:\n"
+        "    with runtime.without_lines('x'):\n"
+        "        print('x'); print('y'); 1 / 0\n"
+        "except ZeroDivisionError:\n"
+        "    print('x')"
+    )
+    assert run_python("-c", code).stdout.splitlines() == ["y", "x"]

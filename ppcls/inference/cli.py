@@ -83,7 +83,8 @@ def run(arguments: argparse.Namespace, opener: Optional[Callable[[], Classifier]
             if output is not None:
                 output.write(prediction)
     print(_closing_line(len(paths), failed, arguments.output))
-    _log.info("%s", times.line())
+    if times.line():
+        _log.info("%s", times.line())
     return int(failed == len(paths))
 
 

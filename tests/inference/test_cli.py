@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Callable, List
@@ -11,6 +12,7 @@ import pytest
 
 from ppcls.errors import BundleError, UsageError
 from ppcls.inference import cli
+from ppcls.inference.predictor import Timing
 
 RunPython = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -80,6 +82,34 @@ def test_bad_input_is_named_before_anything_is_loaded(exported: Path, tmp_path: 
         _run(
             ["--model_dir", exported, "--input", tmp_path / "a.png", "--output", tmp_path / "p.txt"]
         )
+
+
+def test_says_which_engine_runs_what_it_reports_and_how_long_an_image_takes(
+    exported: Path, photos: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "ppcls")
+    assert _run(["--model_dir", exported, "--input", photos, "--threads", 1]) == 0
+    first, last = caplog.messages
+    assert re.match(
+        r"engine: paddle \d\S+, cpu, fp32, 1 threads; chosen: no other is instal", first
+    )
+    assert "; it reports: cpu_math_thread: 1, enable_mkldnn: true" in first
+    found = re.fullmatch(r"([\d.]+) ms an image: ([\d.]+) to read .*, ([\d.]+) in the netw.*", last)
+    assert found and float(found[1]) >= float(found[2])
+    caplog.clear()
+    _run(["--model_dir", exported, "--input", photos / "3.png", "--engine", "paddle"])
+    assert len(caplog.messages) == 1 and "chosen" not in caplog.messages[0]
+
+
+def test_times_are_means_without_the_first_batch() -> None:
+    times = cli.Times()
+    assert times.line() == ""
+    for timing in (Timing(9, 90, 1), Timing(9, 90, 1)):
+        times.add(timing)
+    assert times.line() == ("100.0 ms an image: 9.0 to read and preprocess it, 90.0 in the network")
+    for other in (Timing(1, 2, 3), None, Timing(2, 4, 0)):
+        times.add(other)
+    assert times.line() == "6.0 ms an image: 1.5 to read and preprocess it, 3.0 in the network"
 
 
 @pytest.mark.slow

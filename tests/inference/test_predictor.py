@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
@@ -60,6 +61,14 @@ def test_grey_arrays_are_images(predictor: Predictor) -> None:
     rows = list(predictor([grey, grey[:, :, None], np.dstack([grey] * 3)]))
     assert [row.error for row in rows] == [None] * 3
     assert len({tuple(row.class_ids) for row in rows}) == 1
+
+
+def test_how_long_each_image_took(predictor: Predictor) -> None:
+    one, bad, other = predictor([_image(), b"", _image(1)])
+    assert bad.timing is None and one.timing is not None and other.timing is not None
+    assert min(one.timing) > 0
+    assert "timing" not in one.to_dict(), "what is written is the same in every run"
+    assert one == replace(one, timing=None)
 
 
 def test_unusable_images_are_error_rows_in_their_place(
