@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace, opener: Optional[Callable[[], Classifier]
     from ppcls.inference.output import as_text
 
     paths = _images(arguments)
-    classifier = opener() if opener else _open_bundle(arguments)
+    classifier = opener() if opener else _open_bundle(arguments, len(paths))
     failed = 0
     times = Times()
     with _open_output(arguments.output, classifier.postprocess.topk) as output:
@@ -125,7 +125,7 @@ def _images(arguments: argparse.Namespace) -> List[str]:
     return find_images(given)
 
 
-def _open_bundle(arguments: argparse.Namespace) -> Classifier:
+def _open_bundle(arguments: argparse.Namespace, images: int) -> Classifier:
     from ppcls.inference.predictor import Predictor
 
     predictor = Predictor(
@@ -134,7 +134,8 @@ def _open_bundle(arguments: argparse.Namespace) -> Classifier:
         device=arguments.device,
         precision=arguments.precision,
         threads=arguments.threads,
-        batch_size=arguments.batch_size,
+        # Engines prepare for this many at once.
+        batch_size=arguments.batch_size if images > 1 else 1,
         topk=arguments.topk,
     )
     _log.info("%s", engine_line(predictor.described, predictor.reason))

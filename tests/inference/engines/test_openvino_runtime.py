@@ -30,10 +30,10 @@ def images() -> np.ndarray:
 
 
 def test_the_same_probabilities_as_paddle_inference(bundle: Bundle, images: np.ndarray) -> None:
-    engine = open_engine("openvino", bundle, EngineOptions("cpu", 1))
+    engine = open_engine("openvino", bundle, EngineOptions("cpu", 1, batch_size=2))
     expected = open_engine("paddle", bundle, EngineOptions("cpu", 1)).run(images)
     first = engine.run(images[:1])
-    for count in (5, 2):
+    for count in (5, 2, 1):
         found = engine.run(images[:count])
         assert found.shape == (count, 10) and found.dtype == np.float32
         np.testing.assert_allclose(found, expected[:count], atol=1e-6)
