@@ -15,10 +15,10 @@ import statistics
 import time
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Annotated, Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from ppcls import runtime
 from ppcls.errors import BundleError, UsageError
@@ -46,7 +46,7 @@ DISTRIBUTIONS = {
 
 _MOST_BYTES = 1 << 16
 _log = logging.getLogger("ppcls")
-_Medians = TypeAdapter(Dict[str, float])
+_Medians = TypeAdapter(Dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]])
 
 
 class Choice(NamedTuple):
