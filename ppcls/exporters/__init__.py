@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ppcls.exporters.bundle import ExportReport, Processing, export_bundle
+from ppcls.exporters.form import ExportOptions
 from ppcls.exporters.parity import Parity
 
-__all__ = ["ExportReport", "Parity", "Processing", "export_bundle"]
+__all__ = ["ExportOptions", "ExportReport", "Parity", "Processing", "export_bundle"]

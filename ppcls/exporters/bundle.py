@@ -1,36 +1,43 @@
 """Writing a bundle: the network in one or more formats, `inference.yml`, and the proof that each
-format repeats the network.
+format repeats the network in every engine that opens it.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import platform
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
-import paddle
 import yaml
 from paddle import nn
-from pydantic import ValidationError
 
-import ppcls
-from ppcls.checking import mistakes
 from ppcls.data.dataset import ClassMap
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import ExportError
-from ppcls.exporters.comparison import Comparison, compare_format
-from ppcls.exporters.formats import FORMATS, STEM, Shape, check_formats
-from ppcls.exporters.paddlex import Portable, portable
+from ppcls.exporters.comparison import Comparison, Sample, compare_format
+from ppcls.exporters.describing import (
+    check_same_preprocessing,
+    described,
+    described_input,
+    now,
+    versions,
+)
+from ppcls.exporters.form import AS_IS, ExportOptions, Form, without_normalisation
+from ppcls.exporters.formats import FORMATS, STEM, check_formats, writing_order
+from ppcls.exporters.paddlex import (
+    Portable,
+    levels_obstacle,
+    name_for_paddlex,
+    name_obstacle,
+    portable,
+)
 from ppcls.exporters.parity import DEFINITIONS, RANDOM_IMAGES, Parity
 from ppcls.exporters.staging import check_target, staging
-from ppcls.exporters.static import run_dynamic
-from ppcls.inference.bundle import PARITY_NAME, build_pipeline, file_record, read_bundle
-from ppcls.inference.description import CONFIG_NAME, FORMAT_VERSION, Description
+from ppcls.exporters.static import Shape, run_dynamic
+from ppcls.inference.bundle import PARITY_NAME, file_record, read_bundle
+from ppcls.inference.description import CONFIG_NAME, Description
 from ppcls.inference.postprocess import TOPK
 
 
@@ -47,25 +54,30 @@ class Processing:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written, how well each format repeats the network, and why PaddleX cannot run the
-    bundle, if so.
+    """What was written, and why PaddleX cannot run the bundle, if so.
+
+    Attributes:
+        folder: the bundle.
+        files: name of a file -> bytes.
+        parity: name of a format -> name of an engine -> how well it repeats the network there.
+        paddlex_obstacles: in words.
     """
 
     folder: Path
     files: Dict[str, int]
-    parity: Dict[str, Parity]
+    parity: Dict[str, Dict[str, Parity]]
     paddlex_obstacles: List[str]
 
     def summary(self) -> str:
         """Return a few lines for the terminal."""
         sizes = ", ".join(f"{name} ({size / 1000:,.0f} kB)" for name, size in self.files.items())
         lines = [f"Exported to {self.folder}: {sizes}"]
-        for name, parity in self.parity.items():
-            lines.append(
-                f"Parity of {name} on {parity.images} images ({parity.kind_of_images}): "
-                f"{parity.describe()} (allowed {parity.tolerance:.0e}); "
-                f"same top-1 on {parity.top1_agreement:.0%}"
-            )
+        rows = [
+            (f"{format} in {engine}", parity)
+            for format, engines in self.parity.items()
+            for engine, parity in engines.items()
+        ]
+        lines += [f"Parity of {what} on {parity.sentence()}" for what, parity in rows]
         if self.paddlex_obstacles:
             obstacles = "; ".join(self.paddlex_obstacles)
             lines.append(f"'ppcls predict' runs this bundle, PaddleX cannot: {obstacles}")
@@ -81,12 +93,12 @@ def export_bundle(
     images: Optional[Sequence[np.ndarray]] = None,
     provenance: Optional[Mapping[str, Any]] = None,
     overwrite: bool = False,
+    options: ExportOptions = AS_IS,
 ) -> ExportReport:
     """Write a network as a bundle, and refuse if the bundle does not give the same answers.
 
     Args:
-        model: the network; its `model_name` is written, its mode (training or evaluation) left as
-            it is.
+        model: the network; its mode (training or evaluation) is left as it is.
         output_dir: the bundle's folder; its parents are made.
         processing: what comes before and after the network.
         formats: keys of `ppcls.exporters.formats.FORMATS`, the preferred one first.
@@ -95,32 +107,53 @@ def export_bundle(
         provenance: plain values that say where the network comes from: config, checkpoint, metric,
             ...
         overwrite: replace a bundle that is already there.
+        options: how the network takes its images, and what it is called.
 
     Raises:
         UsageError: `output_dir` holds a bundle and `overwrite` is not set, or holds something else;
-            or a format is unknown, or the engine that its parity is measured with not installed.
+            or a format is unknown, or what it is written or run with is not installed or does not
+            fit.
         ExportError: the network, the preprocessing and the labels do not fit together, the bundle
             cannot be written, or it differs from the network by more than
             `ppcls.exporters.parity.TOLERANCE`. Nothing is kept.
     """
-    target = Path(output_dir)
-    check_formats(formats)
+    target, transform = Path(output_dir), processing.transform
+    check_formats(formats, options.opset)
     check_target(target, overwrite)
-    shape = _input_shape(model, processing.transform)
-    batch, kind = _parity_images(images, shape)
-    written = portable(processing.transform.spec())
-    _check_same_preprocessing(processing.transform, written)
-    logits = run_dynamic(model, batch)
-    _check_labels(processing.class_map.names, logits)
-    description = _described(model, shape, written, processing, provenance or {})
+    shape = _input_shape(model, transform)
+    form = options.form(transform)
+    batch, kind = _parity_images(images, shape, form)
+    input, written = described_input(shape, form), _portable(transform, form)
+    check_same_preprocessing(transform, written, input, form)
+    sample = Sample(batch, kind, run_dynamic(model, batch))
+    names = processing.class_map.names
+    _check_labels(names, sample.logits)
+    name = options.model_name or _name_of(model)
+    about = described(name, input, written, names, processing.topk, provenance or {})
     with staging(target) as folder:
-        _write_network(model, folder, description, formats)
+        _write_network(model, folder, about, formats, form)
         bundle = read_bundle(folder)
-        found = {name: compare_format(model, bundle, name, batch, logits, kind) for name in formats}
+        found = {one: compare_format(model, bundle, one, form, sample) for one in formats}
         _write_parity(folder, found)
         files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
-    parity = {name: one.parity for name, one in found.items()}
-    return ExportReport(target, files, parity, written.obstacles)
+    parity = {
+        format: {engine: row.parity for engine, row in rows.items()}
+        for format, rows in found.items()
+    }
+    unknown = name_obstacle(name)
+    return ExportReport(target, files, parity, written.obstacles + ([unknown] if unknown else []))
+
+
+def _name_of(model: nn.Layer) -> str:
+    return name_for_paddlex(getattr(model, "model_name", "") or type(model).__name__)
+
+
+def _portable(transform: Pipeline, form: Form) -> Portable:
+    """Return the preprocessing as the bundle holds it."""
+    if form.levels is None:
+        return portable(transform.spec())
+    found = portable(without_normalisation(transform.spec()))
+    return found._replace(obstacles=[levels_obstacle()])
 
 
 def _input_shape(model: nn.Layer, transform: Pipeline) -> Shape:
@@ -142,11 +175,12 @@ def _input_shape(model: nn.Layer, transform: Pipeline) -> Shape:
     return (transform.channels, *transform.output_size)
 
 
-def _parity_images(images: Optional[Sequence[np.ndarray]], shape: Shape) -> Tuple[np.ndarray, str]:
+def _parity_images(
+    images: Optional[Sequence[np.ndarray]], shape: Shape, form: Form
+) -> Tuple[np.ndarray, str]:
     """Return the parity check's images [n, c, h, w], and what kind they are."""
     if images is None or len(images) == 0:
-        drawn = np.random.default_rng(0).standard_normal((RANDOM_IMAGES, *shape), dtype=np.float32)
-        return drawn, "random numbers, since no real images were given"
+        return _drawn(shape, form), "random numbers, since no real images were given"
     wrong = [image.shape for image in images if image.shape != shape]
     if wrong:
         raise ExportError(
@@ -155,17 +189,12 @@ def _parity_images(images: Optional[Sequence[np.ndarray]], shape: Shape) -> Tupl
     return np.stack(list(images)).astype(np.float32), "real images"
 
 
-def _check_same_preprocessing(transform: Pipeline, written: Portable) -> None:
-    """Run the original pipeline and the one that a reader will rebuild: no number may differ."""
-    rebuilt = build_pipeline([{"DecodeImage": written.decode}, *written.transform_ops], CONFIG_NAME)
-    height, width = transform.output_size or (0, 0)
-    photo = np.random.default_rng(0).integers(
-        0, 256, (2 * height + 33, 2 * width + 50, 3), dtype=np.uint8
-    )
-    if not np.array_equal(transform(photo), rebuilt(photo)):
-        raise ExportError(
-            f"the Eval transforms cannot be written to {CONFIG_NAME} without changing their result"
-        )
+def _drawn(shape: Shape, form: Form) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    if form.levels is None:
+        return rng.standard_normal((RANDOM_IMAGES, *shape), dtype=np.float32)
+    levels = rng.integers(0, 256, (RANDOM_IMAGES, *form.shape(shape)), dtype=np.uint8)
+    return form.levels.normalised(levels)
 
 
 def _check_labels(names: Sequence[str], logits: np.ndarray) -> None:
@@ -175,42 +204,16 @@ def _check_labels(names: Sequence[str], logits: np.ndarray) -> None:
         )
 
 
-def _described(
-    model: nn.Layer,
-    shape: Shape,
-    written: Portable,
-    processing: Processing,
-    provenance: Mapping[str, Any],
-) -> Description:
-    """Return the description without formats and files, of which there are none yet."""
-    names = processing.class_map.names
-    model_name = getattr(model, "model_name", "") or type(model).__name__
-    bundle = {
-        "format_version": FORMAT_VERSION,
-        "input": dict(zip(("channels", "height", "width"), shape)),
-        "output": {"kind": "probabilities", "classes": len(names)},
-        "files": {},
-        "provenance": {**_versions(), "exported": _now(), **provenance},
-    }
-    config = {
-        "Global": {"model_name": model_name},
-        "PreProcess": {"DecodeImage": written.decode, "transform_ops": written.transform_ops},
-        "PostProcess": {"Topk": {"topk": min(processing.topk, len(names)), "label_list": names}},
-        "Bundle": bundle,
-    }
-    try:
-        return Description.model_validate(config)
-    except ValidationError as error:
-        raise ExportError("; ".join(mistakes(error))) from None
-
-
 def _write_network(
-    model: nn.Layer, folder: Path, description: Description, formats: Sequence[str]
+    model: nn.Layer, folder: Path, description: Description, formats: Sequence[str], form: Form
 ) -> None:
     """Write the network in each format, and the description of all files."""
     shape, about = description.Bundle.input.shape, description.Bundle
-    written = {name: FORMATS[name](model, folder / STEM, shape, True) for name in formats}
-    about.formats = {name: [path.name for path in paths] for name, paths in written.items()}
+    written = {
+        name: FORMATS[name](model, folder / STEM, shape, True, form)
+        for name in writing_order(formats)
+    }
+    about.formats = {name: [path.name for path in written[name]] for name in formats}
     about.files = {path.name: file_record(path) for paths in written.values() for path in paths}
     try:
         text = yaml.safe_dump(description.model_dump(), sort_keys=False, allow_unicode=True)
@@ -221,25 +224,14 @@ def _write_network(
     (folder / CONFIG_NAME).write_text(text, encoding="utf-8")
 
 
-def _write_parity(folder: Path, found: Mapping[str, Comparison]) -> None:
+def _write_parity(folder: Path, found: Mapping[str, Mapping[str, Comparison]]) -> None:
     report = {
-        "formats": {name: one.to_dict() for name, one in found.items()},
+        "formats": {
+            format: {engine: one.to_dict() for engine, one in rows.items()}
+            for format, rows in found.items()
+        },
         "definitions": DEFINITIONS,
-        "versions": _versions(),
-        "measured": _now(),
+        "versions": versions(),
+        "measured": now(),
     }
     (folder / PARITY_NAME).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-
-
-def _versions() -> Dict[str, str]:
-    return {
-        "ppcls": ppcls.__version__,
-        "paddle": paddle.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs",
-    }
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

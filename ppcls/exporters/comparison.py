@@ -1,26 +1,48 @@
-"""A written format against the network that it was made from, each run by its own engine."""
+"""A written format against the network that it was made from, run by every engine that opens it."""
 
 from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Callable, Dict, Optional
 
 import numpy as np
 from paddle import nn
 
-from ppcls.errors import BundleError, ExportError
+from ppcls.errors import BundleError, ExportError, UsageError
+from ppcls.exporters.form import Form
 from ppcls.exporters.formats import FORMATS, STEM
 from ppcls.exporters.parity import Parity, is_saturated, measure
 from ppcls.exporters.static import device_of
 from ppcls.inference.bundle import Bundle
-from ppcls.inference.engines import ENGINES, Engine, EngineOptions, installed_engines, open_engine
+from ppcls.inference.engines import (
+    Engine,
+    EngineOptions,
+    engines_for,
+    is_installed,
+    open_engine,
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Images, and what the network makes of them in Python.
+
+    Attributes:
+        images: normalised, float32 [n, c, h, w].
+        kind: what kind of images they are.
+        logits: of the network, float32 [n, classes].
+    """
+
+    images: np.ndarray
+    kind: str
+    logits: np.ndarray
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How closely a format repeats the network, and which engine ran it."""
+    """How closely a format repeats the network when an engine runs it."""
 
     parity: Parity
     engine: Dict[str, Any]
@@ -31,58 +53,105 @@ class Comparison:
 
 
 def compare_format(
-    model: nn.Layer, bundle: Bundle, name: str, images: np.ndarray, logits: np.ndarray, kind: str
-) -> Comparison:
-    """Compare a bundle's format of that name with the network.
+    model: nn.Layer, bundle: Bundle, name: str, form: Form, sample: Sample
+) -> Dict[str, Comparison]:
+    """Compare a bundle's format of that name with the network, in each installed engine.
 
     Args:
         model: the network that the bundle was made from.
         bundle: what was written.
         name: a key of `bundle.formats`.
-        images: float32 [n, c, h, w].
-        logits: what the network makes of them, float32 [n, classes].
-        kind: what kind of images they are.
+        form: how its network takes images.
+        sample: what both are given.
+
+    Returns:
+        Name of an engine -> its comparison.
 
     Raises:
         ExportError: they differ by more than `ppcls.exporters.parity.TOLERANCE`, or the engine does
             not open the format, or does not accept what is in it.
     """
-    engine = _open(model, bundle, name)
-    static_logits = None
-    if is_saturated(logits).any():
-        static_logits = _static_logits(model, bundle, name, images)
-    parity = measure(logits, _run(engine, images), kind, static_logits)
-    if not parity.passed:
-        raise ExportError(
-            f"the exported network ({name}) differs from the network by {parity.worst:.1e} on "
-            f"{parity.images} images, {parity.tolerance:.0e} is allowed ({parity.describe()}); "
-            "nothing was kept. Weights that amplify rounding, as those of a deep untrained network "
-            "do, can be the reason: does `ppcls eval` find this network good?"
+    device, images = device_of(model), form.taken(sample.images)
+    # Those that run on CPUs: TensorRT, which runs on GPUs alone, builds for minutes.
+    names = [engine for engine in engines_for([name], "cpu") if is_installed(engine)]
+    hidden = is_saturated(sample.logits).any()
+    found = {}
+    for engine in names:
+        opened = _open(bundle, name, engine, device)
+        found[engine] = (_run(opened, images, form), opened.describe())
+    logits: Dict[str, np.ndarray] = {}
+    if hidden:
+        logits = _static_logits(
+            model,
+            bundle,
+            name,
+            form,
+            lambda aside: {
+                engine: _run(_open(aside, name, engine, device), images, form) for engine in names
+            },
         )
-    return Comparison(parity, engine.describe())
+    return {
+        engine: _compared(f"{name} in {engine}", sample, result, described, logits.get(engine))
+        for engine, (result, described) in found.items()
+    }
 
 
-def _open(model: nn.Layer, bundle: Bundle, name: str) -> Engine:
-    """Open a format where the network is, or on the CPU if its engine runs nowhere else."""
-    engine = installed_engines([name])[0]
-    device = device_of(model) if ENGINES[engine].on_gpu else "cpu"
+def _open(bundle: Bundle, name: str, engine: str, device: str) -> Engine:
+    """Open a format where the network is, or on the CPU if the engine does not run there."""
+    alone = replace(bundle, formats={name: bundle.formats[name]})
     try:
-        return open_engine(engine, bundle, EngineOptions(device))
+        try:
+            return open_engine(engine, alone, EngineOptions(device))
+        except UsageError:
+            if device == "cpu":
+                raise
+            return open_engine(engine, alone, EngineOptions("cpu"))
     except BundleError as error:
         raise ExportError(
             f"the exported network ({name}) cannot be used, nothing was kept: {error}"
         ) from None
 
 
-def _static_logits(model: nn.Layer, bundle: Bundle, name: str, images: np.ndarray) -> np.ndarray:
+def _static_logits(
+    model: nn.Layer,
+    bundle: Bundle,
+    name: str,
+    form: Form,
+    run: Callable[[Bundle], Dict[str, np.ndarray]],
+) -> Dict[str, np.ndarray]:
     """Run the network without softmax, which shows what a saturated softmax hides."""
     with tempfile.TemporaryDirectory(dir=bundle.folder.parent) as aside:
-        files = FORMATS[name](model, Path(aside) / STEM, bundle.input_shape, False)
-        return _run(_open(model, replace(bundle, formats={name: files}), name), images)
+        files = FORMATS[name](model, Path(aside) / STEM, bundle.input_shape, False, form)
+        return run(replace(bundle, formats={name: files}))
 
 
-def _run(engine: Engine, images: np.ndarray) -> np.ndarray:
-    """Run one image alone and the others in batches of eight: the network must take both."""
-    starts = [0, *range(1, len(images), 8)]
+def _compared(
+    what: str,
+    sample: Sample,
+    probabilities: np.ndarray,
+    described: Dict[str, Any],
+    logits: Optional[np.ndarray],
+) -> Comparison:
+    """Measure what an engine gave.
+
+    Raises:
+        ExportError: it differs too much.
+    """
+    parity = measure(sample.logits, probabilities, sample.kind, logits)
+    if not parity.passed:
+        raise ExportError(
+            f"the exported network ({what}) differs from the network by {parity.worst:.1e} on "
+            f"{parity.images} images, {parity.tolerance:.0e} is allowed ({parity.describe()}); "
+            "nothing was kept. Weights that amplify rounding, as those of a deep untrained network "
+            "do, can be the reason: does `ppcls eval` find this network good?"
+        )
+    return Comparison(parity, described)
+
+
+def _run(engine: Engine, images: np.ndarray, form: Form) -> np.ndarray:
+    """Run one image alone and the others in batches of eight: the network must take both; or each
+    alone, where it takes no more.
+    """
+    starts = range(len(images)) if form.batch else [0, *range(1, len(images), 8)]
     batches = [images[start:end] for start, end in zip(starts, [*starts[1:], len(images)])]
     return np.concatenate([engine.run(batch) for batch in batches])

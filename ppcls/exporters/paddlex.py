@@ -8,7 +8,9 @@ written as it is, for our own predictor, and named as an obstacle.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from functools import cache
+from pathlib import Path
+from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 Op = Dict[str, Dict[str, Any]]
 
@@ -22,6 +24,9 @@ _SHARED_FILTERS = {
 }
 """Interpolations with the same name here and there; OpenCV's bilinear, the default, needs none."""
 
+_THEIR_NAMES = {"MobileNetV1": "MobileNetV1_x1_0", "MobileNetV2": "MobileNetV2_x1_0"}
+"""Networks that PaddleX calls otherwise than we do; others have the same name, or none there."""
+
 
 class Portable(NamedTuple):
     """Preprocessing as a bundle holds it, and why PaddleX cannot run it (empty: it can)."""
@@ -29,6 +34,33 @@ class Portable(NamedTuple):
     decode: Dict[str, Any]
     transform_ops: List[Op]
     obstacles: List[str]
+
+
+@cache
+def paddlex_models() -> FrozenSet[str]:
+    """Return the names of the classification models that PaddleX 3.7 knows."""
+    text = Path(__file__).with_name("paddlex_models.txt").read_text(encoding="utf-8")
+    return frozenset(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def name_for_paddlex(name: str) -> str:
+    """Return what PaddleX calls a network of ours; its own name where PaddleX has none for it."""
+    return _THEIR_NAMES.get(name, name)
+
+
+def name_obstacle(name: str) -> Optional[str]:
+    """Say that PaddleX does not know a name, and what to do; None where it does."""
+    if name in paddlex_models():
+        return None
+    return (
+        f"it knows no model '{name}'; it runs any network under a name that it knows, such as "
+        "--model-name ResNet50"
+    )
+
+
+def levels_obstacle() -> str:
+    """Say that PaddleX normalises images, which a network that takes levels of uint8 does too."""
+    return "the network takes levels of uint8 (--uint8), but PaddleX always normalises images"
 
 
 def portable(spec: List[Op]) -> Portable:

@@ -80,6 +80,13 @@ class Parity:
             + ("" if logits is None else f", logits by {logits:.1e}")
         )
 
+    def sentence(self) -> str:
+        """Say on what the comparison was made, and what it found."""
+        return (
+            f"{self.images} images ({self.kind_of_images}): {self.describe()} (allowed "
+            f"{self.tolerance:.0e}); same top-1 on {self.top1_agreement:.0%}"
+        )
+
     def to_dict(self) -> Dict[str, Any]:
         """Return plain values, as parity.json holds them."""
         return {"passed": self.passed, **asdict(self)}

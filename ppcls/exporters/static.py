@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 import numpy as np
 import paddle
@@ -12,6 +12,10 @@ from paddle import nn
 from ppcls.arch.network import evaluation_mode
 from ppcls.arch.reparam import reparameterise
 from ppcls.errors import ExportError
+from ppcls.exporters.form import PLAIN, Form, Levels
+
+Shape = Tuple[int, int, int]
+"""Of an image: (c, h, w)."""
 
 
 @paddle.jit.not_to_static
@@ -32,20 +36,31 @@ def _is_traceable(network: nn.Layer) -> bool:
 
 
 class Exported(nn.Layer):
-    """A network as it is exported: its logits, or its probabilities.
+    """A network as it is exported: its logits, or its probabilities; of normalised images, or of
+    levels of uint8, which it normalises.
 
     Only such a wrapper becomes a static program, never the network itself: Paddle 2.6 cannot make
     one of a layer that it has already seen inside another.
     """
 
-    def __init__(self, network: nn.Layer, softmax: bool) -> None:
+    def __init__(self, network: nn.Layer, softmax: bool, levels: Optional[Levels] = None) -> None:
         super().__init__()
         self.network = network
         self.traceable = _is_traceable(network)
         self.softmax = softmax
+        self.levels = levels
+        if levels is not None:
+            factor, shift = map(paddle.to_tensor, levels.factor_and_shift())
+            self.register_buffer("factor", factor)
+            self.register_buffer("shift", shift)
 
     def forward(self, images: paddle.Tensor) -> paddle.Tensor:
-        """Turn images [n, c, h, w] into logits or probabilities [n, classes]."""
+        """Turn images [n, c, h, w], or levels, into logits or probabilities [n, classes]."""
+        if self.levels is not None:
+            images = images.astype("float32")
+            if self.levels.layout == "hwc":
+                images = images.transpose([0, 3, 1, 2])
+            images = images * self.factor + self.shift
         if self.traceable:
             logits = _traced(self.network, images)
         else:
@@ -54,20 +69,29 @@ class Exported(nn.Layer):
 
 
 def write_program(
-    network: nn.Layer, prefix: Path, shape: Tuple[int, int, int], softmax: bool = True
+    network: nn.Layer,
+    prefix: Path,
+    shape: Shape,
+    softmax: bool = True,
+    form: Form = PLAIN,
 ) -> List[Path]:
-    """Write PREFIX.json or .pdmodel (the program) and PREFIX.pdiparams, for batches of any size.
-    Return both.
+    """Write PREFIX.json or .pdmodel (the program) and PREFIX.pdiparams. Return both.
 
     The program is that of the re-parameterised network; `network` itself is left as it is.
-    `shape` is (c, h, w) of an image. With `softmax` the program gives probabilities, else logits.
+
+    Args:
+        network: a classifier.
+        prefix: the path without its suffix.
+        shape: (c, h, w) of an image.
+        softmax: give probabilities instead of logits.
+        form: how the program takes its images.
 
     Raises:
         ExportError: Paddle cannot turn the network into a static program.
     """
-    batch = paddle.static.InputSpec([None, *shape], "float32", "x")
+    batch = paddle.static.InputSpec([form.batch, *form.shape(shape)], form.dtype, "x")
     try:
-        deployed = Exported(reparameterise(network), softmax)
+        deployed = Exported(reparameterise(network), softmax, form.levels)
         deployed.eval()
         paddle.jit.save(deployed, str(prefix), input_spec=[batch])
     except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:

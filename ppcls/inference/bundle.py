@@ -3,7 +3,8 @@
 - ``inference.yml``: preprocessing, labels, input size, formats and provenance, see
   `ppcls.inference.description`
 - the network in one or more formats, each with its own files: ``inference.json`` (Paddle 3.x) or
-  ``inference.pdmodel`` (Paddle 2.6) with the weights ``inference.pdiparams``; ``inference.onnx``
+  ``inference.pdmodel`` (Paddle 2.6) with the weights ``inference.pdiparams``; ``inference.onnx``;
+  ``inference.xml`` (OpenVINO) with the weights ``inference.bin``
 - ``parity.json``: how closely each format repeats the network that it was made from
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from pydantic import ValidationError
 
@@ -20,7 +21,13 @@ from ppcls.checking import mistakes, moved
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import BundleError, ConfigError
 from ppcls.files import sha256_of
-from ppcls.inference.description import CONFIG_NAME, Description, FileKeys, read_description
+from ppcls.inference.description import (
+    CONFIG_NAME,
+    Description,
+    FileKeys,
+    InputKeys,
+    read_description,
+)
 
 PARITY_NAME = "parity.json"
 
@@ -30,7 +37,7 @@ class Bundle:
     """A bundle whose files are present, complete and consistent.
 
     `formats` gives the files of each format, the preferred one first; `transform_ops` starts with
-    DecodeImage; `input_shape` is (channels, height, width); `labels` has one name per output of the
+    DecodeImage; `input` says how the network takes images; `labels` has one name per output of the
     network; the network's output is the probability of each class.
     """
 
@@ -40,8 +47,13 @@ class Bundle:
     transform_ops: List[Dict[str, Any]]
     labels: List[str]
     topk: int
-    input_shape: Tuple[int, int, int]
+    input: InputKeys
     provenance: Mapping[str, Any]
+
+    @property
+    def input_shape(self) -> Tuple[int, int, int]:
+        """The shape of an image, (channels, height, width)."""
+        return self.input.shape
 
     def pipeline(self) -> Pipeline:
         """Build the preprocessing.
@@ -49,14 +61,17 @@ class Bundle:
         Raises:
             BundleError: a transform is unknown here, or does not accept its arguments.
         """
-        return build_pipeline(self.transform_ops, str(self.folder / CONFIG_NAME))
+        return build_pipeline(self.transform_ops, str(self.folder / CONFIG_NAME), self.input)
 
 
-def build_pipeline(transform_ops: List[Dict[str, Any]], where: str) -> Pipeline:
+def build_pipeline(
+    transform_ops: List[Dict[str, Any]], where: str, input: Optional[InputKeys] = None
+) -> Pipeline:
     """Build preprocessing from plain `{Name: {argument: value}}`, of which DecodeImage is the
     first.
 
-    `where` names the file in errors.
+    `where` names the file in errors; `input` says what the network takes, by default float32
+    [n, c, h, w].
 
     Raises:
         BundleError: a transform is unknown here, or does not accept its arguments.
@@ -72,7 +87,7 @@ def build_pipeline(transform_ops: List[Dict[str, Any]], where: str) -> Pipeline:
     if found:
         raise BundleError(f"{where}: {'; '.join(found)}")
     try:
-        return Pipeline(parts)
+        return Pipeline(parts, input.dtype, input.layout) if input else Pipeline(parts)
     except ConfigError as error:
         raise BundleError(f"{where}: PreProcess.transform_ops: {error}") from None
 
@@ -99,7 +114,7 @@ def read_bundle(folder: Union[str, Path]) -> Bundle:
         transform_ops=[decode, *description.PreProcess.transform_ops],
         labels=topk.label_list,
         topk=topk.topk,
-        input_shape=about.input.shape,
+        input=about.input,
         provenance=about.provenance,
     )
 

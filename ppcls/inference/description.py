@@ -18,8 +18,10 @@ from ppcls.text import shown
 from ppcls.yaml_text import read_value
 
 CONFIG_NAME = "inference.yml"
-FORMAT_VERSION = 1
-"""Goes up by one whenever older readers could not read a bundle any more."""
+FORMAT_VERSION = 2
+"""Goes up by one whenever older readers could not read a bundle any more: the second has networks
+that take levels of uint8, or one image at a time.
+"""
 
 ORIGINAL_FORMAT = "paddle"
 """The format of all files of a bundle that does not list its formats, as the first ones did not."""
@@ -73,18 +75,35 @@ class PostProcessKeys(_Keys):
 
 
 class InputKeys(_Keys):
-    """`Bundle.input`: images, [n, channels, height, width]."""
+    """`Bundle.input`: images, [n, channels, height, width] or, with `layout` hwc, channels last;
+    levels of uint8, or normalised float32. `batch` is how many at once; null is any number.
+    """
 
     name: str = "x"
     channels: Positive
     height: Positive
     width: Positive
-    dtype: Literal["float32"] = "float32"
+    dtype: Literal["float32", "uint8"] = "float32"
+    layout: Literal["chw", "hwc"] = "chw"
+    batch: Optional[Literal[1]] = None
 
     @property
     def shape(self) -> Tuple[int, int, int]:
         """The shape of an image, (c, h, w)."""
         return self.channels, self.height, self.width
+
+    @property
+    def image_shape(self) -> Tuple[int, int, int]:
+        """The shape of an image as the network takes it."""
+        height_first = (self.height, self.width, self.channels)
+        return height_first if self.layout == "hwc" else self.shape
+
+    @property
+    def format_version(self) -> int:
+        """The format in which a bundle with such an input is written: readers of the first one
+        knew no other than any number of images, float32 [n, c, h, w].
+        """
+        return 1 if (self.dtype, self.layout, self.batch) == ("float32", "chw", None) else 2
 
 
 class OutputKeys(_Keys):

@@ -119,3 +119,26 @@ ONNX: FrozenSet[str] = _names(
     """
 )
 """Operators of ONNX itself, which have no domain."""
+
+OPENVINO: FrozenSet[str] = _names(
+    """
+    Abs Acos Acosh AdaptiveAvgPool AdaptiveMaxPool Add Asin Asinh Atan Atanh AvgPool
+    BatchNormInference BatchToSpace BinaryConvolution BitwiseAnd BitwiseLeftShift BitwiseNot
+    BitwiseOr BitwiseRightShift BitwiseXor Broadcast Bucketize Ceiling Clamp Col2Im Concat Const
+    Convert ConvertLike ConvertPromoteTypes Convolution ConvolutionBackpropData Cos Cosh CumSum DFT
+    DeformableConvolution DepthToSpace Divide Einsum Elu Equal Erf Exp ExtractImagePatches Eye
+    FakeConvert FakeQuantize Floor FloorMod GRN GRUCell GRUSequence Gather GatherElements GatherND
+    Gelu Greater GreaterEqual GridSample GroupConvolution GroupConvolutionBackpropData
+    GroupNormalization HSigmoid HSwish HardSigmoid IDFT IRDFT Identity If Interpolate Inverse
+    IsFinite IsInf IsNaN LRN LSTMCell LSTMSequence Less LessEqual Log LogSoftmax LogicalAnd
+    LogicalNot LogicalOr LogicalXor Loop MVN MatMul MaxPool Maximum Minimum Mish Mod Multiply
+    Negative NonZero NormalizeL2 NotEqual OneHot PReLU Pad Parameter Power RDFT RNNCell RNNSequence
+    ROIAlign ROIPooling Range ReLU ReduceL1 ReduceL2 ReduceLogicalAnd ReduceLogicalOr ReduceMax
+    ReduceMean ReduceMin ReduceProd ReduceSum Reshape Result Reverse ReverseSequence Roll Round
+    ScaledDotProductAttention ScatterElementsUpdate ScatterNDUpdate ScatterUpdate SearchSorted
+    Select Selu ShapeOf ShuffleChannels Sigmoid Sign Sin Sinh Slice SliceScatter SoftMax SoftPlus
+    SoftSign SpaceToBatch SpaceToDepth Split Sqrt SquaredDifference Squeeze StridedSlice Subtract
+    Swish Tan Tanh TensorIterator Tile TopK Transpose Unique Unsqueeze VariadicSplit
+    """
+)
+"""Types of layers of OpenVINO's operation sets, "opset1" and so on."""

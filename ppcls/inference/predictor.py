@@ -55,9 +55,9 @@ class Classifier:
     """A network in an engine between preprocessing and the names of its classes.
 
     Args:
-        transform: turns an image into float32 of `input_shape`.
-        input_shape: (channels, height, width) of what the network takes.
-        engine: turns float32 [n, channels, height, width] into probabilities [n, classes].
+        transform: turns an image into an array of `input_shape`.
+        input_shape: of what the network takes, mostly (channels, height, width).
+        engine: turns such arrays, [n, *input_shape], into probabilities [n, classes].
         postprocess: ranks and names the classes.
         batch_size: how many images go through the network at once.
 
@@ -111,7 +111,7 @@ class Classifier:
                 yield _prediction(source, *next(ranked), timing)
 
     def _preprocess(self, image: Image) -> Union[np.ndarray, str]:
-        """Return float32 [c, h, w], or why the image cannot be used."""
+        """Return an array of `input_shape`, or why the image cannot be used."""
         try:
             result = self.transform(_readable(image))
         except (PpclsError, OSError) as error:
@@ -174,14 +174,17 @@ class Predictor(Classifier):
         self.described = opened.describe()
         super().__init__(
             bundle.pipeline(),
-            bundle.input_shape,
+            bundle.input.image_shape,
             opened,
             Topk(min(topk or bundle.topk, len(bundle.labels)), label_list=bundle.labels),
             batch_size,
         )
 
     def _probabilities(self, images: np.ndarray) -> np.ndarray:
-        result = super()._probabilities(images)
+        step = self.bundle.input.batch or len(images)
+        starts = range(0, len(images), step)
+        parts = [super(Predictor, self)._probabilities(images[i : i + step]) for i in starts]
+        result = parts[0] if len(parts) == 1 else np.concatenate(parts)
         where, classes = self.bundle.folder / CONFIG_NAME, len(self.bundle.labels)
         if result.ndim == 2 and result.shape[1] != classes:
             raise BundleError(label_mismatch(where, classes, result.shape[1]))

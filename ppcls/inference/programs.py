@@ -13,12 +13,20 @@ from typing import IO, Any, Callable, Dict, Iterator, List, Set, Tuple
 
 from ppcls.errors import BundleError
 from ppcls.inference.combined import check_tensors
+from ppcls.inference.openvino_xml import refused_layers
 from ppcls.inference.operators import ONNX, PADDLE_2, PADDLE_3, PADDLE_3_OTHERS
 from ppcls.inference.protobuf import PRESENT, VALUE, Field, Layout, MalformedError, fields_of
 
-MOST_BYTES = {".json": 32 << 20, ".pdmodel": 32 << 20, ".onnx": 2 << 30, ".pdiparams": 1 << 40}
-"""Programs of Paddle hold no weights: the largest that we know has half a megabyte. An ONNX file
-does; the limit is protobuf's own. Files with weights are not read as a whole.
+MOST_BYTES = {
+    ".json": 32 << 20,
+    ".pdmodel": 32 << 20,
+    ".onnx": 2 << 30,
+    ".xml": 32 << 20,
+    ".pdiparams": 1 << 40,
+    ".bin": 1 << 40,
+}
+"""Programs of Paddle and of OpenVINO hold no weights: the largest that we know has a few megabytes.
+An ONNX file does; the limit is protobuf's own. Files with weights are not read as a whole.
 """
 
 MOST_PARTS = 2_000_000
@@ -64,8 +72,8 @@ def check_file(path: Path) -> None:
     """Refuse a program that does more than compute, and weights that claim more than there is.
 
     Args:
-        path: a program, `.json` (Paddle 3.x), `.pdmodel` (Paddle 2.6) or `.onnx`; or weights,
-            `.pdiparams`.
+        path: a program, `.json` (Paddle 3.x), `.pdmodel` (Paddle 2.6), `.onnx` or `.xml`
+            (OpenVINO, with the weights `.bin` beside it); or weights, `.pdiparams` or `.bin`.
 
     Raises:
         BundleError: an operator is none of `ppcls.inference.operators`, the file cannot be read, or
@@ -74,7 +82,8 @@ def check_file(path: Path) -> None:
     try:
         found = next(_REFUSED[path.suffix](path), None)
     except OSError as error:
-        raise BundleError(f"{path}: the file cannot be read: {error.strerror}") from None
+        unread = error.filename or path
+        raise BundleError(f"{unread}: the file cannot be read: {error.strerror}") from None
     except MalformedError as error:
         raise BundleError(
             f"{path}: the file is damaged: {error}; copy the bundle again, or export the "
@@ -139,6 +148,22 @@ def _refused_of_onnx(path: Path) -> Iterator[str]:
             yield f"operators of {_text(field)!r}"
 
 
+def opset_of(path: Path) -> int:
+    """Return the version of ONNX' operators that an ONNX file is written with.
+
+    Raises:
+        MalformedError: the file is no ONNX file.
+    """
+    layout: Layout = {"model": {8: "operator set"}, "operator set": {1: VALUE, 2: VALUE}}
+    domain: Any = ""
+    for field in _fields(path, layout, "model"):
+        if field.number == 1:
+            domain = field.value
+        elif not domain:
+            return int(field.value)
+    raise MalformedError("it does not say which version of ONNX' operators it uses")
+
+
 def _refused_of_weights(path: Path) -> Iterator[str]:
     """Weights hold numbers only: all there is to check is that they are as many as they claim."""
     with _opened(path) as file:
@@ -146,11 +171,24 @@ def _refused_of_weights(path: Path) -> Iterator[str]:
     return iter(())
 
 
+def _refused_of_openvino(path: Path) -> Iterator[str]:
+    with _opened(path.with_suffix(".bin")) as weights, _opened(path) as file:
+        yield from refused_layers(file.read(), os.fstat(weights.fileno()).st_size)
+
+
+def _refused_of_plain_numbers(path: Path) -> Iterator[str]:
+    """Numbers without a form of their own: the program says how many there are, and is checked."""
+    _opened(path).close()
+    return iter(())
+
+
 _REFUSED: Dict[str, Callable[[Path], Iterator[str]]] = {
     ".json": _refused_of_paddle_3,
     ".pdmodel": _refused_of_paddle_2,
     ".onnx": _refused_of_onnx,
+    ".xml": _refused_of_openvino,
     ".pdiparams": _refused_of_weights,
+    ".bin": _refused_of_plain_numbers,
 }
 """Suffix of a file -> a function that yields, in words, what it must not hold."""
 

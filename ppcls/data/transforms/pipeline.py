@@ -28,7 +28,10 @@ class Pipeline:
     """
 
     def __init__(
-        self, ops: Sequence[Part], output_dtype: Literal["float32", "uint8"] = "float32"
+        self,
+        ops: Sequence[Part],
+        output_dtype: Literal["float32", "uint8"] = "float32",
+        output_layout: Literal["chw", "hwc"] = "chw",
     ) -> None:
         """Build the ops and follow the image's shape through them.
 
@@ -36,10 +39,11 @@ class Pipeline:
             ops: the transforms.
             output_dtype: uint8 leaves the levels as they are, a quarter of the bytes, for whoever
                 normalises whole batches later.
+            output_layout: hwc leaves the channels last, for whoever moves them later.
 
         Raises:
             ConfigError: an op's arguments make no sense, or do not fit the op before it, or
-                uint8 is wanted of a list that normalises.
+                uint8 is wanted of a list that normalises, or hwc of one that moves the channels.
         """
         built = [part.build() for part in ops]
         if any(isinstance(op, DecodeImage) for op in built[1:]):
@@ -53,8 +57,13 @@ class Pipeline:
         shape = self._decode.shape_after(Shape())
         for op in self._ops:
             shape = op.shape_after(shape)
-        if shape.layout == "hwc":
+        if shape.layout == "hwc" and output_layout == "chw":
             self._ops.append(ToCHWImage())
+        if shape.layout == "chw" and output_layout == "hwc":
+            raise ConfigError(
+                "the channels stand first after this list where they are wanted last; remove "
+                "ToCHWImage"
+            )
         if output_dtype == "uint8" and shape.dtype != "uint8":
             raise ConfigError(
                 f"{shape.dtype} images come out of this list where uint8 ones are wanted; remove "
@@ -82,7 +91,7 @@ class Pipeline:
         rng: Optional[np.random.Generator] = None,
         out: Optional[np.ndarray] = None,
     ) -> np.ndarray:
-        """Return channels x height x width of `output_dtype`.
+        """Return an array in `output_layout`, of `output_dtype`.
 
         Args:
             source: the bytes of an image file, or an image: height x width (x 1 or 3), uint8, RGB.

@@ -259,7 +259,8 @@ def open_engine(name: str, bundle: Bundle, options: EngineOptions) -> Engine:
         _check(path, held[0])
     module, _, class_name = row.place.partition(":")
     opened = getattr(importlib.import_module(module), class_name)
-    network_input = NetworkInput("x", bundle.input_shape)
+    taken = bundle.input
+    network_input = NetworkInput(taken.name, taken.image_shape, taken.dtype)
     engine: Engine = opened(bundle.formats[held[0]], options, network_input)
     return engine
 
