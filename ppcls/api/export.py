@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -18,7 +19,10 @@ from ppcls.data.transforms import Pipeline
 from ppcls.engine.run_folder import RunFolder
 from ppcls.engine.trained import Trained, eval_transform, load_trained
 from ppcls.errors import BadImageError, DataError, UsageError
-from ppcls.exporters import ExportReport, Processing, export_bundle
+from ppcls.exporters import ExportOptions, ExportReport, Processing, export_bundle
+from ppcls.exporters.form import AS_IS
+from ppcls.exporters.formats import check_formats, format_obstacle
+from ppcls.exporters.input_size import Size, check_network_takes, resized
 from ppcls.inference.sources import find_images
 
 Readers = Dict[str, Callable[[], bytes]]
@@ -31,8 +35,10 @@ _log = logging.getLogger("ppcls")
 def export(
     config: ConfigSource,
     output_dir: Union[str, Path, None] = None,
-    formats: Sequence[str] = ("paddle",),
+    formats: Optional[Sequence[str]] = None,
     overwrite: bool = False,
+    input_size: Optional[Size] = None,
+    options: ExportOptions = AS_IS,
 ) -> ExportReport:
     """Write the trained network of a configuration as a bundle that is proved to repeat it.
 
@@ -41,30 +47,50 @@ def export(
         output_dir: the bundle; by default `Global.save_inference_dir`, else the folder `inference`
             of the run.
         formats: in which formats the bundle holds the network, the preferred one first: "paddle",
-            "onnx".
+            "onnx", "openvino". None is "paddle", and "onnx" where that can be written here.
         overwrite: replace a bundle that is already there.
+        input_size: (height, width) of the images in pixels, where it is not that of
+            DataLoader.Eval; preprocessing follows.
+        options: how the network takes its images, and what it is called; by default as
+            `Global.model_name` says.
 
     Raises:
         ConfigError: the configuration is wrong.
-        UsageError: the device, a format or what it needs, or the place of the bundle is not there.
+        UsageError: the device, a format or what it needs, or the place of the bundle is not there;
+            or the network does not take images of `input_size`.
         CheckpointError: there are no trained weights, or they do not fit.
         DataError: the evaluation set is here, but wrong.
         ExportError: the network cannot be written, or what was written differs from it.
     """
     checked = as_config(config)
+    chosen, left_out = _formats(formats)
+    check_formats(chosen, options.opset)
     runtime.use_device(checked.Global.device)
-    transform = eval_transform(checked)
-    trained = load_trained(checked, transform)
+    usual = eval_transform(checked)
+    trained = load_trained(checked, usual)
+    transform = usual if input_size is None else resized(usual, input_size)
+    if input_size is not None:
+        check_network_takes(trained.network, input_size)
     names = names_of(checked, trained.class_map)
-    return export_bundle(
+    report = export_bundle(
         trained.network,
         _target(checked, output_dir),
         Processing(transform, names, topk_of(checked)),
-        formats=formats,
+        formats=chosen,
         images=_real_images(checked, trained.class_map, transform),
         provenance=_provenance(checked, trained),
         overwrite=overwrite,
+        options=replace(options, model_name=options.model_name or checked.Global.model_name),
     )
+    return replace(report, left_out=left_out)
+
+
+def _formats(given: Optional[Sequence[str]]) -> Tuple[List[str], Optional[str]]:
+    """Return the formats to write, and why the usual ones are not all among them."""
+    if given is not None:
+        return list(given), None
+    obstacle = format_obstacle("onnx")
+    return (["paddle"], obstacle) if obstacle else (["paddle", "onnx"], None)
 
 
 def _target(config: Config, given: Union[str, Path, None]) -> Path:

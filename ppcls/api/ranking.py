@@ -5,11 +5,13 @@ names.
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Any, List, Optional, Tuple
 
 from ppcls.config import Config
 from ppcls.data.dataset import ClassMap
+from ppcls.data.imagenet_classes import imagenet_classes
 from ppcls.errors import ConfigError
 from ppcls.inference.postprocess import TOPK, read_class_id_map
 
@@ -26,13 +28,18 @@ def names_of(config: Config, trained: ClassMap) -> ClassMap:
     """Return the classes that a network was trained for, as people call them.
 
     Classes that training knows by their numbers alone take the names that the configuration has
-    for them. Real names stay, and other ones in the configuration get a warning.
+    for them, or those of ImageNet where the recipe is one of ImageNet: nothing in it names classes,
+    there are 1,000, and all its data sets lie in folders called as ImageNet is (see
+    `is_of_imagenet`). Real names stay, and other ones in the configuration get a warning.
 
     Raises:
         ConfigError: the configuration names another number of classes than the network has.
         DataError: a file of names is malformed.
     """
     place, names = _given(config)
+    if names is None and trained == ClassMap.numbered(len(trained)) and is_of_imagenet(config):
+        classes = imagenet_classes()
+        return classes if len(trained) == len(classes) else trained
     if names is None or names == trained.names:
         return trained
     if trained != ClassMap.numbered(len(trained)):
@@ -44,6 +51,27 @@ def names_of(config: Config, trained: ClassMap) -> ClassMap:
             "name per class, or remove the key"
         )
     return ClassMap(names)
+
+
+def is_of_imagenet(config: Config) -> bool:
+    """Tell whether a recipe is one of ImageNet-1k, by the folders of its data sets.
+
+    It has a data set, and in the path of each one's images or list stands a folder called
+    ImageNet, ImageNet-1k or ILSVRC2012, however that is written: `dataset/ILSVRC2012`. A part of
+    ImageNet (`imagenet100`, `ImageNet_mini`) is not called so, and `names_of` counts the classes.
+    """
+    splits = [config.DataLoader.Train, config.DataLoader.Eval]
+    found = [split.dataset.arguments for split in splits if split is not None]
+    paths = [(given.get("image_root"), given.get("cls_label_path")) for given in found]
+    return bool(paths) and all(any(map(_is_imagenet, both)) for both in paths)
+
+
+_IMAGENET = {"imagenet", "imagenet1k", "ilsvrc2012", "ilsvrc", "imagenetilsvrc2012"}
+
+
+def _is_imagenet(path: Optional[str]) -> bool:
+    folders = Path(path).parts if path else ()
+    return any(re.sub(r"[^a-z0-9]", "", folder.lower()) in _IMAGENET for folder in folders)
 
 
 def _given(config: Config) -> Tuple[str, Optional[List[str]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from typing import TYPE_CHECKING, List
+from typing import TYPE_CHECKING, List, Tuple
 
 from ppcls.commands import add_config_arguments, run_with_config
 
@@ -23,11 +23,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the bundle (default: Global.save_inference_dir, else OUTPUT_DIR/inference)",
     )
     parser.add_argument(
+        "--format",
         "--formats",
         type=_names,
-        default=["paddle"],
         metavar="NAME,...",
-        help="formats of the network, the preferred one first: paddle, onnx (default: paddle)",
+        help="formats of the network, the preferred one first: paddle, onnx, openvino (default: "
+        "paddle, and onnx where its converter and ONNX Runtime are installed)",
+    )
+    parser.add_argument(
+        "--input-size",
+        type=_size,
+        metavar="H,W",
+        help="height and width of the images in pixels, or one number for both; preprocessing "
+        "follows (default: as in DataLoader.Eval)",
+    )
+    parser.add_argument(
+        "--dynamic-batch",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="let the network take any number of images at once, or one (default: any)",
+    )
+    parser.add_argument(
+        "--uint8",
+        nargs="?",
+        const="hwc",
+        choices=["hwc", "chw"],
+        help="let the network take levels of uint8 in this layout (hwc where none is given) and "
+        "normalise them itself",
+    )
+    parser.add_argument(
+        "--opset",
+        type=int,
+        default=13,
+        metavar="N",
+        help="version of ONNX' operators (default: 13)",
+    )
+    parser.add_argument(
+        "--model-name",
+        metavar="NAME",
+        help="what the bundle calls the network (default: Global.model_name, else what PaddleX "
+        "calls it, else Arch.name)",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace a bundle that is already there"
@@ -38,6 +73,19 @@ def _names(text: str) -> List[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def _size(text: str) -> Tuple[int, int]:
+    """Return (height, width) of "H,W" or of one number."""
+    sides = [
+        int(side) if side.strip().isascii() and side.strip().isdigit() else 0
+        for side in text.split(",")
+    ]
+    if len(sides) > 2 or min(sides) < 1:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no size; write height and width in pixels, as 224,320, or one number"
+        )
+    return sides[0], sides[-1]
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Export, check the bundle against the network, and say where it is."""
     return run_with_config(arguments, _run)
@@ -45,7 +93,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(config: Config, arguments: argparse.Namespace) -> int:
     from ppcls.api.export import export
+    from ppcls.exporters import ExportOptions
 
-    report = export(config, arguments.output_dir, arguments.formats, arguments.overwrite)
+    options = ExportOptions(
+        arguments.model_name, arguments.dynamic_batch, arguments.uint8, arguments.opset
+    )
+    report = export(
+        config,
+        arguments.output_dir,
+        arguments.format,
+        arguments.overwrite,
+        arguments.input_size,
+        options,
+    )
     _log.info("%s", report.summary())
     return 0

@@ -76,6 +76,7 @@ class GlobalSection(Section):
     use_visualdl: bool = False
     image_shape: Optional[List[PositiveInt]] = None
     save_inference_dir: Optional[str] = None
+    model_name: Optional[str] = None
 
 
 class AmpSection(Section):

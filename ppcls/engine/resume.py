@@ -30,7 +30,7 @@ _SAME = {
 """Metadata that must be equal, and how to describe them."""
 
 _FREE_TO_CHANGE = re.compile(
-    r"Global\.(output_dir|checkpoints|print_batch_step|save_\w+|keep_checkpoints|use_visualdl"
+    r"Global\.(output_dir|checkpoints|print_batch_step|save_\w+|keep_checkpoints|model_name|use_visualdl"
     r"|max_bad_samples|device)|Loggers(\..*)?|DataLoader\.\w+\.loader\..*|Infer(\..*)?"
 )
 """Settings that do not change what is learnt."""

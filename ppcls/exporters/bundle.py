@@ -61,12 +61,14 @@ class ExportReport:
         files: name of a file -> bytes.
         parity: name of a format -> name of an engine -> how well it repeats the network there.
         paddlex_obstacles: in words.
+        left_out: why a format that is usually written was not, if so.
     """
 
     folder: Path
     files: Dict[str, int]
     parity: Dict[str, Dict[str, Parity]]
     paddlex_obstacles: List[str]
+    left_out: Optional[str] = None
 
     def summary(self) -> str:
         """Return a few lines for the terminal."""
@@ -78,6 +80,8 @@ class ExportReport:
             for engine, parity in engines.items()
         ]
         lines += [f"Parity of {what} on {parity.sentence()}" for what, parity in rows]
+        if self.left_out:
+            lines.append(f"Written as {', '.join(self.parity)} only: {self.left_out}")
         if self.paddlex_obstacles:
             obstacles = "; ".join(self.paddlex_obstacles)
             lines.append(f"'ppcls predict' runs this bundle, PaddleX cannot: {obstacles}")

@@ -112,18 +112,32 @@ def run_dynamic(network: nn.Layer, images: np.ndarray) -> np.ndarray:
     """Return the logits, float32 [n, classes], of images, float32 [n, c, h, w].
 
     Raises:
-        ExportError: the network returns anything but one row of numbers per image.
+        ExportError: the network does not take images of this size, or returns anything but one row
+            of numbers per image.
     """
     weights = network.parameters()
     place = weights[0].place if weights else None
-    with evaluation_mode(network), paddle.no_grad():
-        logits = network(paddle.to_tensor(images, place=place))
+    try:
+        with evaluation_mode(network), paddle.no_grad():
+            logits = network(paddle.to_tensor(images, place=place))
+    except (ValueError, RuntimeError) as error:
+        raise ExportError(
+            f"{type(network).__name__} does not take images of {images.shape[2]} x "
+            f"{images.shape[3]} pixels (height x width): {_reason(error)}"
+        ) from None
     if not isinstance(logits, paddle.Tensor) or logits.ndim != 2:
         shape = getattr(logits, "shape", type(logits).__name__)
         raise ExportError(
             f"a classification network returns logits [n, classes], this one gives {shape}"
         )
     return np.asarray(logits.numpy(), dtype=np.float32)
+
+
+def _reason(error: Exception) -> str:
+    """Return the sentence that matters in one of Paddle's long error messages."""
+    text = str(error).rpartition("Error Message Summary:")[2]
+    lines = [line.strip() for line in text.splitlines() if line.strip(" -")]
+    return lines[0] if lines else type(error).__name__
 
 
 def device_of(network: nn.Layer) -> str:

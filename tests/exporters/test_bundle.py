@@ -18,8 +18,9 @@ from ppcls.arch import create_model
 from ppcls.data.dataset import ClassMap
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import ExportError, UsageError
-from ppcls.exporters import Processing, export_bundle
+from ppcls.exporters import ExportOptions, Processing, export_bundle
 from ppcls.exporters.formats import FORMATS as FORMAT_WRITERS
+from ppcls.exporters.paddlex import name_obstacle
 from ppcls.exporters.parity import TOLERANCE
 from ppcls.exporters.staging import staging
 from ppcls.inference import Predictor, read_bundle
@@ -47,8 +48,10 @@ def test_bundle_holds_program_description_and_parity(
     expected = {program, "inference.pdiparams", "inference.yml", "parity.json"}
     assert set(os.listdir(tmp_path / "b")) == set(report.files) == expected
     parity = json.loads((tmp_path / "b/parity.json").read_text())
-    assert list(parity["formats"]) == ["paddle"]
-    parity = {**parity, **parity["formats"]["paddle"]}
+    assert {name: list(rows) for name, rows in parity["formats"].items()} == {
+        "paddle": ["paddle", "paddle_plain"]
+    }
+    parity = {**parity, **parity["formats"]["paddle"]["paddle"]}
     assert parity["passed"] and parity["images"] == 4 and parity["kind_of_images"] == "real images"
     assert parity["log_probability_difference"] < TOLERANCE
     assert parity["probability_difference"] < TOLERANCE
@@ -68,7 +71,8 @@ def test_a_folded_network_passes_the_parity_check_against_the_original(
     for _ in range(2):  # two steps of statistics
         network(paddle.randn([4, 3, 32, 32]))
     report = export_bundle(network, tmp_path / "b", processing)
-    assert report.parity["paddle"].passed and report.parity["paddle"].worst < TOLERANCE
+    parity = report.parity["paddle"]["paddle"]
+    assert parity.passed and parity.worst < TOLERANCE
     floats = sum(value.size for value in network.state_dict().values())
     assert report.files["inference.pdiparams"] < 0.7 * 4 * floats
 
@@ -95,7 +99,7 @@ def test_description_is_in_the_layout_of_paddlex(
         },
         {"ToCHWImage": {}},
     ]
-    assert report.paddlex_obstacles == []
+    assert report.paddlex_obstacles == [name_obstacle("LeNet")]
     provenance = config["Bundle"]["provenance"]
     assert provenance["epoch"] == 3 and provenance["paddle"] == paddle.__version__
     assert "inference.pdiparams" in config["Bundle"]["files"]
@@ -178,6 +182,13 @@ FORMATS = [
             reason="the extra 'onnx' is not installed",
         ),
     ),
+    pytest.param(
+        "openvino",
+        marks=pytest.mark.skipif(
+            find_spec("paddle2onnx") is None or find_spec("openvino") is None,
+            reason="the extras 'onnx' and 'openvino' are not installed",
+        ),
+    ),
 ]
 
 
@@ -197,12 +208,16 @@ def test_a_bundle_that_differs_is_refused(
     fc.weight.set_value(fc.weight * scale)
     honest = FORMAT_WRITERS[name]
 
-    def dishonest(*arguments: Any) -> List[Path]:
+    def dishonest(written: Any, prefix: Path, *arguments: Any) -> List[Path]:
         exact = fc.weight.numpy()
         fc.weight.set_value(exact * 1.0005)
-        written = honest(*arguments)
+        aside = prefix.parent / "aside"  # where no format is that it could be made of
+        aside.mkdir()
+        files = honest(written, aside / prefix.name, *arguments)
         fc.weight.set_value(exact)
-        return written
+        moved = [path.rename(prefix.parent / path.name) for path in files]
+        aside.rmdir()
+        return moved
 
     formats = list(dict.fromkeys(["paddle", name]))
     export_bundle(network, tmp_path / "b", processing, formats=formats)
@@ -220,7 +235,7 @@ def test_saturated_network_is_compared_by_its_logits(
     tmp_path: Path, network: Network, processing: Processing
 ) -> None:
     network.head.fc.weight.set_value(network.head.fc.weight * 1e4)
-    parity = export_bundle(network, tmp_path / "b", processing).parity["paddle"]
+    parity = export_bundle(network, tmp_path / "b", processing).parity["paddle"]["paddle_plain"]
     assert parity.saturated_images == parity.images
     assert parity.logit_difference is not None and parity.logit_difference < TOLERANCE
     expected = {"inference.yml", "parity.json", "inference.pdiparams"}
@@ -428,5 +443,92 @@ def test_parity_of_imagenet_networks_on_photos(
     report = export_bundle(
         network, tmp_path / "b", Processing(transform, ClassMap.numbered(1000)), images=images
     )
-    assert report.parity["paddle"].worst < TOLERANCE / 2
-    assert report.parity["paddle"].top1_agreement == 1.0
+    assert report.parity["paddle"]["paddle"].worst < TOLERANCE / 2
+    assert report.parity["paddle"]["paddle"].top1_agreement == 1.0
+
+
+_WRITABLE = [
+    name
+    for name, packages in {
+        "paddle": [],
+        "onnx": ["paddle2onnx", "onnxruntime"],
+        "openvino": ["paddle2onnx", "openvino"],
+    }.items()
+    if all(map(find_spec, packages))
+]
+"""The formats that can be written here, so that one test covers all."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["hwc", "chw"])
+def test_a_network_that_normalises_itself_predicts_the_same(
+    tmp_path: Path, network: Network, transform: Pipeline, processing: Processing, layout: Any
+) -> None:
+    images = [transform(photo) for photo in _photos(3)]
+    export_bundle(network, tmp_path / "float", processing, images=images)
+    options = ExportOptions(uint8=layout)
+    report = export_bundle(
+        network, tmp_path / "b", processing, formats=_WRITABLE, images=images, options=options
+    )
+    assert "always normalises images" in report.summary()
+    bundle = read_bundle(tmp_path / "b")
+    assert (bundle.input.dtype, bundle.input.layout, bundle.input.batch) == ("uint8", layout, None)
+    assert bundle.input.image_shape == ((32, 32, 3) if layout == "hwc" else (3, 32, 32))
+    assert [next(iter(op)) for op in bundle.transform_ops] == [
+        *("DecodeImage", "ResizeImage", "CropImage"),
+    ]
+    config = yaml.safe_load((tmp_path / "b/inference.yml").read_text(encoding="utf-8"))
+    assert config["Bundle"]["format_version"] == 2
+    expected = list(Predictor(tmp_path / "float", device="cpu")(_photos(5)))
+    for engines in report.parity.values():
+        for engine in engines:
+            found = list(Predictor(tmp_path / "b", engine=engine, device="cpu")(_photos(5)))
+            for one, other in zip(found, expected):
+                assert one.error is None and one.class_ids == other.class_ids
+                np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_network_for_one_image_is_fed_one_at_a_time(
+    tmp_path: Path, network: Network, processing: Processing
+) -> None:
+    options = ExportOptions(dynamic_batch=False)
+    report = export_bundle(network, tmp_path / "b", processing, formats=_WRITABLE, options=options)
+    assert read_bundle(tmp_path / "b").input.batch == 1
+    export_bundle(network, tmp_path / "any", processing)
+    expected = list(Predictor(tmp_path / "any", device="cpu")(_photos(5)))
+    for engine in report.parity[_WRITABLE[-1]]:
+        found = list(Predictor(tmp_path / "b", engine=engine, device="cpu")(_photos(5)))
+        assert [one.class_ids for one in found] == [one.class_ids for one in expected]
+
+
+def test_only_what_older_readers_cannot_read_has_a_newer_version(
+    tmp_path: Path, network: Network, processing: Processing
+) -> None:
+    found = []
+    for number, options in enumerate([ExportOptions(), ExportOptions(dynamic_batch=False)]):
+        export_bundle(network, tmp_path / str(number), processing, options=options)
+        text = (tmp_path / str(number) / "inference.yml").read_text(encoding="utf-8")
+        found.append(yaml.safe_load(text)["Bundle"]["format_version"])
+    assert found == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("ours", "given", "written"),
+    [
+        ("MobileNetV2_x0_25", None, "MobileNetV2_x0_25"),
+        ("MobileNetV2", None, "MobileNetV2_x1_0"),
+        ("LeNet", None, "LeNet"),
+        ("LeNet", "ResNet50", "ResNet50"),
+    ],
+)
+def test_a_bundle_has_the_name_that_paddlex_knows(
+    tmp_path: Path, network: Network, processing: Processing, ours: str, given: Any, written: str
+) -> None:
+    network.model_name = ours
+    options = ExportOptions(model_name=given)
+    report = export_bundle(network, tmp_path / "b", processing, options=options)
+    assert read_bundle(tmp_path / "b").model_name == written
+    assert any("knows no model" in line for line in report.paddlex_obstacles) == (
+        written == "LeNet"
+    )
