@@ -40,3 +40,20 @@ def tensor(kind: int, dimensions: Iterable[int], data: bytes) -> bytes:
     """A tensor of a file `.pdiparams`; `kind` is 5 for float32."""
     form = field(1, kind) + b"".join(field(2, size) for size in dimensions)
     return struct.pack("<IQIi", 0, 0, 0, len(form)) + form + data
+
+
+def layer(kind: str, version: str = "opset1", inside: str = "") -> str:
+    """A layer of an OpenVINO network, with whatever is inside."""
+    return f'<layer id="0" name="a" type="{kind}" version="{version}">{inside}</layer>'
+
+
+def constant(kind: str, shape: str, offset: object, size: object) -> str:
+    """A constant of an OpenVINO network: `size` bytes from `offset` on in the weights."""
+    data = f'<data element_type="{kind}" shape="{shape}" offset="{offset}" size="{size}" />'
+    return layer("Const", inside=data)
+
+
+def network_xml(*layers: str) -> bytes:
+    """An OpenVINO network of these layers."""
+    found = f'<?xml version="1.0"?><net name="a" version="11"><layers>{"".join(layers)}</layers>'
+    return f"{found}<edges></edges></net>".encode()
