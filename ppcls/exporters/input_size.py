@@ -18,8 +18,8 @@ def resized(transform: Pipeline, size: Size) -> Pipeline:
 
     The last op that settles the size, CropImage or ResizeImage, gives the new one. What stands
     before it keeps its proportion to it: ``resize_short: 256`` before ``CropImage: 224`` becomes
-    293 for 256 x 256. Where height and width do not grow alike, the larger factor counts, so that the
-    crop fits into every photo.
+    293 for 256 x 256. Where height and width do not grow alike, the larger factor counts, so that
+    the crop fits into every photo.
 
     Raises:
         UsageError: images come in different sizes out of the preprocessing, or no op can give the

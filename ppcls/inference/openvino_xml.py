@@ -101,7 +101,9 @@ def refused_layers(data: bytes, weights: int) -> Iterator[str]:
             weights that are not there.
     """
     reader = _Reader(weights)
-    # Whatever encoding the file names: OpenVINO writes UTF-8, and two readings would be two files.
+    # OpenVINO writes UTF-8, whatever a file says of itself: two readings would be two files.
+    if b"\0" in data or not _is_utf8(data):
+        raise MalformedError("it is not XML in UTF-8")
     parser = expat.ParserCreate("utf-8")
     parser.StartDoctypeDeclHandler = _refuse_definitions
     parser.EntityDeclHandler = _refuse_definitions
@@ -112,3 +114,11 @@ def refused_layers(data: bytes, weights: int) -> Iterator[str]:
     except expat.ExpatError as error:
         raise MalformedError(f"it is not XML: {error}") from None
     yield from reader.refused
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -481,7 +481,7 @@ def test_a_network_that_normalises_itself_predicts_the_same(
     assert config["Bundle"]["format_version"] == 2
     expected = list(Predictor(tmp_path / "float", device="cpu")(_photos(5)))
     for engines in report.parity.values():
-        for engine in engines:
+        for engine in ["auto", *engines]:
             found = list(Predictor(tmp_path / "b", engine=engine, device="cpu")(_photos(5)))
             for one, other in zip(found, expected):
                 assert one.error is None and one.class_ids == other.class_ids

@@ -64,8 +64,9 @@ _ENTITY = b'<!DOCTYPE net [<!ENTITY a "b">]><net/>'
         (b"<net>", "it is not XML"),
         (b"<net/><net/>", "it is not XML: junk after"),
         (b'<net a="1" a="2"/>', "it is not XML: duplicate attribute"),
-        ("<net/>".encode("utf-16"), "it is not XML"),
-        (b"<net>\xff</net>", "it is not XML: not well-formed"),
+        ("<net/>".encode("utf-16"), "it is not XML in UTF-8"),
+        ("<net/>".encode("utf-16-le"), "it is not XML in UTF-8"),
+        (b"<net>\xff</net>", "it is not XML in UTF-8"),
         (b"<net>&a;</net>", "it is not XML: undefined entity"),
         (b"<model/>", "it is <model>, where a network is <net>"),
         (b"<!DOCTYPE net><net/>", "it holds a document type"),
@@ -83,7 +84,7 @@ _ENTITY = b'<!DOCTYPE net [<!ENTITY a "b">]><net/>'
         (network_xml(constant("f32", "-1", 0, 8)), "of a type or shape that weights do not"),
         (network_xml(constant("f32", "1," * 40, 0, 8)), "of a type or shape that weights do not"),
     ],
-    ids=range(22),
+    ids=range(23),
 )
 def test_what_is_no_network(data: bytes, reason: str) -> None:
     with pytest.raises(MalformedError, match=re.escape(reason)):

@@ -100,8 +100,10 @@ def _open_all(names: Sequence[str], bundle: Bundle, options: EngineOptions) -> D
 
 def _batch(bundle: Bundle, options: EngineOptions) -> np.ndarray:
     """Return images of noise: no engine's time depends on what is in them."""
-    drawn = np.random.default_rng(0)
-    shape = (options.batch_size, *bundle.input_shape)
+    drawn, taken = np.random.default_rng(0), bundle.input
+    shape = (taken.batch or options.batch_size, *taken.image_shape)
+    if taken.dtype == "uint8":
+        return drawn.integers(0, 256, shape, dtype=np.uint8)
     return drawn.standard_normal(shape, dtype=np.float32)
 
 
