@@ -219,17 +219,20 @@ def installed_engines(
 
 
 def _nothing_opens(formats: List[str], device: str, precision: str) -> BundleError:
+    held = " or ".join(map(repr, formats))
+    if precision == "int8":
+        return BundleError(
+            f"the bundle holds {held}, and no INT8 network, which 'ppcls quantize' adds"
+        )
     accepted = [
         f"{format} (engine {name})"
         for name, row in ENGINES.items()
         if precision in row.precisions(device)
-        for format in row.formats_at(precision)
+        for format in row.formats
     ]
-    how = f" in {precision} on {'this device' if device == 'auto' else device}"
+    how = f"in {precision} on {'this device' if device == 'auto' else device}"
     return BundleError(
-        f"no engine opens the format {' or '.join(map(repr, formats))}{how}. Accepted: "
-        f"{', '.join(accepted) or 'nothing'}"
-        + ("; to add an INT8 network: ppcls quantize" if precision == "int8" else "")
+        f"no engine opens the format {held} {how}. Accepted: {', '.join(accepted) or 'nothing'}"
     )
 
 

@@ -15,7 +15,7 @@ import statistics
 import time
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Annotated, Any, Callable, Dict, List, NamedTuple, Sequence, Union
 
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
@@ -86,15 +86,17 @@ def _told(medians: Dict[str, float]) -> str:
 def _open_all(names: Sequence[str], bundle: Bundle, options: EngineOptions) -> Dict[str, Engine]:
     """Open all engines that can be; what is wrong with the others is logged."""
     opened: Dict[str, Engine] = {}
-    first: Optional[Exception] = None
+    wrong: Dict[str, Union[BundleError, UsageError]] = {}
     for name in names:
         try:
             opened[name] = open_engine(name, bundle, options)
         except (BundleError, UsageError) as error:
-            first = first or error
-            _log.warning("the engine '%s' is left out: %s", name, error)
-    if not opened and first is not None:
-        raise first
+            wrong[name] = error
+    if not opened:
+        reasons = "; ".join(f"{name}: {error}" for name, error in wrong.items())
+        raise type(next(iter(wrong.values())))(f"none of the installed engines can: {reasons}")
+    for name, reason in wrong.items():
+        _log.warning("the engine '%s' is left out: %s", name, reason)
     return opened
 
 

@@ -42,6 +42,7 @@ class PaddleEngine:
 
     name = "paddle"
     onednn = True
+    way_out = "--device cpu"
 
     def __init__(self, files: Sequence[Path], options: EngineOptions, input: NetworkInput) -> None:
         # Paddle's libraries read it when they are loaded; TF32 is not what float32 means.
@@ -51,7 +52,7 @@ class PaddleEngine:
 
         self._program, weights = program_and_weights(files)
         check_version(self._program, paddle.__version__)
-        self.device = runtime.choose_device(options.device, "--device cpu")
+        self.device = runtime.choose_device(options.device, self._to_cpu(options))
         self.threads = options.threads or runtime.available_cores()
         self.precision, self._network_input = options.precision, input
         self._version = paddle.__version__
@@ -67,6 +68,10 @@ class PaddleEngine:
         self._input = self._predictor.get_input_handle(inputs[0])
         self._output = self._predictor.get_output_handle(outputs[0])
         self._is_new = True
+
+    def _to_cpu(self, options: EngineOptions) -> str:
+        """Return the options that ask for the CPU, for a message."""
+        return self.way_out + (" --precision fp32" if options.precision == "fp16" else "")
 
     def _for_device(
         self, weights: Path, options: EngineOptions
@@ -131,6 +136,7 @@ class PaddleTensorRtEngine(PaddleEngine):
     """
 
     name = "paddle_tensorrt"
+    way_out = "--engine paddle --device cpu"
 
     def _for_device(
         self, weights: Path, options: EngineOptions
