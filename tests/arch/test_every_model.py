@@ -25,13 +25,13 @@ from ppcls.arch.features import FeatureExtractor
 from ppcls.arch.network import Network
 from ppcls.arch.summary import count_parameters
 from ppcls.exporters.onnx import convert_program
+from ppcls.exporters.openvino import write_openvino
 from ppcls.exporters.static import write_program
 from ppcls.inference.programs import check_file
+from scripts.export_zoo import fill, smallest_side
 
 _CLASSES = 5
 _PARAMETERS: Dict[str, int] = {name: row.parameters for name, row in networks().items()}
-_DRAWN = np.random.default_rng(0).standard_normal(65_537).astype("float32")
-"""What weights are filled with; a prime number of values, so that few rows are alike."""
 
 
 def _structure(name: str) -> Tuple[Any, ...]:
@@ -92,33 +92,11 @@ def network(request: pytest.FixtureRequest) -> Iterator[Network]:
     """A registered network with five classes."""
     with paddle.LazyGuard():
         network = create_model(request.param, class_num=_CLASSES)
-    _fill(network)
+    fill(network)
     yield network
     del network
     if _PARAMETERS[request.param] > 2e7:
         _give_memory_back()
-
-
-def _fill(network: Network) -> None:
-    """Give a network weights of the usual size; drawing each takes longer than all the tests.
-
-    Fresh weights make deep networks amplify rounding as no trained one does, up to 1e6 times:
-    damped normalisations keep two ways of computing the same comparable.
-    """
-    for number, layer in enumerate(network.sublayers()):
-        if isinstance(layer, (paddle.nn.Conv2D, paddle.nn.Linear)):
-            shape = layer.weight.shape
-            inputs = shape[0] if isinstance(layer, paddle.nn.Linear) else np.prod(shape[1:])
-            drawn = np.resize(np.roll(_DRAWN, 997 * number), shape)
-            layer.weight.set_value(drawn * np.float32((2 / inputs) ** 0.5))
-            if layer.bias is not None:  # above 0, or few classes may all end at a ReLU's 0
-                layer.bias.set_value(np.full(layer.bias.shape, 0.1, "float32"))
-    for value in network.state_dict().values():
-        if not value._is_initialized():
-            value.initialize()
-    for layer in network.sublayers():
-        if isinstance(layer, paddle.nn.BatchNorm2D):
-            layer.weight.set_value(layer.weight * 0.6)
 
 
 def _give_memory_back() -> None:
@@ -271,16 +249,10 @@ def program(network: Network) -> Iterator[Path]:
     if paddle.__version__.startswith("2.") and _PARAMETERS[network.model_name] > 3e7:
         pytest.skip("Paddle 2.6 keeps in memory the weights of each program that it writes")
     with tempfile.TemporaryDirectory() as folder:
-        side = _export_side(network)
+        side = smallest_side(network)
         shape = (network.in_channels, side, side)
         write_program(network, Path(folder) / "net", shape, softmax=False)
         yield Path(folder) / "net"
-
-
-def _export_side(network: Network) -> int:
-    """ONNX has adaptive pooling to one pixel only; to several, maps must have that size already."""
-    pools = [x for x in network.sublayers() if isinstance(x, paddle.nn.AdaptiveAvgPool2D)]
-    return _side(network) if all(x._output_size == 1 for x in pools) else network.input_size
 
 
 @_every_structure
@@ -292,21 +264,39 @@ def test_a_bundle_accepts_what_the_program_holds(network: Network, program: Path
 @pytest.mark.slow
 @_every_structure
 def test_static_export_equals_the_dynamic_network(network: Network, program: Path) -> None:
-    images = _images(network, 2, _export_side(network))
+    images = _images(network, 2, smallest_side(network))
     got = paddle.jit.load(str(program))(images).numpy()
     assert _difference(got, _run(network, images)) < 1e-5
 
 
-@_every_structure
-def test_onnx_export_equals_the_dynamic_network(network: Network, program: Path) -> None:
+@pytest.fixture(scope="module")
+def onnx_file(program: Path) -> Path:
+    """The program as an ONNX file, beside it."""
     pytest.importorskip("paddle2onnx", reason="the extra 'onnx' is not installed")
+    convert_program(program, program.with_suffix(".onnx"))
+    return program.with_suffix(".onnx")
+
+
+@_every_structure
+def test_onnx_export_equals_the_dynamic_network(network: Network, onnx_file: Path) -> None:
     runtime = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
-    images = _images(network, 2, _export_side(network))
-    file = program.with_suffix(".onnx")
-    convert_program(program, file)
-    check_file(file)
-    session = runtime.InferenceSession(str(file))
+    images = _images(network, 2, smallest_side(network))
+    check_file(onnx_file)
+    session = runtime.InferenceSession(str(onnx_file))
     (got,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    assert _difference(got, _run(network, images)) < 1e-4
+
+
+@_every_structure
+def test_openvino_export_equals_the_dynamic_network(network: Network, onnx_file: Path) -> None:
+    openvino = pytest.importorskip("openvino", reason="the extra 'openvino' is not installed")
+    images = _images(network, 2, smallest_side(network))
+    shape = (network.in_channels, *images.shape[2:])
+    files = write_openvino(network, onnx_file.with_suffix(""), shape, softmax=False)
+    for path in files:
+        check_file(path)
+    exact = {"INFERENCE_PRECISION_HINT": "f32"}
+    got = openvino.Core().compile_model(str(files[0]), "CPU", exact)(images.numpy())[0]
     assert _difference(got, _run(network, images)) < 1e-4
 
 

@@ -17,17 +17,29 @@ import yaml
 from ppcls.errors import BundleError
 from ppcls.inference.bundle import file_record, read_bundle
 from ppcls.inference.engines import ENGINES, EngineOptions, open_engine
-from ppcls.inference.operators import ONNX, PADDLE_2, PADDLE_3
+from ppcls.inference.operators import ONNX, OPENVINO, PADDLE_2, PADDLE_3
 from ppcls.inference.programs import check_file
 from tests.hostile.harness import Limits, attack, expect_no_failure, outcome_of
 from tests.hostile.mutate import damaged
-from tests.inference.encoded import field, onnx, pdmodel, tensor, varint
+from tests.inference.encoded import (
+    constant,
+    field,
+    layer,
+    network_xml,
+    onnx,
+    pdmodel,
+    tensor,
+    varint,
+)
 
 pytestmark = pytest.mark.slow
 
 LIMITS = Limits(seconds=5, megabytes=300)
 
-SUFFIXES = (".json", ".pdmodel", ".onnx", ".pdiparams")
+SUFFIXES = (".json", ".pdmodel", ".onnx", ".pdiparams", ".xml")
+
+WEIGHTS = 1000
+"""Bytes of the weights beside a made program of OpenVINO."""
 
 REFUSED = ["read_file", "save_combine", "py_func", "print", "RandomNormal", "relu ", "", "\u0000"]
 """Names of operators that are on no list."""
@@ -61,8 +73,9 @@ def bundle(
     copies of one that has loaded Paddle take their time.
     """
     folder = tmp_path_factory.mktemp("hostile") / "bundle"
-    has_onnx = all(map(find_spec, ("onnxruntime", "paddle2onnx")))
-    done = run_python("-c", _EXPORT, folder, "paddle", *(["onnx"] if has_onnx else []))
+    wanted = {"onnx": ("onnxruntime", "paddle2onnx"), "openvino": ("openvino", "paddle2onnx")}
+    others = [name for name, packages in wanted.items() if all(map(find_spec, packages))]
+    done = run_python("-c", _EXPORT, folder, "paddle", *others)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -72,6 +85,8 @@ def read(given: bytes, folder: Path) -> None:
     suffix, must, data = given.split(b"\n", 2)
     path = folder / f"inference{suffix.decode()}"
     path.write_bytes(data)
+    if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
+        path.with_suffix(".bin").write_bytes(bytes(WEIGHTS))
     check_file(path)
     assert must == b"may be read", "this file must be refused"
 
@@ -84,6 +99,7 @@ def test_damaged_files(bundle: Path, tmp_path: Path) -> None:
     files = bundle.glob("inference.*")
     originals = [(p.suffix, p.read_bytes()) for p in files if p.suffix in SUFFIXES]
     originals += [(".pdmodel", pdmodel("feed", "conv2d", "relu", "fetch"))]
+    originals += [(".xml", network_xml(layer("Parameter"), constant("f32", "2, 3", 8, 24)))]
     originals += [(".pdiparams", tensor(5, [4, 3], bytes(48)) + tensor(5, [3], bytes(12)))]
 
     def make(rng: random.Random) -> bytes:
@@ -96,7 +112,7 @@ def test_damaged_files(bundle: Path, tmp_path: Path) -> None:
 
 
 def test_files_made_to_be_run(tmp_path: Path) -> None:
-    makers = [_json, _deep_json, _pdmodel, _onnx, _deep_onnx, _lengths, _tensors]
+    makers = [_json, _deep_json, _pdmodel, _onnx, _deep_onnx, _lengths, _tensors, _xml, _odd_xml]
 
     def make(rng: random.Random) -> bytes:
         return (_large if rng.random() < 0.02 else rng.choice(makers))(rng)
@@ -211,7 +227,51 @@ def _tensors(rng: random.Random) -> bytes:
     )
 
 
-_SORTED = [sorted(PADDLE_3), sorted(PADDLE_2), sorted(ONNX)]
+# --- programs of OpenVINO -------------------------------------------------------------------------
+
+
+def _xml(rng: random.Random) -> bytes:
+    """Layers of the list, often one that is not, at any depth; constants that claim too much."""
+    accepted = [name for name in _SORTED[3] if name != "Const"]
+    layers = [layer(rng.choice(accepted)) for _ in range(rng.randrange(1, 30))]
+    refuse = rng.random() < 0.6
+    if refuse:
+        known, version = (
+            rng.choice(accepted),
+            rng.choice(["", "extension", "opset", "experimental"]),
+        )
+        bad = rng.choice([layer(rng.choice(["Assign", "ReadValue", "x"])), layer(known, version)])
+        for _ in range(rng.randrange(5)):
+            bad = layer("If", inside=f"<then_body><layers>{bad}</layers></then_body>")
+        layers.insert(rng.randrange(len(layers)), bad)
+    for _ in range(rng.randrange(3)):
+        count, offset = rng.choice([0, 1, 7, 10**6, 2**62]), rng.choice([0, 8, 999, 2**62, 2**64])
+        size = rng.choice([8 * count, count, WEIGHTS, 2**63])
+        refuse |= size < 8 * count or offset + size > WEIGHTS
+        layers.append(constant("i64", f"{count}", offset, size))
+    return _given(".xml", network_xml(*layers), refuse)
+
+
+def _odd_xml(rng: random.Random) -> bytes:
+    """Definitions, entities that grow, other encodings, depth, and size."""
+    plain = network_xml(layer("Add"))
+    grow = b"".join(b'<!ENTITY a%d "%s">' % (i, b"&a%d;" % (i - 1) * 10) for i in range(1, 9))
+    kinds: List[bytes] = [
+        b'<!DOCTYPE net [<!ENTITY a0 "x">' + grow + b"]><net>&a8;</net>",
+        b'<!DOCTYPE net SYSTEM "file:///etc/passwd"><net/>',
+        b'<!DOCTYPE net [<!ENTITY % a SYSTEM "http://127.0.0.1/">%a;]><net/>',
+        b"<net>&" + rng.choice([b"lt", b"x", b"#0", b"#xffffffff"]) + b";<layer/></net>",
+        b"<net>" + b"<a>" * rng.choice([40, 10_000, 500_000]),
+        b"<net>" + b"<layer/>" * rng.choice([1, 300_000]) + b"</net>",
+        b"<net a='" + b"x" * rng.choice([10, 10**7]),
+        plain.decode().encode(rng.choice(["utf-16", "utf-16-le", "utf-32"])),
+        b'<?xml version="1.0" encoding="' + rng.choice([b"utf-7", b"cp037", b"x"]) + b'"?><a/>',
+        plain + rng.choice([b"<", b"<net/>", b"\0", b"\xff"]),
+    ]
+    return _given(".xml", rng.choice(kinds), True)
+
+
+_SORTED = [sorted(PADDLE_3), sorted(PADDLE_2), sorted(ONNX), sorted(OPENVINO)]
 
 
 # --- the way to the engine ------------------------------------------------------------------------
