@@ -26,6 +26,7 @@ _VERBS = {
     "eval": _Verb("evaluate a trained network"),
     "infer": _Verb("predict images with a trained network", True),
     "export": _Verb("export a trained network as a bundle"),
+    "quantize": _Verb("add networks in 8-bit integers to a bundle"),
     "predict": _Verb("say what is in images", True),
     "convert": _Verb("convert a checkpoint of another toolkit"),
     "data": _Verb("prepare a data set"),

@@ -22,7 +22,7 @@ WRITER = ROOT / "tools/model_zoo.py"
 LAYERS = [
     {"cli", "commands", "__main__"},
     {"api"},
-    {"engine", "exporters", "inference"},
+    {"engine", "exporters", "inference", "quantisation"},
     {"arch", "weights", "data", "loss", "metric", "optimizer"},
     {"config", "registry", "checking", "labels", "runtime", "errors", "files", "logs", "text"}
     | {"yaml_text"},
@@ -30,6 +30,7 @@ LAYERS = [
 """From the command down to the foundation: imports point down, or stay in their layer."""
 
 STRANGERS = {("engine", "inference"), ("inference", "engine"), ("inference", "exporters")}
+STRANGERS |= {("inference", "quantisation"), ("quantisation", "engine")}
 """Packages of a layer that must not know each other: serving needs no training code."""
 
 LIGHT = [
@@ -38,10 +39,11 @@ LIGHT = [
     "ppcls.config",
     "ppcls.data.transforms",
     "ppcls.inference",
+    "ppcls.quantisation",
     "ppcls.registry",
 ]
 HEAVY = ["PIL", "matplotlib", "onnxruntime", "openvino", "paddle", "pandas", "scipy", "sklearn"]
-HEAVY += ["torch", "tqdm", "urllib3", "visualdl"]
+HEAVY += ["nncf", "onnx", "torch", "tqdm", "urllib3", "visualdl"]
 
 Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 

@@ -1,0 +1,65 @@
+"""What is tried, one after the other, until the accuracy is kept: rows of a table for each format.
+
+The first row of each is what did best here for networks with and without depthwise convolutions;
+the others are slower, or take longer to make.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Protocol
+
+import numpy as np
+
+Batches = Callable[[], Iterator[np.ndarray]]
+"""What gives the calibration images anew, each as a batch of one."""
+
+
+class Attempt(NamedTuple):
+    """A way to quantise."""
+
+    name: str
+    """As reports call it."""
+    percentile: Optional[float] = None
+    """How much of the values that were seen is kept, in per cent; None keeps all (ONNX only)."""
+    float_ends: bool = False
+    """Whether the first and the last layer with weights stay in float32 (ONNX only)."""
+    float_depthwise: bool = False
+    """Whether depthwise convolutions do, which have few weights and wide ranges (ONNX only)."""
+    asymmetric: bool = False
+    """Whether the ranges of activations need not be symmetric around 0 (OpenVINO only)."""
+    accuracy_control: bool = False
+    """Whether NNCF searches for layers that must stay in float32 (OpenVINO only)."""
+
+
+class Writer(Protocol):
+    """Writes an INT8 network."""
+
+    def __call__(
+        self, source: Path, folder: Path, batches: Batches, attempt: Attempt
+    ) -> List[Path]:
+        """Quantise the ONNX file `source` into a folder; return the files.
+
+        Raises:
+            ExportError: it cannot be done.
+        """
+
+
+ATTEMPTS: Dict[str, List[Attempt]] = {
+    "onnx_int8": [
+        Attempt("min-max"),
+        Attempt("99.999th percentile", percentile=99.999),
+        Attempt("min-max, first and last layer in float32", float_ends=True),
+        Attempt(
+            "min-max, first, last and depthwise layers in float32",
+            float_ends=True,
+            float_depthwise=True,
+        ),
+    ],
+    "openvino_int8": [
+        Attempt("symmetric"),
+        Attempt("asymmetric activations", asymmetric=True),
+        Attempt("accuracy control", asymmetric=True, accuracy_control=True),
+    ],
+}
+"""Format -> what is tried."""
