@@ -23,18 +23,26 @@ ONNX = ["onnxruntime>=1.17,<2", 'paddle2onnx>=1.2.11,<3; python_version < "3.13"
 
 OPENVINO = ["openvino>=2024.0"]
 
+# What writes INT8 networks. ONNX Runtime's tools need `onnx`, and newer ones ml_dtypes, without
+# saying so. The newest NNCF for Python 3.9 is of 2.x.
+INT8 = ["onnxruntime>=1.17,<2", "onnx>=1.15,<2", "ml_dtypes>=0.3,<1"]
+NNCF = [*OPENVINO, "nncf>=2.10,<4"]
+
 EXTRAS = {
     "cpu": [PADDLE, SETUPTOOLS],
     "gpu": ["paddlepaddle-gpu>=2.6.2,!=3.0.*,<4", SETUPTOOLS],
     "onnx": ONNX,
     "openvino": OPENVINO,
+    "int8": INT8,
+    "nncf": NNCF,
     "visualdl": ["visualdl>=2.5,<3"],
     "demo": [PADDLE, SETUPTOOLS, WEIGHTS],
     "dev": [
         WEIGHTS,
         # On Python 3.13, tests that write ONNX files are skipped.
         *ONNX,
-        *OPENVINO,
+        *INT8,
+        *NNCF,
         "hypothesis>=6.100,<7",
         "mypy>=1.15,<3",
         # With pytest 9.2, pytest-xdist 3.8 silently distributes single tests instead of groups, and

@@ -3,9 +3,9 @@
 Most images are right both times or wrong both times and say nothing about the change. What counts
 are the images that are *lost* (right before, wrong after) and *gained*; the drop in accuracy is
 (lost - gained) / images. Its confidence interval is the one that Bonett and Price give for paired
-proportions: Wald's, with one image added to both counts and two to their sum, so that it stays honest
-for few images (D. G. Bonett, R. M. Price: Adjusted Wald Confidence Interval for a Difference of
-Binomial Proportions Based on Paired Data, J. Educ. Behav. Stat. 37(4), 2012).
+proportions: Wald's, with one image added to both counts and two to their sum, so that it stays
+honest for few images (D. G. Bonett, R. M. Price: Adjusted Wald Confidence Interval for a Difference
+of Binomial Proportions Based on Paired Data, J. Educ. Behav. Stat. 37(4), 2012).
 """
 
 from __future__ import annotations

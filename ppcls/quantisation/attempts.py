@@ -25,11 +25,9 @@ class Attempt(NamedTuple):
     float_ends: bool = False
     """Whether the first and the last layer with weights stay in float32 (ONNX only)."""
     float_depthwise: bool = False
-    """Whether depthwise convolutions do, which have few weights and wide ranges (ONNX only)."""
+    """Whether depthwise convolutions do, which have few weights and wide ranges."""
     asymmetric: bool = False
     """Whether the ranges of activations need not be symmetric around 0 (OpenVINO only)."""
-    accuracy_control: bool = False
-    """Whether NNCF searches for layers that must stay in float32 (OpenVINO only)."""
 
 
 class Writer(Protocol):
@@ -59,7 +57,11 @@ ATTEMPTS: Dict[str, List[Attempt]] = {
     "openvino_int8": [
         Attempt("symmetric"),
         Attempt("asymmetric activations", asymmetric=True),
-        Attempt("accuracy control", asymmetric=True, accuracy_control=True),
+        Attempt(
+            "asymmetric activations, depthwise layers in float32",
+            asymmetric=True,
+            float_depthwise=True,
+        ),
     ],
 }
 """Format -> what is tried."""

@@ -167,10 +167,10 @@ def _describe(
 
 def _with_versions(report: Report) -> Dict[str, Dict[str, Any]]:
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return {
-        name: {**found, "versions": _versions(name), "measured": now}
-        for name, found in report.to_dict().items()
-    }
+    found = report.to_dict()
+    for outcome in report.outcomes:
+        found[outcome.name].update(versions=_versions(outcome.name), measured=now)
+    return found
 
 
 def _versions(name: str) -> Dict[str, str]:

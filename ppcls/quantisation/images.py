@@ -146,8 +146,8 @@ def refuse_overlap(calibration: ImageSet, judged: ImageSet) -> None:
     shown = [f"{path} (in the calibration: {twin})" for path, twin in both.items()]
     more = f" and {len(both) - _SHOWN} more" if len(both) > _SHOWN else ""
     raise DataError(
-        f"{len(both)} of the {len(judged.paths)} images that judge ({judged.where}) are among those "
-        f"of the calibration ({calibration.where}): {'; '.join(shown[:_SHOWN])}{more}. Judged by "
-        "images that it was calibrated with, a network looks better than it is: give --calibration "
-        "and --judge different images"
+        f"{len(both)} of the {len(judged.paths)} images that judge ({judged.where}) are among "
+        f"those of the calibration ({calibration.where}): {'; '.join(shown[:_SHOWN])}{more}. "
+        "Judged by images that it was calibrated with, a network looks better than it is: give "
+        "--calibration and --judge different images"
     )

@@ -1,9 +1,10 @@
 """INT8 as an ONNX file, by ONNX Runtime's static quantisation.
 
 Nodes QuantizeLinear and DequantizeLinear stand around what is computed in integers (QDQ), so that
-every engine that reads ONNX can open the file. Weights are signed and have a scale for each channel;
-activations are unsigned, which is what ONNX Runtime has fast kernels for on x86 (signed ones were
-two to five times slower with VNNI). https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
+every engine that reads ONNX can open the file. Weights are signed and have a scale for each
+channel. Activations are unsigned: ONNX Runtime has no fast kernels for signed ones on x86, they
+took two to five times as long with VNNI. See
+https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
 """
 
 from __future__ import annotations

@@ -50,7 +50,8 @@ class Report:
 
     def to_dict(self) -> Dict[str, Any]:
         """Return plain values, as `inference.yml` holds them."""
-        return {outcome.name: self._described(outcome) for outcome in self.outcomes}
+        found = {outcome.name: self._described(outcome) for outcome in self.outcomes}
+        return {**found, "definitions": dict(DEFINITIONS)}
 
     def _described(self, outcome: Outcome) -> Dict[str, Any]:
         found: Dict[str, Any] = {trial.engine: trial.to_dict() for trial in outcome.trials}
@@ -59,7 +60,6 @@ class Report:
             **(made if outcome.attempts else {}),
             "max_drop": self.max_drop,
             "engines": found,
-            "definitions": DEFINITIONS,
         }
 
 
@@ -85,10 +85,10 @@ def describe_trial(trial: Trial) -> str:
     slower = ", which is slower than float32 on this machine" if trial.speed > 1 else ""
     return (
         f"top-1 {change.top1_before:.1%} -> {change.top1_after:.1%} on {change.images} images, a "
-        f"drop of {change.drop:.1%} ({CONFIDENCE:.0%} interval {low:.1%} to {high:.1%}; "
+        f"drop of {change.drop:.2%} ({CONFIDENCE:.0%} interval {low:.2%} to {high:.2%}; "
         f"{change.lost} lost, {change.gained} gained); top-5 {change.top5_before:.1%} -> "
         f"{change.top5_after:.1%}; same top-1 as float32 on {change.agreement:.1%}; "
-        f"{trial.milliseconds_before:.1f} -> {trial.milliseconds_after:.1f} ms an image "
+        f"{trial.milliseconds_before:.3g} -> {trial.milliseconds_after:.3g} ms an image "
         f"({trial.speed:.2f}{slower})"
     )
 
@@ -100,8 +100,8 @@ def describe_doubt(change: Change, max_drop: float) -> str:
     needed = change.images_needed(max_drop)
     enough = f"; about {needed:,} would" if needed is not None else ""
     return (
-        f"{change.images} images do not prove that the drop is at most {max_drop:.1%}: one image "
-        f"is {1 / change.images:.1%}, and the interval goes up to {change.interval[1]:.1%}{enough}"
+        f"{change.images} images do not prove that the drop is at most {max_drop:.2%}: one image "
+        f"is {1 / change.images:.2%}, and the interval goes up to {change.interval[1]:.2%}{enough}"
     )
 
 
@@ -114,12 +114,12 @@ def describe_refusal(outcomes: List[Outcome], max_drop: float) -> str:
     )
     one = 1 / outcomes[0].worst.change.images
     few = (
-        f" One image is {one:.1%} of those that judge: more of them would tell noise from damage."
+        f" One image is {one:.2%} of those that judge: more of them would tell noise from damage."
         if one > max_drop
         else ""
     )
     return (
-        f"{name} costs more than {max_drop:.1%} of top-1 accuracy (--max-drop), the bundle was "
+        f"{name} costs more than {max_drop:.2%} of top-1 accuracy (--max-drop), the bundle was "
         f"left as it was. {tried}.{few} Give --calibration more images like those that will be "
         "predicted, or accept more with --max-drop"
     )
