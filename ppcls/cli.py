@@ -28,6 +28,7 @@ _VERBS = {
     "export": _Verb("export a trained network as a bundle"),
     "quantize": _Verb("add networks in 8-bit integers to a bundle"),
     "predict": _Verb("say what is in images", True),
+    "benchmark": _Verb("time exported bundles on this machine", True),
     "convert": _Verb("convert a checkpoint of another toolkit"),
     "data": _Verb("prepare a data set"),
     "models": _Verb("list the networks", True),

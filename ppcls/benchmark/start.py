@@ -1,0 +1,87 @@
+"""A cold start: a process that imports the toolkit, opens a bundle and predicts one image file.
+
+``python -m ppcls.benchmark.start BEGUN MODEL_DIR IMAGE ENGINE PRECISION THREADS`` prints when what
+was done, in seconds after BEGUN (of the monotonic clock, which processes share), and its memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence
+
+import ppcls
+from ppcls.benchmark.results import Start
+from ppcls.errors import BundleError
+from ppcls.inference.bundle import Bundle
+
+_LONGEST = 600
+
+
+def cold_start(
+    bundle: Bundle, image: str, engine: str, precision: str, threads: Optional[int], repeats: int
+) -> Start:
+    """Start `repeats` processes that predict one image, and return the medians of their times.
+
+    Files are in the system's cache after the first one, as they are on a machine that serves.
+
+    Raises:
+        BundleError: a process fails; the message has its last line.
+    """
+    arguments = [str(bundle.folder), image, engine, precision, str(threads or 0)]
+    found = [_process(arguments) for _ in range(repeats)]
+    middle = {key: statistics.median(one[key] for one in found) for key in found[0]}
+    return Start(repeats=repeats, **{**middle, "peak_memory": int(middle["peak_memory"])})
+
+
+def _process(arguments: Sequence[str]) -> Dict[str, float]:
+    root = str(Path(ppcls.__file__).parents[1])
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, "-m", "ppcls.benchmark.start", str(time.monotonic()), *arguments]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=_LONGEST, check=False
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["it says nothing"]
+        raise BundleError(f"a new process cannot predict with {arguments[0]}: {lines[-1]}")
+    times: Dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return times
+
+
+def first_prediction(arguments: List[str]) -> Dict[str, Any]:
+    """Do what the process is for, and return seconds and bytes; see the module."""
+    begun = float(arguments[0])
+    folder, image, engine, precision, threads = arguments[1:]
+    from ppcls.inference.predictor import Predictor
+
+    imported = time.monotonic()
+    predictor = Predictor(
+        folder,
+        engine=engine,
+        precision=precision,
+        threads=int(threads) or None,
+        batch_size=1,
+    )
+    opened = time.monotonic()
+    (prediction,) = predictor(image)
+    ended = time.monotonic()
+    if prediction.error is not None:
+        raise BundleError(prediction.error)
+    return {
+        "imports": imported - begun,
+        "opening": opened - imported,
+        "first": ended - opened,
+        "total": ended - begun,
+        "peak_memory": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(first_prediction(sys.argv[1:])))

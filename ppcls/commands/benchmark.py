@@ -1,0 +1,197 @@
+"""``ppcls benchmark``: how fast exported bundles predict on this machine, with every engine."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, List
+
+from ppcls.errors import UsageError
+
+if TYPE_CHECKING:
+    from ppcls.benchmark.deploy import Request
+    from ppcls.benchmark.results import Results
+
+_log = logging.getLogger("ppcls")
+_PREPROCESSING = {"excluded": [False], "included": [True], "both": [False, True]}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    deploy = actions.add_parser(
+        "deploy", help="time bundles in the scenarios of MLPerf Inference", allow_abbrev=False
+    )
+    _add_networks(deploy)
+    _add_ways(deploy)
+    _add_lengths(deploy)
+    _add_results(deploy)
+
+
+def _add_networks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--models",
+        type=_names,
+        default=[],
+        metavar="NAME,...",
+        help="networks to export once, to the cache: published weights where they are at hand, else "
+        "random ones",
+    )
+    parser.add_argument(
+        "--model_dir", nargs="+", default=[], metavar="DIR", help="exported bundles"
+    )
+    parser.add_argument(
+        "--images",
+        required=True,
+        metavar="FOLDER_OR_LIST",
+        help="photos: a folder, a folder with one for each class, or a list file of 'path class'",
+    )
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="where --models are exported to"
+    )
+
+
+def _add_ways(parser: argparse.ArgumentParser) -> None:
+    names = {"type": _names, "metavar": "NAME,..."}
+    parser.add_argument(
+        "--engines", default=[], help="names, or all that are installed (default)", **names
+    )
+    parser.add_argument(
+        "--precision", default=["fp32"], help="fp32, fp16, bf16, int8 (default: fp32)", **names
+    )
+    parser.add_argument(
+        "--batch-sizes", type=_numbers, default=[1], metavar="N,...", help="default: 1"
+    )
+    parser.add_argument(
+        "--scenario", default=["single"], help="single, multi, server, offline", **names
+    )
+    parser.add_argument(
+        "--preprocessing",
+        choices=list(_PREPROCESSING),
+        default="both",
+        help="whether reading and preparing images is timed (default: both)",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="default: one per core")
+    parser.add_argument(
+        "--no-bare", action="store_true", help="do not call the engines without the toolkit too"
+    )
+
+
+def _add_lengths(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--duration",
+        type=float,
+        default=1.0,
+        metavar="SECONDS",
+        help="for each engine in each scenario, at least (default: 1; MLPerf's rules: 600)",
+    )
+    parser.add_argument(
+        "--queries",
+        type=int,
+        metavar="N",
+        help="the same in queries; offline: samples (default: single 100, multi 400, server 500, "
+        "offline 200)",
+    )
+    parser.add_argument(
+        "--latency-bound",
+        type=float,
+        default=15.0,
+        metavar="MS",
+        help="server: what the percentile keeps within (default: 15, MLPerf's for ResNet50)",
+    )
+    parser.add_argument(
+        "--server-percentile", type=float, default=99.0, metavar="P", help="default: 99"
+    )
+    parser.add_argument(
+        "--cold-starts",
+        type=int,
+        default=1,
+        metavar="N",
+        help="new processes for each engine, which show start and memory (default: 1; 0 for none)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: 0)")
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="for results.md, .csv, .json and plot.png"
+    )
+    parser.add_argument(
+        "--write-tables",
+        action="store_true",
+        help="keep the latencies for the tables of networks (ppcls zoo, tools/model_zoo.py)",
+    )
+    parser.add_argument(
+        "--loadgen",
+        action="store_true",
+        help="compare single stream and offline with MLPerf's own load generator",
+    )
+
+
+def _names(text: str) -> List[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _numbers(text: str) -> List[int]:
+    return [int(word) for word in _names(text)]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print the tables, and write them where that is asked for."""
+    from ppcls.benchmark.deploy import benchmark
+    from ppcls.benchmark.report import as_markdown
+
+    results = benchmark(_request(arguments))
+    print(as_markdown(results), end="")
+    if arguments.output is not None:
+        _write(results, arguments.output)
+    if arguments.write_tables:
+        from ppcls.benchmark.tables import keep_latencies
+
+        _log.info("latencies written to %s", keep_latencies(results))
+    return 0
+
+
+def _request(arguments: argparse.Namespace) -> Request:
+    from ppcls.benchmark.deploy import Request
+
+    if not arguments.models and not arguments.model_dir:
+        raise UsageError(
+            "which networks? Name some (--models AlexNet,ResNet50) or bundles (--model_dir DIR)"
+        )
+    return Request(
+        models=arguments.models,
+        model_dirs=arguments.model_dir,
+        images=arguments.images,
+        batch_sizes=arguments.batch_sizes,
+        precisions=arguments.precision,
+        engines=[name for name in arguments.engines if name != "all"],
+        scenarios=arguments.scenario,
+        preprocessing=_PREPROCESSING[arguments.preprocessing],
+        threads=arguments.threads,
+        bare=not arguments.no_bare,
+        seconds=arguments.duration,
+        queries=arguments.queries,
+        latency_bound=arguments.latency_bound / 1e3,
+        server_percent=arguments.server_percentile,
+        cold_starts=arguments.cold_starts,
+        loadgen=arguments.loadgen,
+        seed=arguments.seed,
+        cache=arguments.cache,
+        command=sys.argv[1:],
+    )
+
+
+def _write(results: Results, folder: Path) -> None:
+    from ppcls.benchmark.plot import draw_plot
+    from ppcls.benchmark.report import as_csv, as_markdown
+    from ppcls.benchmark.results import write_results
+    from ppcls.files import write_text
+
+    write_text(folder / "results.md", as_markdown(results))
+    write_text(folder / "results.csv", as_csv(results))
+    write_results(results, folder / "results.json")
+    drawn = draw_plot(results, folder / "plot.png")
+    _log.info("written to %s%s", folder, "" if drawn else "; no plot, as no accuracy is known")
