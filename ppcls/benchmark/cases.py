@@ -236,7 +236,10 @@ def _ratios(
     if included or bare:
         return {}
     found: Dict[str, Any] = {}
-    rivals = {"to_bare": (engine, precision, True, False), "to_fp32": (engine, "fp32", False, False)}
+    rivals = {
+        "to_bare": (engine, precision, True, False),
+        "to_fp32": (engine, "fp32", False, False),
+    }
     for name, rival in rivals.items():
         if rival in others and rival != key:
             found[name] = paired_ratio(trial.medians, others[rival].medians)

@@ -245,18 +245,14 @@ class _Network:
             )
         return answers
 
-    def _ask_loadgen(self, number: int, one: Opened, batch: int) -> None:
+    def _ask_loadgen(self, number: int, opened: Opened, batch: int) -> None:
         """Compare the figures of the load generator with those that were measured here."""
         for scenario in ("single", "offline"):
-            found = [
-                measured
-                for measured in self.results.measurements
-                if (measured.subject, measured.scenario, measured.batch_size, measured.preprocessing)
-                == (number, scenario, batch, False)
-            ]
+            wanted = (number, scenario, batch, False)
+            found = [one for one in self.results.measurements if _place_of(one) == wanted]
             if not found or (scenario == "single" and batch != 1):
                 continue
-            self.results.loadgen.append(self._compared(scenario, one, batch, found[0]))
+            self.results.loadgen.append(self._compared(scenario, opened, batch, found[0]))
 
     def _compared(self, scenario: str, one: Opened, batch: int, ours: Measurement) -> LoadGen:
         median = ours.median and ours.median.value
@@ -278,6 +274,10 @@ class _Network:
             theirs=theirs,
             ours=own or 0.0,
         )
+
+
+def _place_of(one: Measurement) -> Tuple[int, str, int, bool]:
+    return one.subject, one.scenario, one.batch_size, one.preprocessing
 
 
 def _identity(subject: Subject) -> Tuple[str, str, str, bool]:

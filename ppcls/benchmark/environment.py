@@ -12,15 +12,40 @@ from typing import Any, Dict, List, Optional
 import ppcls
 from ppcls.runtime import available_cores
 
-PACKAGES = ("paddlepaddle", "paddlepaddle-gpu", "onnxruntime", "openvino", "paddle2onnx", "nncf")
-PACKAGES += ("numpy", "opencv-python-headless", "mlcommons-loadgen")
+PACKAGES = [
+    "paddlepaddle",
+    "paddlepaddle-gpu",
+    "onnxruntime",
+    "openvino",
+    "paddle2onnx",
+    "nncf",
+    "numpy",
+    "opencv-python-headless",
+    "mlcommons-loadgen",
+]
 
-FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16")
-FLAGS += ("amx_tile", "amx_bf16", "amx_int8")
+FLAGS = [
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512_vnni",
+    "avx_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_tile",
+    "amx_bf16",
+    "amx_int8",
+]
 """Instructions that decide how fast a network is, and in which precision."""
 
-VARIABLES = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "KMP_BLOCKTIME", "KMP_AFFINITY")
-VARIABLES += ("ONEDNN_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE")
+VARIABLES = [
+    "OMP_NUM_THREADS",
+    "MKL_DEBUG_CPU_TYPE",
+    "KMP_BLOCKTIME",
+    "KMP_AFFINITY",
+    "ONEDNN_MAX_CPU_ISA",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+]
 _GOVERNOR = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
 
 

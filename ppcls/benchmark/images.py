@@ -92,7 +92,10 @@ def class_numbers(images: Images, labels: Sequence[str]) -> Tuple[Optional[np.nd
     if all(word in known for word in words) and len(known) == len(labels):
         return _numbered(images.words, known), "classes by name"
     if images.folders:
-        return None, f"{images.where}: the folders are no classes of the network: {_odd(words, known)}"
+        return (
+            None,
+            f"{images.where}: the folders are no classes of the network: {_odd(words, known)}",
+        )
     if all(word.isdigit() and int(word) < len(labels) for word in words):
         return _numbered(images.words, {word: int(word) for word in words}), "classes by number"
     odd = [word for word in words if not (word.isdigit() and int(word) < len(labels))]

@@ -11,8 +11,8 @@ import ppcls
 from ppcls import registry
 from ppcls.arch.family_data import networks
 from ppcls.errors import BundleError, UsageError, did_you_mean
+from ppcls.files import cache_folder
 from ppcls.inference.bundle import Bundle, read_bundle
-from ppcls.weights.hub.cache import cache_folder
 from ppcls.weights.hub.local import locate
 from ppcls.weights.hub.records import Record, find_record, record_names
 

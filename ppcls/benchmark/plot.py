@@ -151,9 +151,7 @@ def _by_network(points: List[Point]) -> Dict[str, List[Point]]:
     return dict(sorted(found.items(), key=lambda item: -item[1][0].top1))
 
 
-def _placed(
-    figure: Any, axes: Any, text: Any, own: List[Point], side: str, step: int
-) -> Box:
+def _placed(figure: Any, axes: Any, text: Any, own: List[Point], side: str, step: int) -> Box:
     """Put a name right of the slowest point, or left of the fastest, some steps up or down."""
     is_right = side == "right"
     choose = max if is_right else min

@@ -77,9 +77,7 @@ def _scenario_table(scenario: str, found: List[Measurement], results: Results) -
     return markdown_table(rows, left=[0, 2, 3, len(rows[0]) - 1])
 
 
-def _row(
-    one: Measurement, subject: Subject, scenario: str, percent: Optional[float]
-) -> List[str]:
+def _row(one: Measurement, subject: Subject, scenario: str, percent: Optional[float]) -> List[str]:
     row = [subject.network, str(one.batch_size), engine_name(subject), subject.precision]
     row += [f"{one.queries:,}", interval(one.median)]
     if percent is not None:
@@ -113,7 +111,13 @@ def interval(found: Optional[Quantile]) -> str:
 
 
 def _milliseconds(seconds: Optional[float]) -> str:
-    return MISSING if seconds is None else f"{1e3 * seconds:.3g}" if seconds < 1 else f"{1e3 * seconds:.0f}"
+    return (
+        MISSING
+        if seconds is None
+        else f"{1e3 * seconds:.3g}"
+        if seconds < 1
+        else f"{1e3 * seconds:.0f}"
+    )
 
 
 def _ratio(found: Optional[Quantile]) -> str:

@@ -15,7 +15,6 @@ from ppcls.checking import Section, mistakes
 from ppcls.errors import DataError
 from ppcls.files import read_regular, write_text
 
-SCHEMA_VERSION = 1
 _MOST_BYTES = 64_000_000
 
 Positive = Annotated[float, Field(gt=0)]
@@ -195,7 +194,7 @@ class Results(Section):
         left_out: combinations that do not exist here, and why.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     created: str
     command: List[str]
     environment: Dict[str, Any]
@@ -227,4 +226,6 @@ def read_results(path: Path) -> Results:
             f"{path}: there is no such file; 'ppcls benchmark deploy --output DIR' writes one"
         ) from None
     except ValidationError as error:
-        raise DataError(f"{path}: no results of this program: {'; '.join(mistakes(error))}") from None
+        raise DataError(
+            f"{path}: no results of this program: {'; '.join(mistakes(error))}"
+        ) from None

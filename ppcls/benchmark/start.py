@@ -37,7 +37,8 @@ def cold_start(
     arguments = [str(bundle.folder), image, engine, precision, str(threads or 0)]
     found = [_process(arguments) for _ in range(repeats)]
     middle = {key: statistics.median(one[key] for one in found) for key in found[0]}
-    return Start(repeats=repeats, **{**middle, "peak_memory": int(middle["peak_memory"])})
+    memory = int(middle.pop("peak_memory"))
+    return Start(repeats=repeats, peak_memory=memory, **middle)
 
 
 def _process(arguments: Sequence[str]) -> Dict[str, float]:

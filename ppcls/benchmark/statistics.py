@@ -62,7 +62,7 @@ def _ranks(count: int, percent: float) -> Optional[Tuple[int, int]]:
     tail = (1 - CONFIDENCE) / 2
     low = int(binom.ppf(tail, count, percent / 100))
     high = int(binom.ppf(1 - tail, count, percent / 100)) + 1
-    return (low, high) if 1 <= low and high <= count else None
+    return (low, high) if low >= 1 and high <= count else None
 
 
 def early_stopping_estimate(values: Sequence[float], percent: float) -> Optional[float]:

@@ -12,8 +12,16 @@ from ppcls.benchmark.bare import BARE
 from ppcls.benchmark.results import Subject
 from ppcls.errors import PpclsError, UsageError, did_you_mean
 from ppcls.inference.bundle import Bundle
-from ppcls.inference.engines import ENGINES, engines_for, is_installed
-from ppcls.inference.predictor import Predictor
+from ppcls.inference.engines import (
+    ENGINES,
+    EngineOptions,
+    engines_for,
+    is_installed,
+    open_engine,
+)
+from ppcls.inference.engines.auto import open_fastest
+from ppcls.inference.postprocess import Topk
+from ppcls.inference.predictor import Classifier
 from ppcls.runtime import available_cores
 
 AUTO = "auto"
@@ -110,17 +118,16 @@ def _bare_engines(bundle: Bundle, plan: Plan, precision: str) -> List[str]:
     return [name for name in able if name in rivals and name in BARE and is_installed(name)]
 
 
-def _open(
-    bundle: Bundle, name: str, precision: str, threads: Optional[int], batch: int
-) -> Opened:
-    predictor = Predictor(
-        bundle.folder, engine=name, precision=precision, threads=threads, batch_size=batch
+def _open(bundle: Bundle, name: str, precision: str, threads: Optional[int], batch: int) -> Opened:
+    options = EngineOptions(threads=threads, precision=precision, batch_size=batch)
+    engine, reason = (
+        open_fastest(bundle, options) if name == AUTO else (open_engine(name, bundle, options), "")
     )
-    engine: Any = predictor.engine
-    subject = Subject(
-        network=bundle.model_name, engine=name, precision=precision, about=_plain(engine.describe())
-    )
-    return Opened(subject, engine.run, lambda paths: list(predictor(paths)))
+    names = Topk(min(bundle.topk, len(bundle.labels)), label_list=bundle.labels)
+    classify = Classifier(bundle.pipeline(), bundle.input_shape, engine, names, batch)
+    about = {**_plain(engine.describe()), **({"reason": reason} if reason else {})}
+    subject = Subject(network=bundle.model_name, engine=name, precision=precision, about=about)
+    return Opened(subject, engine.run, lambda paths: list(classify(paths)))
 
 
 def _plain(about: Dict[str, Any]) -> Dict[str, Any]:

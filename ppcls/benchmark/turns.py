@@ -118,7 +118,7 @@ class Loop:
         self.typical = closed_loop(self.answer, self._draw(2), self.clock)[-1]
 
     def turn(self) -> None:
-        """Send queries for `TURN` seconds; where several fit, another before them does not count."""
+        """Send queries for `TURN` seconds; where several fit, one more goes before, uncounted."""
         many = max(1, round(TURN / self.typical)) if self.typical else 1
         found = closed_loop(self.answer, self._draw(many + (many > 1)), self.clock)
         self.turns.append(found[-many:])

@@ -36,8 +36,8 @@ def _add_networks(parser: argparse.ArgumentParser) -> None:
         type=_names,
         default=[],
         metavar="NAME,...",
-        help="networks to export once, to the cache: published weights where they are at hand, else "
-        "random ones",
+        help="networks to export once, to a cache: with published weights where they are at hand, "
+        "else random ones",
     )
     parser.add_argument(
         "--model_dir", nargs="+", default=[], metavar="DIR", help="exported bundles"
@@ -48,24 +48,18 @@ def _add_networks(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER_OR_LIST",
         help="photos: a folder, a folder with one for each class, or a list file of 'path class'",
     )
-    parser.add_argument(
-        "--cache", type=Path, metavar="DIR", help="where --models are exported to"
-    )
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="where --models are exported to")
 
 
 def _add_ways(parser: argparse.ArgumentParser) -> None:
-    names = {"type": _names, "metavar": "NAME,..."}
-    parser.add_argument(
-        "--engines", default=[], help="names, or all that are installed (default)", **names
-    )
-    parser.add_argument(
-        "--precision", default=["fp32"], help="fp32, fp16, bf16, int8 (default: fp32)", **names
-    )
+    for option, default, text in (
+        ("--engines", [], "names, or all that are installed (default)"),
+        ("--precision", ["fp32"], "fp32, fp16, bf16, int8 (default: fp32)"),
+        ("--scenario", ["single"], "single, multi, server, offline (default: single)"),
+    ):
+        parser.add_argument(option, type=_names, default=default, metavar="NAME,...", help=text)
     parser.add_argument(
         "--batch-sizes", type=_numbers, default=[1], metavar="N,...", help="default: 1"
-    )
-    parser.add_argument(
-        "--scenario", default=["single"], help="single, multi, server, offline", **names
     )
     parser.add_argument(
         "--preprocessing",
