@@ -20,7 +20,7 @@ from ppcls.benchmark.statistics import (
     variation,
 )
 from ppcls.benchmark.subjects import AUTO, Opened
-from ppcls.benchmark.turns import Loop, Samples, Serve, alternate
+from ppcls.benchmark.turns import ROUNDS, Loop, Samples, Serve, alternate
 from ppcls.errors import PpclsError
 
 _log = logging.getLogger("ppcls")
@@ -165,7 +165,7 @@ class Case:
         if not competitors:
             return
         loops = [one.trial for one in competitors if isinstance(one.trial, Loop)]
-        seconds = sum(max(loop.seconds, loop.queries * loop.typical) for loop in loops)
+        seconds = sum(ROUNDS * loop.many * loop.typical for loop in loops)
         about = f", {seconds:.0f} s or more" if loops else ""
         _log.info(
             "%s, batch %d, %s: %d in turns%s",

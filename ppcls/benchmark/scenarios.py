@@ -8,7 +8,7 @@ the highest rate with p99 within a bound) and offline (all samples in one query;
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, TypeVar
 
 import numpy as np
@@ -40,7 +40,7 @@ class Scenario(NamedTuple):
 SCENARIOS: Dict[str, Scenario] = {
     "single": Scenario("single stream", 90, 1, 100, "600 s and at least 64 queries"),
     "multi": Scenario("multi-stream", 99, 8, 400, "600 s and at least 662 queries"),
-    "server": Scenario("server", 99, 1, 500, "600 s for each rate"),
+    "server": Scenario("server", 99, 1, 400, "600 s for each rate"),
     "offline": Scenario("offline", None, 0, 200, "600 s and at least 24,576 samples"),
 }
 MLPERF_SECONDS = 600.0
@@ -123,17 +123,20 @@ class RateSearch:
     """Bisection for the highest rate that holds, one try after another.
 
     Attributes:
-        high: a rate that cannot hold, in queries a second.
+        high: a rate that does not hold, in queries a second; at first one that cannot.
         low: the highest rate that has held; 0 as long as none has.
         precision: the relative width at which the search ends.
-        tries: how many rates were tried.
+        least: the fraction of the first `high` below which no rate is tried: if even so few
+            queries are late, it is not because they wait for each other.
     """
 
     high: float
     low: float = 0.0
     precision: float = 0.02
-    most: int = 12
-    tries: int = field(default=0, init=False)
+    least: float = 0.02
+
+    def __post_init__(self) -> None:
+        self._lowest = self.least * self.high
 
     @property
     def rate(self) -> float:
@@ -142,12 +145,12 @@ class RateSearch:
 
     @property
     def finished(self) -> bool:
-        """Whether the rate is known well enough, or no rate seems to hold."""
-        return self.tries >= self.most or self.high - self.low <= self.precision * self.high
+        """Whether the rate is known well enough, or none holds."""
+        is_known = self.high - self.low <= self.precision * self.high
+        return is_known or self.high <= self._lowest
 
     def note(self, held: bool) -> None:
         """Say whether `rate` held."""
-        self.tries += 1
         if held:
             self.low = self.rate
         else:

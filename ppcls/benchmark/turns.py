@@ -4,6 +4,7 @@ so that what disturbs the machine hits all alike.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, List, Protocol, Sequence
 
@@ -18,9 +19,13 @@ from ppcls.benchmark.scenarios import (
     open_loop,
     poisson_arrivals,
 )
+from ppcls.benchmark.statistics import smallest_sample
 
-TURN = 0.1
-"""Seconds that a turn lasts, if a query does not take longer."""
+ROUNDS = 7
+"""Turns of each: enough for the interval of a median of ratios, which needs 6."""
+
+BRIEF = 0.1
+"""Seconds below which a query is short enough to send one more before each turn, uncounted."""
 
 
 class Trial(Protocol):
@@ -109,19 +114,25 @@ class Loop:
 
     @property
     def finished(self) -> bool:
-        """Whether both queries and seconds are enough."""
-        found = self.latencies
-        return len(found) >= self.queries and sum(found) >= self.seconds
+        """Whether there were enough turns, and with them queries, and seconds."""
+        enough = len(self.turns) >= min(ROUNDS, self.queries)
+        return enough and sum(self.latencies) >= self.seconds
+
+    @property
+    def many(self) -> int:
+        """Queries a turn."""
+        wanted = max(self.queries, self.seconds / self.typical if self.typical else 0)
+        return math.ceil(wanted / min(ROUNDS, self.queries))
 
     def warm_up(self) -> None:
         """Send two queries that do not count; the second says how long one takes."""
         self.typical = closed_loop(self.answer, self._draw(2), self.clock)[-1]
 
     def turn(self) -> None:
-        """Send queries for `TURN` seconds; where several fit, one more goes before, uncounted."""
-        many = max(1, round(TURN / self.typical)) if self.typical else 1
-        found = closed_loop(self.answer, self._draw(many + (many > 1)), self.clock)
-        self.turns.append(found[-many:])
+        """Send some queries, after an uncounted one if it does not take long."""
+        many, first = self.many, int(self.typical < BRIEF)
+        found = closed_loop(self.answer, self._draw(first + many), self.clock)
+        self.turns.append(found[first:])
 
     def _draw(self, many: int) -> Iterator[Any]:
         return (self.prepare(self.samples.take(self.size)) for _ in range(many))
@@ -155,8 +166,8 @@ class Serve:
 
     @property
     def finished(self) -> bool:
-        """Whether the search is."""
-        return self.search.finished
+        """Whether the search is, or it cannot begin with so few queries."""
+        return self.search.finished or self.queries < smallest_sample(self.bound.percent)
 
     def turn(self) -> None:
         """Try the next rate, unless the search is over."""

@@ -85,7 +85,7 @@ def _add_lengths(parser: argparse.ArgumentParser) -> None:
         "--queries",
         type=int,
         metavar="N",
-        help="the same in queries; offline: samples (default: single 100, multi 400, server 500, "
+        help="the same in queries; offline: samples (default: single 100, multi 400, server 400, "
         "offline 200)",
     )
     parser.add_argument(
