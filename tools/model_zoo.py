@@ -18,7 +18,7 @@ runtime.prepare()
 
 from ppcls.arch.family_data import Publication, TableRow, networks  # noqa: E402
 from ppcls.arch.summary import Costs  # noqa: E402
-from ppcls.commands import model_tables, zoo  # noqa: E402
+from ppcls.commands import latency_tables, model_tables, zoo  # noqa: E402
 from ppcls.commands.model_tables import (  # noqa: E402
     PUBLISHED,
     Family,
@@ -37,6 +37,7 @@ from ppcls.text import markdown_table, network_order  # noqa: E402
 
 DOCS = ROOT / "docs"
 MARK = "<!-- Written by tools/model_zoo.py from the networks and what is known of them. -->"
+_BY_HAND = ("README", "speed")
 _LANGUAGES = {"en": ("English", "Networks"), "zh_CN": ("简体中文", "网络")}
 _CHINESE = {
     "Network": "网络",
@@ -58,6 +59,17 @@ _CHINESE = {
     "Page": "页面",
     "to": "至",
     "Further published weights": "其他已发布的权重",
+    "Crop size": "裁剪尺寸",
+    "Resize short size": "短边缩放",
+    "Batch": "批大小",
+    "Machine": "机器",
+    "Value": "值",
+    "Processor": "处理器",
+    "Instructions": "指令集",
+    "Cores, threads": "核数, 线程数",
+    "Versions": "版本",
+    "Load average": "平均负载",
+    "Date": "日期",
 }
 _WORDS: Dict[str, Words] = {"en": str, "zh_CN": _CHINESE.__getitem__}
 _PAPER = re.compile(r'[A-Z](?:[^".:;]|et al\.)* (?:19|20)\d\d, "[^"]+"(?:, arXiv:\d{4}\.\d{4,5})?')
@@ -105,8 +117,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _refuse_other_folders(folder: Path) -> None:
     """Say before the long calculation that its pages do not belong there."""
-    lists = [_place(folder, language, "README") for language in _LANGUAGES]
-    for file in lists:
+    for file in (_place(folder, one, name) for one in _LANGUAGES for name in _BY_HAND):
         if not file.is_file():
             raise UsageError(
                 f"there is no {file}: the pages are written around those of a clone, so give its "
@@ -130,8 +141,9 @@ def _pages(folder: Path, families: List[Family], complete: bool) -> Dict[Path, s
         for language in _LANGUAGES:
             pages[_place(folder, language, family.name)] = _page(family, language)
     for language in _LANGUAGES if complete else ():
-        file = _place(folder, language, "README")
+        file, speed = (_place(folder, language, name) for name in ("README", "speed"))
         pages[file] = _index(file, families, language)
+        pages[speed] = _speed(speed, language)
     return pages
 
 
@@ -169,6 +181,14 @@ def _index(file: Path, families: List[Family], language: str) -> str:
     words, text = _WORDS[language], file.read_text("utf-8")
     text = _with_table(text, "families", index_table(families, words), file)
     return _with_table(text, "comparison", comparison_table(words), file)
+
+
+def _speed(file: Path, language: str) -> str:
+    """Return the page of latencies, which is written by hand, with its tables made again."""
+    words, text = _WORDS[language], file.read_text("utf-8")
+    for name in ("v100", "t4", "engines", "machine"):
+        text = _with_table(text, name, getattr(latency_tables, f"{name}_table")(words), file)
+    return text
 
 
 def _with_table(text: str, marker: str, table: str, file: Path) -> str:

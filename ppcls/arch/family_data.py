@@ -126,7 +126,6 @@ class NetworkData(Section):
         counted_by: the toolkits that count so many.
         published: what its weights achieve.
         table: its row of a published table of costs.
-        latency: {engine: milliseconds for one image}, measured here.
     """
 
     parameters: Count
@@ -134,7 +133,6 @@ class NetworkData(Section):
     counted_by: List[str] = Field(default_factory=list)
     published: Optional[Publication] = None
     table: Optional[TableRow] = None
-    latency: Dict[str, float] = Field(default_factory=dict)
 
 
 class FamilyData(Section):

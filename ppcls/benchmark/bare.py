@@ -47,7 +47,7 @@ def bare_openvino(files: Sequence[Path], threads: int, precision: str, batch: in
     request = compiled.create_infer_request()
 
     def call(images: np.ndarray) -> np.ndarray:
-        result: np.ndarray = request.infer([images], share_inputs=True)[0]
+        result: np.ndarray = request.infer({0: images}, share_inputs=True, share_outputs=True)[0]
         return result
 
     return call

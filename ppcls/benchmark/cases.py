@@ -224,7 +224,7 @@ def _looped(trial: Loop, percent: Optional[float]) -> Dict[str, Any]:
         "early_stopping": None if percent is None else early_stopping_estimate(found, percent),
         "variation": spread,
         "images_per_second": trial.size * len(found) / sum(found),
-        "notes": [f"unstable: coefficient of variation {spread:.0%}"] if unstable else [],
+        "notes": ["unstable"] if unstable else [],
     }
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
+from typing import Sequence, Tuple
 
 import numpy as np
 
-from ppcls.benchmark.cases import Case, Inputs, Lengths
+from ppcls.benchmark.cases import Case, Inputs
 from ppcls.benchmark.environment import environment, load_average
 from ppcls.benchmark.images import (
     Images,
@@ -20,8 +18,9 @@ from ppcls.benchmark.images import (
     read_images,
     refuse_too_few,
 )
-from ppcls.benchmark.loadgen import Load, check_loadgen, run_loadgen
+from ppcls.benchmark.loadgen import Load, run_loadgen
 from ppcls.benchmark.networks import are_random, bundle_of, published_top1
+from ppcls.benchmark.request import Request, check_request
 from ppcls.benchmark.results import (
     Accuracy,
     Answers,
@@ -31,80 +30,13 @@ from ppcls.benchmark.results import (
     Results,
     Subject,
 )
-from ppcls.benchmark.scenarios import MLPERF_SECONDS, SCENARIOS, Bound
+from ppcls.benchmark.scenarios import SCENARIOS
 from ppcls.benchmark.start import cold_start
-from ppcls.benchmark.subjects import Opened, Plan, check_engines, open_all
-from ppcls.errors import UsageError, did_you_mean
+from ppcls.benchmark.subjects import Opened, open_all
+from ppcls.errors import UsageError
 from ppcls.inference.bundle import Bundle, read_bundle
-from ppcls.inference.engines import PRECISIONS
 
 _log = logging.getLogger("ppcls")
-_MLPERF_QUERIES = {"single": 64, "multi": 662, "server": 459, "offline": 24_576}
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to measure; the options of the command.
-
-    Attributes:
-        models: registered networks, exported to a cache.
-        model_dirs: bundles.
-        images: a folder, a folder of class folders, or a list file.
-        batch_sizes: images at once.
-        precisions: in which engines compute.
-        engines: names; empty for all.
-        scenarios: keys of `SCENARIOS`.
-        preprocessing: without, with, or both.
-        threads: of each engine; None is one per core.
-        bare: whether engines are called without the toolkit too.
-        seconds: to measure each engine in each scenario, at least.
-        queries: the same in queries; None is what the scenario needs.
-        latency_bound: of the server scenario, in seconds.
-        server_percent: the percentile that keeps within it.
-        cold_starts: how many new processes to start for each engine.
-        loadgen: whether to compare with MLPerf's load generator.
-        seed: of all that is random.
-        cache: the folder of exported networks.
-        command: what was typed.
-    """
-
-    models: List[str]
-    model_dirs: List[str]
-    images: str
-    batch_sizes: List[int]
-    precisions: List[str]
-    engines: List[str]
-    scenarios: List[str]
-    preprocessing: List[bool]
-    threads: Optional[int]
-    bare: bool
-    seconds: float
-    queries: Optional[int]
-    latency_bound: float
-    server_percent: float
-    cold_starts: int
-    loadgen: bool
-    seed: int
-    cache: Optional[Path] = None
-    command: List[str] = field(default_factory=list)
-
-    @property
-    def lengths(self) -> Lengths:
-        """How long is measured."""
-        bound = Bound(self.latency_bound, self.server_percent)
-        return Lengths(self.seconds, self.queries, bound, self.seed)
-
-    @property
-    def plan(self) -> Plan:
-        """What is opened."""
-        return Plan(self.engines, self.precisions, self.threads, self.bare)
-
-    @property
-    def mlperf_length(self) -> bool:
-        """Whether runs are as long as MLPerf's rules ask for."""
-        return self.seconds >= MLPERF_SECONDS and all(
-            self.lengths.queries_of(name, 1) >= _MLPERF_QUERIES[name] for name in self.scenarios
-        )
 
 
 def benchmark(request: Request) -> Results:
@@ -116,11 +48,12 @@ def benchmark(request: Request) -> Results:
         BundleError: a bundle cannot be used.
         DataError: the images cannot be used.
     """
-    _check(request)
+    check_request(request)
     images = read_images(request.images)
     needed = max([*request.batch_sizes, 8 if "multi" in request.scenarios else 1])
     refuse_too_few(images, needed)
     results = _empty(request, len(images.paths))
+    _warn_of_load(results)
     bundles = [bundle_of(name, request.cache) for name in request.models]
     bundles += [read_bundle(folder) for folder in request.model_dirs]
     for bundle in bundles:
@@ -131,35 +64,14 @@ def benchmark(request: Request) -> Results:
     return results
 
 
-def _check(request: Request) -> None:
-    for what, given, accepted in (
-        ("scenario", request.scenarios, list(SCENARIOS)),
-        ("precision", request.precisions, list(PRECISIONS)),
-    ):
-        for name in given:
-            if name not in accepted:
-                raise UsageError(
-                    f"unknown {what} '{name}'.{did_you_mean(name, accepted)} "
-                    f"Accepted: {', '.join(accepted)}"
-                )
-    numbers = [
-        ("--batch-sizes", min(request.batch_sizes, default=0), 1),
-        ("--threads", request.threads if request.threads is not None else 1, 1),
-        ("--queries", request.queries if request.queries is not None else 1, 1),
-        ("--cold-starts", request.cold_starts, 0),
-    ]
-    for option, number, least in numbers:
-        if number < least:
-            raise UsageError(f"{option} takes numbers from {least}, got {number}")
-    if not request.seconds >= 0:
-        raise UsageError(f"--duration is a number of seconds from 0, got {request.seconds:g}")
-    if not request.latency_bound > 0:
-        raise UsageError(f"--latency-bound is above 0 ms, got {1e3 * request.latency_bound:g}")
-    if not 50 <= request.server_percent < 100:
-        raise UsageError(f"--server-percentile is 50 to 99.9, got {request.server_percent:g}")
-    check_engines(request.engines)
-    if request.loadgen:
-        check_loadgen()
+def _warn_of_load(results: Results) -> None:
+    load = results.environment["load_average"]
+    if load and load[0] > 0.5 * results.environment["cores"]:
+        _log.warning(
+            "other processes are busy here (load average %s): ratios still mean something, as all "
+            "engines take turns, but times are too long",
+            load[0],
+        )
 
 
 def _empty(request: Request, images: int) -> Results:
@@ -259,12 +171,13 @@ class _Network:
         expected = (median or ours.seconds / ours.queries) / batch
         queries = ours.queries * (batch if scenario == "offline" else 1)
         case = Case([(ours.subject, one)], self.inputs, batch, self.request.lengths)
+        (beside,) = case.measure(scenario, [False])
         theirs = run_loadgen(
             scenario,
             lambda numbers: [one.run(part) for part in case.batches(numbers)],
             Load(len(self.inputs.paths), queries, expected),
         )
-        own = ours.percentile.value if ours.percentile else ours.images_per_second
+        own = beside.percentile.value if beside.percentile else beside.images_per_second
         return LoadGen(
             subject=ours.subject,
             scenario="single" if scenario == "single" else "offline",

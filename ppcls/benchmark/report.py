@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional
 
 from ppcls.benchmark.results import Answers, Measurement, NetworkFacts, Quantile, Results, Subject
 from ppcls.benchmark.scenarios import SCENARIOS
+from ppcls.benchmark.statistics import UNSTABLE
 from ppcls.text import markdown_table, megabytes
 
 MISSING = "-"
@@ -37,7 +38,8 @@ def _about(results: Results) -> str:
         f"Python {found['python']}, ppcls {found['ppcls']}, {versions}",
         f"{settings['images_found']} images of {settings['images']}, in random order (seed "
         f"{settings['seed']}); engines take turns in random order; times in ms, in brackets what "
-        "bounds the true value with 95 % confidence",
+        "bounds the true value with 95 % confidence; unstable: the coefficient of variation (CV) is "
+        f"above {UNSTABLE:.0%}",
     ]
     if not results.mlperf_length:
         asked = settings["mlperf_asks_for"].items()

@@ -60,7 +60,7 @@ class Start(Section):
         opening: reading and checking the bundle, and opening the engine.
         first: the first prediction of an image file.
         total: all of it.
-        peak_memory: the most memory that the process had, in bytes (ru_maxrss).
+        peak_memory: the most memory that the process had, in bytes.
     """
 
     repeats: Count

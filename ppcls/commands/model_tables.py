@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 
 from ppcls import registry
 from ppcls.arch.family_data import FamilyData, Publication, families
+from ppcls.arch.latency import measured_latencies
 from ppcls.arch.summary import network_costs
 from ppcls.text import markdown_table, network_order
 
 NOTHING = "–"
-ENGINES = ("Paddle", "ONNX Runtime")
-"""Columns of latency."""
+ENGINES = {"paddle": "Paddle", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+"""Columns of latency: float32, one image."""
 
 PUBLISHED = ("Resize/crop", "Top-1 (%)", "Top-5 (%)", "Source")
 """What `published_cells` fills."""
@@ -98,11 +99,11 @@ def family_table(family: Family, sources: Sources, words: Words = str) -> str:
     """Return the table of a family: a row for each network."""
     head = ["Network", "Input", "Parameters", "Weights (M)", "MACs (G)", "FLOPs (G)"]
     rows = [[*map(words, head), *(f"*{words(text)}*" for text in PUBLISHED)]]
-    rows[0] += [f"**{engine} (ms)**" for engine in ENGINES]
+    rows[0] += [f"**{engine} (ms)**" for engine in ENGINES.values()]
     for name in family.networks:
         known = family.data.networks[name]
         published = published_cells(known.published, family, sources)
-        rows.append([*_computed(name), *published, *_measured(known.latency)])
+        rows.append([*_computed(name), *published, *_measured(name)])
     return markdown_table(rows, left=[0, 1, 9])
 
 
@@ -134,5 +135,13 @@ def percent(fraction: Optional[float]) -> str:
     return NOTHING if fraction is None else f"*{100 * fraction:.2f}*"
 
 
-def _measured(latency: Dict[str, float]) -> List[str]:
-    return [f"**{latency[key]:.1f}**" if key in latency else NOTHING for key in ENGINES]
+def _measured(name: str) -> List[str]:
+    found = measured_latencies()
+    return [milliseconds(found.find(name, engine, "fp32", 1)) for engine in ENGINES]
+
+
+def milliseconds(value: Optional[float]) -> str:
+    """Return a latency that was measured here in bold, with three digits."""
+    if value is None:
+        return NOTHING
+    return f"**{value:.0f}**" if value >= 100 else f"**{value:.3g}**"
