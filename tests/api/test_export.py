@@ -20,9 +20,8 @@ def test_a_file_and_a_checked_configuration_give_the_same_bundle(
 ) -> None:
     first = ppcls.export(trained.config, tmp_path / "first")
     second = ppcls.export(load_config(str(trained.config)), tmp_path / "second")
-    assert first.folder == tmp_path / "first" and list(first.parity) == ["paddle"]
-    assert first.parity == second.parity
-    assert first.parity["paddle"].kind_of_images == "real images"
+    assert first.folder == tmp_path / "first" and first.parity == second.parity
+    assert first.parity["paddle"]["paddle"].kind_of_images == "real images"
     described = [yaml.safe_load((r.folder / "inference.yml").read_text()) for r in (first, second)]
     for one in described:
         del one["Bundle"]["provenance"]["exported"]
@@ -37,9 +36,10 @@ def test_every_format_gives_the_same_predictions(
     pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
     report = ppcls.export(trained.config, tmp_path / "bundle", ["paddle", "onnx"])
     assert list(report.parity) == list(read_bundle(report.folder).formats) == ["paddle", "onnx"]
-    assert all(parity.passed and parity.images == 16 for parity in report.parity.values())
-    assert "Parity of paddle on 16 images" in report.summary()
-    assert "Parity of onnx on 16 images" in report.summary()
+    measured = [one for engines in report.parity.values() for one in engines.values()]
+    assert all(parity.passed and parity.images == 16 for parity in measured)
+    for what in ("paddle in paddle", "paddle in paddle_plain", "onnx in onnxruntime"):
+        assert f"Parity of {what} on 16 images (real images): " in report.summary()
     photos = sorted((digits / "val").rglob("*.png"))
     paddle, onnx = [
         list(Predictor(report.folder, engine=name, device="cpu")(photos))
@@ -53,9 +53,12 @@ def test_every_format_gives_the_same_predictions(
 @pytest.mark.parametrize(
     ("formats", "message"),
     [
-        (["padle"], "unknown format 'padle'. Did you mean 'paddle'. Accepted: paddle, onnx"),
+        (
+            ["padle"],
+            "unknown format 'padle'. Did you mean 'paddle'. Accepted: paddle, onnx, openvino",
+        ),
         (["paddle", "paddle"], "'paddle' is named twice"),
-        ([], "at least one format. Accepted: paddle, onnx"),
+        ([], "at least one format. Accepted: paddle, onnx, openvino"),
     ],
 )
 def test_wrong_formats_are_refused(
@@ -64,6 +67,29 @@ def test_wrong_formats_are_refused(
     with pytest.raises(UsageError, match=message):
         ppcls.export(trained.config, tmp_path / "bundle", formats)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_usual_formats_are_those_that_can_be_written(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obstacle = "ONNX Runtime is not installed: pip install 'ppcls[onnx]'"
+    monkeypatch.setattr("ppcls.api.export.format_obstacle", lambda name: obstacle)
+    report = ppcls.export(trained.config, tmp_path / "alone")
+    assert list(report.parity) == ["paddle"] and report.left_out == obstacle
+    assert f"Written as paddle only: {obstacle}" in report.summary()
+    monkeypatch.undo()
+    pytest.importorskip("paddle2onnx", reason="the extra 'onnx' is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
+    report = ppcls.export(trained.config, tmp_path / "both")
+    assert list(report.parity) == ["paddle", "onnx"] and report.left_out is None
+
+
+def test_another_size_reaches_network_and_preprocessing(trained: Any, tmp_path: Path) -> None:
+    report = ppcls.export(trained.config, tmp_path / "b", ["paddle"], input_size=(40, 48))
+    assert report.parity["paddle"]["paddle"].images == 16
+    bundle = read_bundle(tmp_path / "b")
+    assert bundle.input_shape == (1, 40, 48)
+    assert {"ResizeImage": {"size": [48, 40], "backend": "cv2"}} in bundle.transform_ops
 
 
 def test_a_wrong_configuration_is_refused(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_images_need_not_be_files(recipe: Recipe, memory: None) -> None:
         split["dataset"] = {"name": "Memory", "transform_ops": ops}
     assert ppcls.train(recipe).state.step == 6
     assert ppcls.evaluate(recipe).images == 40
-    assert ppcls.export(recipe).parity["paddle"].kind_of_images == "real images"
+    assert ppcls.export(recipe).parity["paddle"]["paddle"].kind_of_images == "real images"
 
 
 def test_mistakes_of_a_mapping_are_named(recipe: Recipe) -> None:

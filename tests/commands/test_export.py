@@ -37,7 +37,7 @@ def test_bundle_is_replaced_only_when_asked(
 
 def test_parity_is_measured_on_images_of_the_evaluation_set(trained: Any) -> None:
     found = json.loads((trained.bundle / "parity.json").read_text())
-    found = found["formats"]["paddle"]
+    found = found["formats"]["paddle"]["paddle"]
     assert found["passed"] is True
     assert found["images"] == 16 and found["kind_of_images"] == "real images"
 
@@ -81,7 +81,7 @@ def test_a_missing_evaluation_set_is_passed_over(
     assert export(trained, tmp_path / "a", change) == 0
     assert "because there are no images: " in capsys.readouterr().out
     assert export(trained, tmp_path / "b", change, f"Infer.infer_imgs={digits / 'val'}") == 0
-    found = json.loads((tmp_path / "b" / "parity.json").read_text())["formats"]["paddle"]
+    found = json.loads((tmp_path / "b" / "parity.json").read_text())["formats"]["paddle"]["paddle"]
     assert found["kind_of_images"] == "real images"
 
 
@@ -137,4 +137,52 @@ def test_an_unknown_format_is_refused(
     given = ["export", "-c", str(trained.config), "--output_dir", str(tmp_path / "bundle")]
     assert main([*given, "--formats", "paddle,onx"]) == 2
     assert "unknown format 'onx'. Did you mean 'onnx'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_size_type_and_name_of_the_network_are_those_of_the_command(
+    trained: Any, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "bundle"
+    given = ["export", "-c", str(trained.config), "--output_dir", str(target), "--format", "paddle"]
+    more = ["--input-size", "36", "--uint8", "--no-dynamic-batch", "--model-name", "ResNet50"]
+    assert main([*given, *more]) == 0
+    assert "knows no model" not in capsys.readouterr().out
+    found = yaml.safe_load((target / "inference.yml").read_text())
+    assert found["Global"]["model_name"] == "ResNet50"
+    expected = {"name": "x", "channels": 1, "height": 36, "width": 36}
+    assert found["Bundle"]["input"] == {
+        **expected,
+        **{"dtype": "uint8", "layout": "hwc", "batch": 1},
+    }
+    images = sorted(map(str, (digits / "val").rglob("*.png")))[:3]
+    assert main(["predict", "--model_dir", str(target), *images, "--device", "cpu"]) == 0
+    assert "3 images, 0 errors" in capsys.readouterr().out
+
+
+def test_the_recipe_can_name_the_network(trained: Any, tmp_path: Path) -> None:
+    assert export(trained, tmp_path / "a", "Global.model_name=ResNet18") == 0
+    found = yaml.safe_load((tmp_path / "a/inference.yml").read_text())
+    assert found["Global"]["model_name"] == "ResNet18"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--input-size", "0"], "'0' is no size; write height and width in pixels, as 224,320"),
+        (["--input-size", "1,2,3"], "'1,2,3' is no size"),
+        (["--input-size", "a"], "'a' is no size"),
+        (["--uint8", "nhwc"], "invalid choice: 'nhwc'"),
+        (["--opset", "99"], "--opset 99: there is no such version of ONNX' operators here"),
+    ],
+)
+def test_wrong_options_are_refused(
+    trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: Any, message: str
+) -> None:
+    command = ["export", "-c", str(trained.config), "--output_dir", str(tmp_path / "b"), *given]
+    try:
+        status = main(command)
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    assert status == 2 and message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

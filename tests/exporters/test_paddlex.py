@@ -6,11 +6,16 @@ from typing import Any, Callable, Dict, List
 import numpy as np
 import pytest
 
-from ppcls.arch import create_model
+from ppcls.arch import create_model, list_models
 from ppcls.data.dataset import ClassMap
 from ppcls.data.transforms import Pipeline
 from ppcls.exporters import Processing, export_bundle
-from ppcls.exporters.paddlex import portable
+from ppcls.exporters.paddlex import (
+    name_for_paddlex,
+    name_obstacle,
+    paddlex_models,
+    portable,
+)
 from ppcls.inference import Predictor
 from ppcls.inference.bundle import build_pipeline
 
@@ -125,3 +130,15 @@ def test_paddlex_predicts_the_same(
         assert np.ravel(found["class_ids"]).tolist() == mine.class_ids
         assert list(np.ravel(found["label_names"])) == mine.names
         np.testing.assert_allclose(np.ravel(found["scores"]), mine.scores, atol=2e-5)
+
+
+def test_names_of_paddlex() -> None:
+    assert {"MobileNetV2_x1_0", "ResNet50_vd", "PP-LCNet_x1_0"} < paddlex_models()
+    assert len(paddlex_models()) == 84 and "" not in paddlex_models()
+    known = {name for name in list_models() if name_for_paddlex(name) in paddlex_models()}
+    assert {"MobileNetV1", "MobileNetV2", "ResNet50"} < known and "AlexNet" not in known
+    # No network of ours is called by a name that is another network's.
+    ours = [name_for_paddlex(name) for name in list_models()]
+    assert len(set(ours)) == len(ours)
+    assert name_obstacle("ResNet50") is None
+    assert "knows no model 'AlexNet'" in (name_obstacle("AlexNet") or "")
