@@ -30,6 +30,8 @@ from ppcls.inference.description import (
 )
 
 PARITY_NAME = "parity.json"
+_PADDLES = {".json", ".pdmodel", ".pdiparams"}
+"""Suffixes of the only files that a bundle without a list of formats holds."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,20 @@ class Bundle:
         """Build the preprocessing.
 
         Raises:
-            BundleError: a transform is unknown here, or does not accept its arguments.
+            BundleError: a transform is unknown here, or does not accept its arguments, or what
+                comes out is not what the network takes.
         """
-        return build_pipeline(self.transform_ops, str(self.folder / CONFIG_NAME), self.input)
+        where = str(self.folder / CONFIG_NAME)
+        pipeline = build_pipeline(self.transform_ops, where, self.input)
+        given = (pipeline.channels, *(pipeline.output_size or (None, None)))
+        if given != self.input.shape:
+            shown = ["x".join(map(str, one)) for one in (given, self.input.shape)]
+            raise BundleError(
+                f"{where}: PreProcess gives images of {shown[0].replace('None', '?')}, but "
+                f"Bundle.input says that the network takes {shown[1]} (channels, height, width); "
+                "export the network again"
+            )
+        return pipeline
 
 
 def build_pipeline(
@@ -134,6 +147,15 @@ def label_mismatch(where: Path, labels: int, outputs: int) -> str:
 
 def _checked_files(folder: Path, description: Description) -> Dict[str, List[Path]]:
     records = description.Bundle.files
+    if (
+        description.Bundle.formats is None
+        and not {Path(name).suffix for name in records} <= _PADDLES
+    ):
+        raise BundleError(
+            f"{folder / CONFIG_NAME}: Bundle.formats: missing, but required where a bundle holds "
+            f"more than a program of Paddle and its weights ({', '.join(records)}); it takes the "
+            "names of the files of each format"
+        )
     formats = description.files_of_formats()
     for name, files in formats.items():
         for file in files:

@@ -179,10 +179,11 @@ class Predictor(Classifier):
         refuse_below_one(batch_size=batch_size, threads=threads, topk=topk)
         options = EngineOptions(device, threads, precision, batch_size)
         self.bundle = bundle = read_bundle(model_dir)
+        transform = bundle.pipeline()
         opened, self.reason = _opened(engine, bundle, options)
         self.described = opened.describe()
         super().__init__(
-            bundle.pipeline(),
+            transform,
             bundle.input.image_shape,
             opened,
             Topk(min(topk or bundle.topk, len(bundle.labels)), label_list=bundle.labels),

@@ -59,11 +59,12 @@ _ONNX: Layout = {
 }
 """https://github.com/onnx/onnx/blob/main/onnx/onnx.proto"""
 
+_ELSEWHERE = "weights in other files"
 _OUTSIDE = {
     ("model", 20): "training steps",
     ("model", 25): "functions of its own",
-    ("tensor", 13): "weights in other files",
-    ("tensor", 14): "weights in other files",
+    ("tensor", 13): _ELSEWHERE,
+    ("tensor", 14): _ELSEWHERE,
 }
 """What an ONNX file can hold that is refused."""
 
@@ -91,11 +92,23 @@ def check_file(path: Path) -> None:
         ) from None
     if found is not None:
         raise BundleError(
-            f"{path}: the program holds {found}, which is not accepted: programs of bundles may "
-            "only compute, since some operators read files or run code. Do not use this bundle if "
-            "a stranger made it; if you did, change the layer that needs this, and export again. "
-            "What is accepted stands in ppcls/inference/operators.py"
+            f"{path}: the program holds {found}, which is not accepted: {_why(found)}"
         )
+
+
+def _why(found: str) -> str:
+    """Say why something is refused, and what to do."""
+    if found == _ELSEWHERE:
+        return (
+            "an engine would read whatever file is named there. 'ppcls export' keeps all weights "
+            "in the ONNX file: export the network again, and do not use this bundle if a stranger "
+            "made it"
+        )
+    return (
+        "programs of bundles may only compute, since some operators read files or run code. Do not "
+        "use this bundle if a stranger made it; if you did, change the layer that needs this, and "
+        "export again. What is accepted stands in ppcls/inference/operators.py"
+    )
 
 
 def _refused_of_paddle_3(path: Path) -> Iterator[str]:

@@ -196,3 +196,22 @@ def test_file_record_is_sha256(tmp_path: Path) -> None:
     # FIPS 180-2, appendix B.1
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert file_record(tmp_path / "abc").model_dump() == {"bytes": 3, "sha256": expected}
+
+
+def test_files_of_other_formats_need_a_list(edited: Edited) -> None:
+    def change(config: Dict[str, Any]) -> None:
+        config["Bundle"]["formats"].clear()
+        del config["Bundle"]["formats"]
+        config["Bundle"]["files"]["inference.onnx"] = {"bytes": 0, "sha256": ""}
+
+    with pytest.raises(BundleError, match=r"inference.yml: Bundle.formats: missing, but required"):
+        read_bundle(edited(change))
+
+
+@pytest.mark.parametrize("key", ["channels", "height"])
+def test_preprocessing_and_network_must_fit(edited: Edited, key: str) -> None:
+    folder = edited(lambda config: config["Bundle"]["input"].update({key: 1}))
+    expected = "1x32x32" if key == "channels" else "3x1x32"
+    message = f"gives images of 3x32x32, but Bundle.input says that the network takes {expected}"
+    with pytest.raises(BundleError, match=message):
+        read_bundle(folder).pipeline()

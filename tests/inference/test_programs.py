@@ -135,6 +135,21 @@ def test_what_onnx_files_may_not_hold(check: Check, data: bytes, shown: str) -> 
         check(".onnx", data)
 
 
+def test_weights_outside_an_onnx_file_have_a_remedy_of_their_own(check: Check) -> None:
+    with pytest.raises(BundleError, match="would read whatever file is named there"):
+        check(".onnx", onnx(inside=field(5, _TENSOR)))
+
+
+def test_the_version_of_onnxs_operators_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    custom, own = field(1, "com.microsoft") + field(2, 1), field(2, 17)
+    path.write_bytes(onnx(more=field(8, custom) + field(8, field(1, "") + own)))
+    assert programs.opset_of(path) == 17
+    path.write_bytes(onnx(field(4, "Relu")))
+    with pytest.raises(programs.MalformedError, match="which version of ONNX' operators"):
+        programs.opset_of(path)
+
+
 def test_weights_inside_an_onnx_file_are_accepted(check: Check) -> None:
     check(".onnx", onnx(inside=field(5, field(9, b"\0" * 4000) + field(14, 0))))
 
@@ -180,16 +195,18 @@ def test_malformed_binaries(check: Check, suffix: str, data: bytes, reason: str)
 
 
 def test_large_programs_are_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for suffix in (".json", ".pdmodel", ".onnx", ".pdiparams"):
+    for suffix in (".bin", ".json", ".pdmodel", ".onnx", ".pdiparams", ".xml"):
+        (tmp_path / "inference.bin").touch()
         monkeypatch.setitem(programs.MOST_BYTES, suffix, 1000)
         path = tmp_path / f"inference{suffix}"
         path.write_bytes(b"x" * 1001)
         with pytest.raises(BundleError, match="it has 1,001 bytes, where 1,000 are accepted"):
             check_file(path)
+        path.unlink()
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    for suffix in (".json", ".pdmodel", ".onnx", ".pdiparams"):
+    for suffix in (".json", ".pdmodel", ".onnx", ".pdiparams", ".xml", ".bin"):
         with pytest.raises(BundleError, match=r"gone.* cannot be read: No such file"):
             check_file(tmp_path / f"gone{suffix}")
 
