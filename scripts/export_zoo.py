@@ -33,12 +33,16 @@ from ppcls.data.transforms import Pipeline  # noqa: E402
 from ppcls.errors import PpclsError  # noqa: E402
 from ppcls.exporters import Processing, export_bundle  # noqa: E402
 from ppcls.exporters.formats import FORMATS  # noqa: E402
+from ppcls.exporters.static import run_dynamic  # noqa: E402
 from ppcls.inference.sources import find_images  # noqa: E402
 from ppcls.registry import parse  # noqa: E402
 from ppcls.text import markdown_table  # noqa: E402
 
 _DRAWN = np.random.default_rng(0).standard_normal(65_537).astype("float32")
 """What weights are filled with; a prime number of values, so that few rows are alike."""
+
+_SPREAD = 3.0
+"""Standard deviation of the logits of a trained network, about."""
 
 
 def fill(network: Network) -> None:
@@ -63,6 +67,19 @@ def fill(network: Network) -> None:
             layer.weight.set_value(layer.weight * 0.6)
 
 
+def moderate(network: Network, images: np.ndarray) -> None:
+    """Scale the last layer of a network so that its logits for `images` are of a usual size.
+
+    Networks without normalisation make thousands of drawn weights; then rounding alone decides
+    between classes of equal probability.
+    """
+    kinds = (paddle.nn.Conv2D, paddle.nn.Linear)
+    layers = [x for x in network.head.sublayers(include_self=True) if isinstance(x, kinds)]
+    spread = float(run_dynamic(network, images).std())
+    if spread > _SPREAD:
+        layers[-1].weight.set_value(layers[-1].weight * (_SPREAD / spread))
+
+
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the script; 1 if a network could not be exported."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -79,7 +96,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
             row = _exported(name, photos, given.small)
             with given.results.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
-            print(name, row.get("error", f"{row['seconds']:.0f} s"), flush=True)
+            print(name, row["error"] if "error" in row else f"{row['seconds']:.0f} s", flush=True)
     rows = list(_rows(given.results))
     print(_table(rows))
     return int(any("error" in row for row in rows))
@@ -100,6 +117,8 @@ def _exported(name: str, photos: List[str], small: bool) -> Dict[str, Any]:
     side = smallest_side(network) if small else network.input_size
     transform = _transform(network.in_channels, side)
     images = [transform(Path(path).read_bytes()) for path in photos] or None
+    shape = (1, network.in_channels, side, side)
+    moderate(network, np.stack(images) if images else np.ones(shape, np.float32))
     labels = ClassMap.numbered(network.class_num)
     with tempfile.TemporaryDirectory() as folder:
         try:
