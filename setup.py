@@ -26,7 +26,7 @@ OPENVINO = ["openvino>=2024.0"]
 # What writes INT8 networks. ONNX Runtime's tools need `onnx`, and newer ones ml_dtypes, without
 # saying so. The newest NNCF for Python 3.9 is of 2.x.
 INT8 = ["onnxruntime>=1.17,<2", "onnx>=1.15,<2", "ml_dtypes>=0.3,<1"]
-NNCF = [*OPENVINO, "nncf>=2.10,<4"]
+NNCF = [*OPENVINO, "nncf>=2.14,<4"]
 
 EXTRAS = {
     "cpu": [PADDLE, SETUPTOOLS],

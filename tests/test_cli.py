@@ -43,6 +43,7 @@ SCRIPTS = {
     "tools/export_model.py": "export",
     "tools/convert_weights.py": "convert",
     "deploy/predict.py": "predict",
+    "deploy/quantize.py": "quantize",
 }
 
 

@@ -42,6 +42,7 @@ VERBS = {
     "tools/export_model.py": "export",
     "tools/convert_weights.py": "convert",
     "deploy/predict.py": "predict",
+    "deploy/quantize.py": "quantize",
 }
 
 

@@ -75,7 +75,7 @@ def test_nothing_is_pinned(package: Dict[str, Any]) -> None:
 def test_core_leaves_the_choice_of_paddle_to_the_user(package: Dict[str, Any]) -> None:
     names = {Requirement(line).name.lower() for line in package["install_requires"]}
     assert not names & {"paddlepaddle", "paddlepaddle-gpu", "visualdl", "onnxruntime", "openvino"}
-    extras = {"cpu", "gpu", "onnx", "openvino", "visualdl", "demo", "dev"}
+    extras = {"cpu", "gpu", "onnx", "openvino", "int8", "nncf", "visualdl", "demo", "dev"}
     assert extras == set(package["extras_require"])
 
 
@@ -123,6 +123,8 @@ def test_every_core_range_is_tested_at_its_lower_end(package: Dict[str, Any]) ->
         extras["cpu"][0],
         *extras["onnx"],
         *extras["openvino"],
+        *extras["int8"],
+        *extras["nncf"],
     ]
     for item in map(Requirement, tested):
         floor = next(part.version for part in item.specifier if part.operator == ">=")

@@ -140,8 +140,9 @@ class _Reader:
         self._range = islice(self._remaining, end_index - start_index)
 
     def get_next(self) -> Optional[Dict[str, np.ndarray]]:
-        """Return the next image of the range, or None."""
-        batch = next(self._range or iter(()), None)
+        """Return the next image of the range, or None where it ends."""
+        # ONNX Runtime 1.17 knows no ranges, and asks for all.
+        batch = next(self._remaining if self._range is None else self._range, None)
         return None if batch is None else {self._name: batch.astype(self._dtype)}
 
 
