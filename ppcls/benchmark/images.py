@@ -45,7 +45,8 @@ class Images:
 def read_images(where: str) -> Images:
     """Find the images of a folder, of folders for each class, or of a list file.
 
-    A list file has lines of ``path class_index``; paths are relative to its folder.
+    A list file has lines of ``path class_index``; paths are relative to its folder, the folder
+    around that, or the current one.
 
     Raises:
         UsageError: there is nothing of this name, or no image in it.
@@ -66,12 +67,15 @@ def read_images(where: str) -> Images:
 def _listed(path: Path) -> Images:
     file = ListFile(path)
     file.refuse({}, "")
-    paths = [str(path.parent / file.paths[i]) for i in range(len(file.paths))]
+    roots = [path.parent, path.parent.parent, Path()]
+    root = next((one for one in roots if (one / file.paths[0]).is_file()), path.parent)
+    paths = [str(root / file.paths[i]) for i in range(len(file.paths))]
     missing = [one for one in paths if not Path(one).is_file()]
     if missing:
         raise DataError(
             f"{path}: {len(missing)} of {len(paths)} images are not there: "
-            f"{first_few(missing, 3)}; paths are relative to the list file's folder"
+            f"{first_few(missing, 3)}; paths are relative to the list file's folder, its "
+            "parent or the current one"
         )
     return Images(str(path), paths, [file.words[code] for code in file.codes])
 

@@ -101,7 +101,7 @@ def _draw_axes(axes: Any, results: Results) -> None:
     found = results.environment
     axes.set_title(f"{found['cpu']}, {found['threads']} threads", fontsize=10)
     axes.grid(True, color="#eeeeee")
-    axes.margins(x=0.12, y=0.12)
+    axes.margins(x=0.16, y=0.12)
 
 
 def _draw_legend(axes: Any, points: List[Point]) -> None:
@@ -130,9 +130,9 @@ _SHIFTS = [(side, step) for step in (0, 1, -1, 2, -2, 3, -3, 4, -4) for side in 
 def _draw_names(figure: Any, axes: Any, points: List[Point]) -> None:
     """Write each network's name beside its points, where there is room."""
     figure.draw_without_rendering()
-    taken = [_around(axes, point) for point in points]
+    taken = [*_outside(axes), *(_around(axes, point) for point in points)]
     for network, own in _by_network(points).items():
-        text = axes.annotate(network, (0, 0), fontsize=9, textcoords="offset points")
+        text = axes.annotate(network, (0, 0), (0, 0), fontsize=9, textcoords="offset points")
         best: Optional[Tuple[float, Box]] = None
         for side, step in _SHIFTS:
             box = _placed(figure, axes, text, own, side, step)
@@ -162,6 +162,14 @@ def _placed(figure: Any, axes: Any, text: Any, own: List[Point], side: str, step
     text.set_verticalalignment("center")
     box = text.get_window_extent(figure.canvas.get_renderer())
     return box.x0 - 2, box.y0 - 1, box.x1 + 2, box.y1 + 1
+
+
+def _outside(axes: Any) -> List[Box]:
+    """Return what lies around the axes, where no name belongs."""
+    x0, y0, x1, y1 = axes.bbox.extents
+    far = 1e5
+    beside = [(-far, -far, x0, far), (x1, -far, far, far)]
+    return [*beside, (-far, -far, far, y0), (-far, y1, far, far)]
 
 
 def _around(axes: Any, point: Point) -> Box:

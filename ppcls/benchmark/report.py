@@ -12,6 +12,8 @@ from ppcls.benchmark.statistics import UNSTABLE
 from ppcls.text import markdown_table, megabytes
 
 MISSING = "-"
+_LEAST = {90: 64, 99: 662}
+"""Queries that MLPerf's early stopping needs for a percentile."""
 
 
 def as_markdown(results: Results) -> str:
@@ -38,8 +40,8 @@ def _about(results: Results) -> str:
         f"Python {found['python']}, ppcls {found['ppcls']}, {versions}",
         f"{settings['images_found']} images of {settings['images']}, in random order (seed "
         f"{settings['seed']}); engines take turns in random order; times in ms, in brackets what "
-        "bounds the true value with 95 % confidence; unstable: the coefficient of variation (CV) is "
-        f"above {UNSTABLE:.0%}",
+        "bounds the true value with 95 % confidence; unstable: the coefficient of variation (CV) "
+        f"is above {UNSTABLE:.0%}",
     ]
     if not results.mlperf_length:
         asked = settings["mlperf_asks_for"].items()
@@ -70,7 +72,11 @@ def _scenario_tables(results: Results) -> List[str]:
 def _scenario_table(scenario: str, found: List[Measurement], results: Results) -> str:
     percent = SCENARIOS[scenario].percent
     head = ["Network", "Batch", "Engine", "Precision", "Queries", "Median"]
-    head += [] if percent is None else [f"p{percent:g}", f"p{percent:g} by MLPerf"]
+    head += (
+        []
+        if percent is None
+        else [f"p{percent:g}", f"p{percent:g} by MLPerf (n >= {_LEAST[percent]})"]
+    )
     head += ["CV", "Images/s"]
     head += ["Queries/s held"] if scenario == "server" else ["/ bare", "/ fp32", "/ fastest bare"]
     rows = [[*head, "Notes"]]

@@ -21,6 +21,7 @@ PRECISIONS = ("fp32", "bf16", "int8")
 """Those that CPUs compute in; they have no fast float16."""
 
 _LEFT = [0]
+_CPUS = ("cores", "threads")
 
 
 def v100_table(words: Words = str) -> str:
