@@ -16,6 +16,9 @@ from ppcls.exporters.form import OPSET, PLAIN, Form
 from ppcls.exporters.static import Shape, program_of, write_program
 from ppcls.files import replacing
 from ppcls.inference.programs import opset_of
+from ppcls.runtime import without_lines
+
+_STEPS = r"\[Paddle2ONNX\] (Start|Use|PaddlePaddle model is exported).*"
 
 
 def write_onnx(
@@ -65,8 +68,8 @@ def convert_program(prefix: Path, path: Path, opset: int = OPSET) -> None:
     converter = _converter()
     with replacing(path) as draft:
         try:
-            # It prints the name of the draft, which nobody will find.
-            with contextlib.redirect_stdout(io.StringIO()):
+            # It prints its steps, and the name of the draft, which nobody will find.
+            with without_lines(_STEPS), contextlib.redirect_stdout(io.StringIO()):
                 converter.export(
                     str(program_of(prefix)),
                     str(prefix.with_suffix(".pdiparams")),

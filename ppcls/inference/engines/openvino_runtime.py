@@ -36,7 +36,7 @@ class OpenVinoEngine:
         self.threads = options.threads or runtime.available_cores()
         self.precision = options.precision
         self._path, self._input = files[0], input
-        self._version = openvino.__version__
+        self._version = openvino.__version__.partition("-")[0]
         core = openvino.Core()
         _check_precision(self.precision, core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES"))
         self._core, self._usual = core, options.batch_size
