@@ -12,7 +12,7 @@ from ppcls.benchmark.statistics import UNSTABLE
 from ppcls.text import markdown_table, megabytes
 
 MISSING = "-"
-_LEAST = {90: 64, 99: 662}
+_LEAST = {90.0: 64, 99.0: 662}
 """Queries that MLPerf's early stopping needs for a percentile."""
 
 

@@ -88,15 +88,17 @@ def open_loop(
         at_once: the largest batch.
         give_up: whether the latencies so far decide the matter.
     """
-    start, latencies = clock.now(), []  # type: float, List[float]
-    while len(latencies) < len(arrivals) and not give_up(latencies):
+    due = np.asarray(arrivals, dtype=float)
+    latencies: List[float] = []
+    start = clock.now()
+    while len(latencies) < len(due) and not give_up(latencies):
         first = len(latencies)
-        clock.sleep_until(start + arrivals[first])
-        waiting = int(np.searchsorted(arrivals, clock.now() - start, side="right")) - first
+        clock.sleep_until(start + due[first])
+        waiting = int(np.searchsorted(due, clock.now() - start, side="right")) - first
         batch = range(first, first + max(1, min(at_once, waiting)))
         answer(batch)
         done = clock.now() - start
-        latencies += [done - float(arrivals[query]) for query in batch]
+        latencies += [done - float(due[query]) for query in batch]
     return latencies
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from ppcls import registry
 from ppcls.arch.family_data import networks
+from ppcls.arch.latency import MeasuredLatencies, MeasuredLatency
 from ppcls.commands import model_tables
 from ppcls.commands.model_tables import costs, find_families
 from tools import model_zoo
@@ -49,11 +50,15 @@ def test_tables_are_printed_from_any_folder_without_installation(
 
 
 def test_measured_latency_is_bold(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(networks()["LeNet"].latency, "Paddle", 0.25)
+    row = {"network": "LeNet", "engine": "paddle", "precision": "fp32", "batch_size": 1}
+    found = MeasuredLatencies(rows=[MeasuredLatency(**row, milliseconds=0.25, queries=9)])
+    monkeypatch.setattr(model_tables, "measured_latencies", lambda: found)
     assert main(["--write", str(docs), "--family", "lenet"]) == 0
     page = (docs / "zh_CN/models/lenet.md").read_text("utf-8")
-    assert cells(page, "网络")[-2] == "**Paddle (ms)**"
-    assert cells(page, "LeNet")[-2] == "**0.2**"
+    assert cells(page, "网络")[-3:] == [
+        f"**{engine} (ms)**" for engine in ("Paddle", "ONNX Runtime", "OpenVINO")
+    ]
+    assert cells(page, "LeNet")[-3:] == ["**0.25**", "–", "–"]
 
 
 def test_a_page_is_a_whole_family(docs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,6 +111,7 @@ def test_writing_all_renews_the_lists_and_removes_old_pages(docs: Path) -> None:
         "README",
         "alexnet",
         "lenet",
+        "speed",
     }
     assert kept.exists()
     after = readme.read_text("utf-8")
