@@ -25,7 +25,7 @@ from ppcls.exporters.describing import (
     versions,
 )
 from ppcls.exporters.form import AS_IS, ExportOptions, Form, without_normalisation
-from ppcls.exporters.formats import FORMATS, STEM, check_formats, writing_order
+from ppcls.exporters.formats import FORMATS, MADE_OF_ONNX, STEM, check_formats, writing_order
 from ppcls.exporters.paddlex import (
     Portable,
     levels_obstacle,
@@ -34,6 +34,7 @@ from ppcls.exporters.paddlex import (
     portable,
 )
 from ppcls.exporters.parity import DEFINITIONS, RANDOM_IMAGES, Parity
+from ppcls.exporters.pooling import refuse_uneven_pooling
 from ppcls.exporters.staging import check_target, staging
 from ppcls.exporters.static import Shape, run_dynamic
 from ppcls.inference.bundle import PARITY_NAME, file_record, read_bundle
@@ -129,6 +130,8 @@ def export_bundle(
     batch, kind = _parity_images(images, shape, form)
     input, written = described_input(shape, form), _portable(transform, form)
     check_same_preprocessing(transform, written, input, form)
+    if set(formats) & MADE_OF_ONNX:
+        refuse_uneven_pooling(model, batch)
     sample = Sample(batch, kind, run_dynamic(model, batch))
     names = processing.class_map.names
     _check_labels(names, sample.logits)

@@ -30,6 +30,9 @@ FORMATS: Dict[str, Writer] = {
 the network gives probabilities (or logits), and form, which writes the files and returns them.
 """
 
+MADE_OF_ONNX = frozenset({"onnx", "openvino"})
+"""Formats that hold what ONNX can express."""
+
 _ORDER = ("paddle", "onnx", "openvino")
 """In which they are written: the second is made of the first, and the third of the second."""
 

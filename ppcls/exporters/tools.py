@@ -37,8 +37,10 @@ MISFITS: Tuple[Misfit, ...] = (
 NEWEST_PYTHON = (3, 12)
 """The last for which PyPI has paddle2onnx (of all its versions, 1.2.11 to 2.1.0)."""
 
-OPSETS = {"1": range(7, 17), "2": range(7, 22)}
-"""Major version of paddle2onnx -> versions of ONNX' operators. Beyond them 2.1 ends the process."""
+OPSETS = {"1": range(7, 20), "2": range(7, 22)}
+"""Major version of paddle2onnx -> versions of ONNX' operators, as 1.2.11, 1.3.1 and 2.1.0 wrote
+them. Below these a converter takes the first; beyond them it ends the process.
+"""
 
 _NEEDED: Dict[str, Dict[str, str]] = {
     "paddle": {},
