@@ -70,13 +70,13 @@ def fill(network: Network) -> None:
 def moderate(network: Network, images: np.ndarray) -> None:
     """Scale the last layer of a network so that its logits for `images` are of a usual size.
 
-    Networks without normalisation make thousands of drawn weights; then rounding alone decides
-    between classes of equal probability.
+    Networks without normalisation make thousands of drawn weights, and deep ones with it make all
+    logits alike; either way rounding alone would decide between classes.
     """
     kinds = (paddle.nn.Conv2D, paddle.nn.Linear)
     layers = [x for x in network.head.sublayers(include_self=True) if isinstance(x, kinds)]
     spread = float(run_dynamic(network, images).std())
-    if spread > _SPREAD:
+    if spread > 0:
         layers[-1].weight.set_value(layers[-1].weight * (_SPREAD / spread))
 
 

@@ -124,7 +124,7 @@ def _open(bundle: Bundle, name: str, precision: str, threads: Optional[int], bat
         open_fastest(bundle, options) if name == AUTO else (open_engine(name, bundle, options), "")
     )
     names = Topk(min(bundle.topk, len(bundle.labels)), label_list=bundle.labels)
-    classify = Classifier(bundle.pipeline(), bundle.input_shape, engine, names, batch)
+    classify = Classifier(bundle.pipeline(), bundle.input.image_shape, engine, names, batch)
     about = {**_plain(engine.describe()), **({"reason": reason} if reason else {})}
     subject = Subject(network=bundle.model_name, engine=name, precision=precision, about=about)
     return Opened(subject, engine.run, lambda paths: list(classify(paths)))
