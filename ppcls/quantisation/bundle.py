@@ -27,7 +27,7 @@ from ppcls.quantisation.images import (
 from ppcls.quantisation.judge import FLOAT_FORMATS, judge_precision
 from ppcls.quantisation.onnx_int8 import write_onnx_int8
 from ppcls.quantisation.openvino_int8 import write_openvino_int8
-from ppcls.quantisation.report import Outcome, Report, describe_refusal
+from ppcls.quantisation.report import Outcome, Report, describe_refusal, describe_trial
 from ppcls.quantisation.request import NEEDS, Request, engines_here
 from ppcls.yaml_text import read_value
 
@@ -90,6 +90,8 @@ def _target(request: Request) -> Path:
     target = Path(request.output_dir or here)
     if target.resolve() == here:
         return here
+    if here in target.resolve().parents:
+        raise UsageError(f"{target}: lies inside the bundle {here}; name another --output_dir")
     check_target(target, request.overwrite)
     return target
 
@@ -112,8 +114,10 @@ class _Job:
         for attempt in ATTEMPTS[format]:
             names = [*(one.attempts[-1] for one in tried), attempt.name]
             tried.append(self._try(format, attempt, names))
-            if tried[-1].worst.change.drop <= self.request.max_drop:
+            worst = tried[-1].worst
+            if worst.change.drop <= self.request.max_drop:
                 return tried[-1]
+            self.say(f"  costs too much in {worst.engine}: {describe_trial(worst)}")
         raise ExportError(describe_refusal(tried, self.request.max_drop))
 
     def _try(self, format: str, attempt: Attempt, names: List[str]) -> Outcome:

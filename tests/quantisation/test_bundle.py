@@ -117,6 +117,8 @@ def test_openvino_has_a_format_of_its_own(bundle: Path, digits: Path, tmp_path: 
     trial = report.outcomes[0].trials[0]
     int8 = right(target, digits, engine="openvino", precision="int8")
     assert trial.change.top1_after == np.mean(int8)
+    with pytest.raises(UsageError, match="lies inside the bundle"):
+        quantise_bundle(request_for(bundle, digits, output_dir=bundle / "int8"))
     with pytest.raises(UsageError, match="already holds a bundle"):
         quantise_bundle(request_for(bundle, digits, output_dir=target))
 
