@@ -95,13 +95,7 @@ def floating_nodes(model: Any, attempt: Attempt) -> List[str]:
     found |= {i for i, node in enumerate(nodes) if node.op_type in _TO_PROBABILITIES}
     if attempt.float_ends and layers:
         found |= {layers[0], layers[-1]}
-    if attempt.float_depthwise:
-        found |= {i for i in layers if _groups(nodes[i]) > 1}
     return [nodes[i].name for i in sorted(found)]
-
-
-def _groups(node: Any) -> int:
-    return next((one.i for one in node.attribute if one.name == "group"), 1)
 
 
 def _tidy(path: Path) -> None:

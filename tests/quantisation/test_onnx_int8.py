@@ -59,7 +59,6 @@ def test_what_stays_in_float32() -> None:
     model = model_of(
         node("Sub"),
         node("Conv"),
-        onnx.helper.make_node("Conv", ["a"], ["b"], name="depthwise", group=8),
         node("Add"),
         node("Gemm"),
         node("Softmax"),
@@ -67,8 +66,6 @@ def test_what_stays_in_float32() -> None:
     assert floating_nodes(model, Attempt("plain")) == ["sub", "softmax"]
     ends = Attempt("ends", float_ends=True)
     assert floating_nodes(model, ends) == ["sub", "conv", "gemm", "softmax"]
-    depthwise = Attempt("depthwise", float_depthwise=True)
-    assert floating_nodes(model, depthwise) == ["sub", "depthwise", "softmax"]
     assert floating_nodes(model_of(node("Softmax")), ends) == ["softmax"]
 
 
