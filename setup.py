@@ -35,7 +35,7 @@ EXTRAS = {
     "openvino": OPENVINO,
     "int8": INT8,
     "nncf": NNCF,
-    "loadgen": ["mlcommons-loadgen>=5,<7"],
+    "loadgen": ["mlcommons-loadgen>=6,<7"],
     "visualdl": ["visualdl>=2.5,<3"],
     "demo": [PADDLE, SETUPTOOLS, WEIGHTS],
     "dev": [
