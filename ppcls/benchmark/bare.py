@@ -36,7 +36,7 @@ def bare_openvino(files: Sequence[Path], threads: int, precision: str, batch: in
     import openvino
 
     core = openvino.Core()
-    model = core.read_model(str(files[0]))
+    model = core.read_model(str(next((one for one in files if one.suffix == ".xml"), files[0])))
     model.reshape([batch, *list(model.input(0).partial_shape)[1:]])
     hints = {
         "PERFORMANCE_HINT": "LATENCY",

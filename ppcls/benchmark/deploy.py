@@ -19,7 +19,7 @@ from ppcls.benchmark.images import (
     refuse_too_few,
 )
 from ppcls.benchmark.loadgen import Load, run_loadgen
-from ppcls.benchmark.networks import are_random, bundle_of, published_top1
+from ppcls.benchmark.networks import are_random, bundle_of, network_of, published_top1
 from ppcls.benchmark.request import Request, check_request
 from ppcls.benchmark.results import (
     Accuracy,
@@ -35,6 +35,7 @@ from ppcls.benchmark.start import cold_start
 from ppcls.benchmark.subjects import Opened, open_all
 from ppcls.errors import UsageError
 from ppcls.inference.bundle import Bundle, read_bundle
+from ppcls.text import distinct
 
 _log = logging.getLogger("ppcls")
 
@@ -56,8 +57,9 @@ def benchmark(request: Request) -> Results:
     _warn_of_load(results)
     bundles = [bundle_of(name, request.cache) for name in request.models]
     bundles += [read_bundle(folder) for folder in request.model_dirs]
-    for bundle in bundles:
-        _Network(bundle, images, request, results).measure()
+    names = distinct([network_of(bundle) for bundle in bundles])
+    for name, bundle in zip(names, bundles):
+        _Network(name, bundle, images, request, results).measure()
     results.environment["load_average_at_the_end"] = load_average()
     if not results.measurements:
         raise UsageError("nothing can be measured: " + "; ".join(results.left_out))
@@ -92,7 +94,10 @@ def _empty(request: Request, images: int) -> Results:
 class _Network:
     """The measurements of one bundle, which it adds to `results`."""
 
-    def __init__(self, bundle: Bundle, images: Images, request: Request, results: Results) -> None:
+    def __init__(
+        self, name: str, bundle: Bundle, images: Images, request: Request, results: Results
+    ) -> None:
+        self.name = name
         self.bundle = bundle
         self.request = request
         self.results = results
@@ -100,9 +105,9 @@ class _Network:
         self.classes, labels = class_numbers(self.images, bundle.labels)
         if are_random(bundle):
             self.classes, labels = None, "not used: the weights are random"
-        arrays = prepare_images(self.images, bundle.pipeline(), bundle.input_shape)
+        arrays = prepare_images(self.images, bundle.pipeline(), bundle.input.image_shape)
         self.inputs = Inputs(self.images.paths, arrays)
-        results.networks.append(_facts(bundle, labels))
+        results.networks.append(_facts(name, bundle, labels))
 
     def measure(self) -> None:
         """Measure all that is asked for."""
@@ -111,7 +116,7 @@ class _Network:
 
     def _measure_batch(self, batch: int) -> None:
         is_first = batch == self.request.batch_sizes[0]
-        opened, left_out = open_all(self.bundle, self.request.plan, batch)
+        opened, left_out = open_all(self.name, self.bundle, self.request.plan, batch)
         self._leave_out(left_out)
         numbered = [(self._number(one.subject), one) for one in opened]
         case = Case(numbered, self.inputs, batch, self.request.lengths)
@@ -197,14 +202,14 @@ def _identity(subject: Subject) -> Tuple[str, str, str, bool]:
     return subject.network, subject.engine, subject.precision, subject.bare
 
 
-def _facts(bundle: Bundle, labels: str) -> NetworkFacts:
+def _facts(name: str, bundle: Bundle, labels: str) -> NetworkFacts:
     return NetworkFacts(
-        name=bundle.model_name,
+        name=name,
         folder=str(bundle.folder),
         input_shape=list(bundle.input_shape),
         classes=len(bundle.labels),
         weights=str(bundle.provenance.get("weights", "unknown")),
-        published_top1=published_top1(bundle.model_name),
+        published_top1=published_top1(network_of(bundle)),
         labels=labels,
         formats=list(bundle.formats),
     )

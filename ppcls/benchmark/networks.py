@@ -62,6 +62,13 @@ def are_random(bundle: Bundle) -> bool:
     return str(bundle.provenance.get("weights", "")).startswith("random weights")
 
 
+def network_of(bundle: Bundle) -> str:
+    """Return our name of a bundle's network, which the bundle may call as PaddleX does."""
+    arch = bundle.provenance.get("arch")
+    name = arch.get("name") if isinstance(arch, dict) else None
+    return name if isinstance(name, str) else bundle.model_name
+
+
 def published_top1(name: str) -> Optional[float]:
     """Return the accuracy that was published for a network of this name, a fraction."""
     known = networks().get(name)
@@ -99,6 +106,7 @@ def _export(name: str, record: Optional[Record], formats: List[str], folder: Pat
     from ppcls.data.imagenet_classes import imagenet_classes
     from ppcls.data.transforms import Pipeline
     from ppcls.exporters import Processing, export_bundle
+    from ppcls.exporters.form import ExportOptions
 
     network = _network(name, record)
     ops = record.transform_ops() if record else _usual_ops(network)
@@ -111,7 +119,8 @@ def _export(name: str, record: Optional[Record], formats: List[str], folder: Pat
             classes if network.class_num == len(classes) else ClassMap.numbered(network.class_num),
         ),
         formats=formats,
-        provenance={"weights": weights_of(record), "purpose": "ppcls benchmark deploy"},
+        provenance={"weights": weights_of(record), "arch": {"name": name}},
+        options=ExportOptions(model_name=name),
         overwrite=True,
     )
 

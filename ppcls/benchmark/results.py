@@ -75,7 +75,7 @@ class Subject(Section):
     """What was measured: a bundle in an engine.
 
     Attributes:
-        network: `model_name` of the bundle.
+        network: its registered name.
         engine: a name of `ppcls.inference.engines.ENGINES`, or "auto".
         precision: that was asked for.
         bare: the engine was called without the toolkit.

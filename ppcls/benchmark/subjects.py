@@ -76,24 +76,33 @@ def check_engines(names: Sequence[str]) -> None:
             raise UsageError(ENGINES[name].missing)
 
 
-def open_all(bundle: Bundle, plan: Plan, batch: int) -> Tuple[List[Opened], List[str]]:
+def open_all(
+    network: str, bundle: Bundle, plan: Plan, batch: int
+) -> Tuple[List[Opened], List[str]]:
     """Open a bundle with each engine in each precision; say what was left out, and why.
 
     Args:
+        network: what the bundle is called here.
         bundle: the network.
         plan: engines and precisions.
         batch: images at once, for which an engine may be compiled.
     """
     opened: List[Opened] = []
     left_out: List[str] = []
+    if bundle.input.batch not in (None, batch):
+        return [], [f"{network}, batch {batch}: it takes batches of {bundle.input.batch} only"]
     for precision in plan.precisions:
+        options = EngineOptions(threads=plan.threads, precision=precision, batch_size=batch)
+        unable = set()
         for name in _engines(bundle, plan, precision):
             try:
-                opened.append(_open(bundle, name, precision, plan.threads, batch))
+                opened.append(_open(network, bundle, name, options))
             except PpclsError as error:
-                left_out.append(f"{bundle.model_name}, {name}, {precision}: {error}")
+                left_out.append(f"{network}, {name}, {precision}: {error}")
+                unable.add(name)
         for name in _bare_engines(bundle, plan, precision):
-            opened.append(_open_bare(bundle, name, precision, plan.threads, batch))
+            if name not in unable:
+                opened.append(_open_bare(network, bundle, name, options))
     return opened, left_out
 
 
@@ -118,15 +127,15 @@ def _bare_engines(bundle: Bundle, plan: Plan, precision: str) -> List[str]:
     return [name for name in able if name in rivals and name in BARE and is_installed(name)]
 
 
-def _open(bundle: Bundle, name: str, precision: str, threads: Optional[int], batch: int) -> Opened:
-    options = EngineOptions(threads=threads, precision=precision, batch_size=batch)
+def _open(network: str, bundle: Bundle, name: str, options: EngineOptions) -> Opened:
     engine, reason = (
         open_fastest(bundle, options) if name == AUTO else (open_engine(name, bundle, options), "")
     )
     names = Topk(min(bundle.topk, len(bundle.labels)), label_list=bundle.labels)
-    classify = Classifier(bundle.pipeline(), bundle.input.image_shape, engine, names, batch)
+    size = options.batch_size
+    classify = Classifier(bundle.pipeline(), bundle.input.image_shape, engine, names, size)
     about = {**_plain(engine.describe()), **({"reason": reason} if reason else {})}
-    subject = Subject(network=bundle.model_name, engine=name, precision=precision, about=about)
+    subject = Subject(network=network, engine=name, precision=options.precision, about=about)
     return Opened(subject, engine.run, lambda paths: list(classify(paths)))
 
 
@@ -136,11 +145,10 @@ def _plain(about: Dict[str, Any]) -> Dict[str, Any]:
     return dict(json.loads(json.dumps(about, default=str)))
 
 
-def _open_bare(
-    bundle: Bundle, name: str, precision: str, threads: Optional[int], batch: int
-) -> Opened:
+def _open_bare(network: str, bundle: Bundle, name: str, options: EngineOptions) -> Opened:
+    precision, threads = options.precision, options.threads or available_cores()
     formats = ENGINES[name].formats_at(precision)
     files = next(bundle.formats[one] for one in formats if one in bundle.formats)
-    run = BARE[name](files, threads or available_cores(), precision, batch)
-    subject = Subject(network=bundle.model_name, engine=name, precision=precision, bare=True)
+    run = BARE[name](files, threads, precision, options.batch_size)
+    subject = Subject(network=network, engine=name, precision=precision, bare=True)
     return Opened(subject, run)
