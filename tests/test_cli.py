@@ -42,6 +42,7 @@ SCRIPTS = {
     "tools/infer.py": "infer",
     "tools/export_model.py": "export",
     "tools/convert_weights.py": "convert",
+    "deploy/benchmark.py": "benchmark deploy",
     "deploy/predict.py": "predict",
     "deploy/quantize.py": "quantize",
 }

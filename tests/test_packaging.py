@@ -135,6 +135,7 @@ def test_every_core_range_is_tested_at_its_lower_end(package: Dict[str, Any]) ->
 def test_every_import_of_the_package_is_declared(package: Dict[str, Any]) -> None:
     distributions = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn", "PIL": "pillow"}
     distributions.update(paddle="paddlepaddle", yaml="pyyaml", pydantic_core="pydantic")
+    distributions.update(mlperf_loadgen="mlcommons-loadgen")
     declared = {item.name.lower() for item in all_requirements(package)} | {"ppcls"}
     imported = set()
     for file in (ROOT / "ppcls").rglob("*.py"):
