@@ -95,4 +95,4 @@ def _fastest(network: str, precision: str, size: int) -> str:
 
 
 def _published(value: Optional[float]) -> str:
-    return NOTHING if value is None else f"*{value:g}*"
+    return NOTHING if value is None else f"*{value}*"

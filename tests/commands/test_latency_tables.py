@@ -46,7 +46,7 @@ def test_published_figures_are_in_italics_and_ours_bold_beside_them() -> None:
 def test_batches_of_the_t4_have_columns_here_too() -> None:
     head, row = cells(t4_table(), "Network"), cells(t4_table(), "VGG16")
     by_name = dict(zip(head, row))
-    assert by_name["*T4 FP16 8 (ms)*"] == "*12.5091*"
+    assert by_name["*T4 FP16 8 (ms)*"] == "*12.50913*"
     assert by_name["*T4 FP32 1 (ms)*"] == "*5.61769*"
     assert by_name["**CPU FP32 1 (ms)**"] == "**90**"
     assert by_name["**CPU BF16 8 (ms)**"] == "**45.7**"
