@@ -9,13 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Dict, List, Literal, Optional
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from ppcls.checking import Section, mistakes
-from ppcls.errors import DataError
-from ppcls.files import read_regular, write_text
-
-_MOST_BYTES = 64_000_000
+from ppcls.checking import Section
+from ppcls.files import write_text
 
 Positive = Annotated[float, Field(gt=0)]
 Number = Annotated[float, Field(ge=0)]
@@ -211,21 +208,3 @@ class Results(Section):
 def write_results(results: Results, path: Path) -> None:
     """Write results as JSON, as a whole or not at all."""
     write_text(path, results.model_dump_json(indent=1) + "\n")
-
-
-def read_results(path: Path) -> Results:
-    """Read `results.json`.
-
-    Raises:
-        DataError: the file is missing, or is not as `Results` says.
-    """
-    try:
-        return Results.model_validate_json(read_regular(path, _MOST_BYTES))
-    except FileNotFoundError:
-        raise DataError(
-            f"{path}: there is no such file; 'ppcls benchmark deploy --output DIR' writes one"
-        ) from None
-    except ValidationError as error:
-        raise DataError(
-            f"{path}: no results of this program: {'; '.join(mistakes(error))}"
-        ) from None
