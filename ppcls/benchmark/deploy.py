@@ -150,15 +150,12 @@ class _Network:
         if self.classes is not None:
             answers.accuracy = accuracy(one, self.inputs.arrays, self.classes, batch)
         if self.request.cold_starts:
-            subject, request = one.subject, self.request
-            image = self.images.paths[0]
             answers.start = cold_start(
                 self.bundle,
-                image,
-                subject.engine,
-                subject.precision,
-                request.threads,
-                request.cold_starts,
+                self.images.paths[0],
+                one.subject.engine,
+                self.request.plan.options(one.subject.precision, 1),
+                self.request.cold_starts,
             )
         return answers
 

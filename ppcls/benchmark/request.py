@@ -29,6 +29,7 @@ class Request:
         engines: names; empty for all.
         scenarios: keys of `SCENARIOS`.
         preprocessing: without, with, or both.
+        device: cpu, gpu, gpu:N or auto.
         threads: of each engine; None is one per core.
         bare: whether engines are called without the toolkit too.
         seconds: to measure each engine in each scenario, at least.
@@ -50,6 +51,7 @@ class Request:
     engines: List[str]
     scenarios: List[str]
     preprocessing: List[bool]
+    device: str
     threads: Optional[int]
     bare: bool
     seconds: float
@@ -71,7 +73,7 @@ class Request:
     @property
     def plan(self) -> Plan:
         """What is opened."""
-        return Plan(self.engines, self.precisions, self.threads, self.bare)
+        return Plan(self.engines, self.precisions, self.device, self.threads, self.bare)
 
     @property
     def mlperf_length(self) -> bool:
@@ -90,6 +92,7 @@ def check_request(request: Request) -> None:
     _check_names(request)
     _check_numbers(request)
     check_engines(request.engines)
+    request.plan.options("fp32", 1)
     if request.loadgen:
         check_loadgen()
 

@@ -1,7 +1,8 @@
 """A cold start: a process that imports the toolkit, opens a bundle and predicts one image file.
 
-``python -m ppcls.benchmark.start BEGUN MODEL_DIR IMAGE ENGINE PRECISION THREADS`` prints when what
-was done, in seconds after BEGUN (of the monotonic clock, which processes share), and its memory.
+``python -m ppcls.benchmark.start BEGUN MODEL_DIR IMAGE ENGINE DEVICE PRECISION THREADS`` prints when
+what was done, in seconds after BEGUN (of the monotonic clock, which processes share), and its
+memory.
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Sequence
 
 import ppcls
 from ppcls.benchmark.results import Start
 from ppcls.errors import BundleError
 from ppcls.inference.bundle import Bundle
+from ppcls.inference.engines import EngineOptions
 
 _LONGEST = 600
 
 
 def cold_start(
-    bundle: Bundle, image: str, engine: str, precision: str, threads: Optional[int], repeats: int
+    bundle: Bundle, image: str, engine: str, options: EngineOptions, repeats: int
 ) -> Start:
     """Start `repeats` processes that predict one image, and return the medians of their times.
 
@@ -35,7 +37,8 @@ def cold_start(
     Raises:
         BundleError: a process fails; the message has its last line.
     """
-    arguments = [str(bundle.folder), image, engine, precision, str(threads or 0)]
+    arguments = [str(bundle.folder), image, engine]
+    arguments += [options.device, options.precision, str(options.threads or 0)]
     found = [_process(arguments) for _ in range(repeats)]
     middle = {key: statistics.median(one[key] for one in found) for key in found[0]}
     memory = int(middle.pop("peak_memory"))
@@ -60,13 +63,14 @@ def _process(arguments: Sequence[str]) -> Dict[str, float]:
 def first_prediction(arguments: List[str]) -> Dict[str, Any]:
     """Do what the process is for, and return seconds and bytes; see the module."""
     begun = float(arguments[0])
-    folder, image, engine, precision, threads = arguments[1:]
+    folder, image, engine, device, precision, threads = arguments[1:]
     from ppcls.inference.predictor import Predictor
 
     imported = time.monotonic()
     predictor = Predictor(
         folder,
         engine=engine,
+        device=device,
         precision=precision,
         threads=int(threads) or None,
         batch_size=1,

@@ -34,14 +34,20 @@ class Plan(NamedTuple):
     Attributes:
         engines: names, "auto" among them; empty for all that are installed, and auto.
         precisions: in which each of them computes.
+        device: cpu, gpu, gpu:N or auto.
         threads: None is one per core.
-        bare: whether engines are called without the toolkit too.
+        bare: whether engines are called without the toolkit too, which this program does on CPUs.
     """
 
     engines: List[str]
     precisions: List[str]
+    device: str
     threads: Optional[int]
     bare: bool
+
+    def options(self, precision: str, batch: int) -> EngineOptions:
+        """Return how an engine is opened."""
+        return EngineOptions(self.device, self.threads, precision, batch)
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ def open_all(
     if bundle.input.batch not in (None, batch):
         return [], [f"{network}, batch {batch}: it takes batches of {bundle.input.batch} only"]
     for precision in plan.precisions:
-        options = EngineOptions(threads=plan.threads, precision=precision, batch_size=batch)
+        options = plan.options(precision, batch)
         unable = set()
         for name in _engines(bundle, plan, precision):
             try:
@@ -110,7 +116,7 @@ def _engines(bundle: Bundle, plan: Plan, precision: str) -> List[str]:
     """Return the named engines, or those that can."""
     if plan.engines:
         return plan.engines
-    able = engines_for(bundle.formats, "auto", precision)
+    able = engines_for(bundle.formats, plan.device, precision)
     found = [name for name in able if is_installed(name) and ENGINES[name].in_auto]
     return [*found, AUTO]
 
@@ -119,7 +125,7 @@ def _bare_engines(bundle: Bundle, plan: Plan, precision: str) -> List[str]:
     """Return the engines to call bare: those that are measured, and for `auto` all that may be
     faster.
     """
-    if not plan.bare:
+    if not plan.bare or plan.device != "cpu":
         return []
     able = engines_for(bundle.formats, "cpu", precision)
     wanted = _engines(bundle, plan, precision)

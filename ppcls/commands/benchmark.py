@@ -67,6 +67,7 @@ def _add_ways(parser: argparse.ArgumentParser) -> None:
         default="both",
         help="whether reading and preparing images is timed (default: both)",
     )
+    parser.add_argument("--device", default="cpu", help="cpu, gpu, gpu:N or auto (default: cpu)")
     parser.add_argument("--threads", type=int, metavar="N", help="default: one per core")
     parser.add_argument(
         "--no-bare", action="store_true", help="do not call the engines without the toolkit too"
@@ -164,6 +165,7 @@ def _request(arguments: argparse.Namespace) -> Request:
         engines=[name for name in arguments.engines if name != "all"],
         scenarios=arguments.scenario,
         preprocessing=_PREPROCESSING[arguments.preprocessing],
+        device=arguments.device,
         threads=arguments.threads,
         bare=not arguments.no_bare,
         seconds=arguments.duration,

@@ -140,6 +140,7 @@ def test_accuracy_by_hand() -> None:
         (["--threads", "-1"], "--threads takes numbers from 1, got -1"),
         (["--duration", "-1"], "--duration is a number of seconds from 0, got -1"),
         (["--duration", "nan"], "--duration is a number of seconds"),
+        (["--device", "tpu"], "unknown device 'tpu'"),
         (["--latency-bound", "-5"], "--latency-bound is above 0 ms, got -5"),
         (["--server-percentile", "100"], "--server-percentile is 50 to 99.9, got 100"),
         (["--images", "/nowhere"], "/nowhere: no such file or folder"),

@@ -13,7 +13,7 @@ from ppcls.benchmark.start import cold_start
 from ppcls.benchmark.subjects import Plan, open_all
 from ppcls.errors import BundleError, UsageError
 from ppcls.inference.bundle import Bundle
-from ppcls.inference.engines import is_installed
+from ppcls.inference.engines import EngineOptions, is_installed
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 @pytest.mark.slow
 def test_bare_engines_give_the_same_answers(bundle: Bundle) -> None:
     images = np.random.default_rng(0).standard_normal((4, *bundle.input_shape), dtype=np.float32)
-    opened, left_out = open_all("LeNet", bundle, Plan([], ["fp32"], 1, True), 4)
+    opened, left_out = open_all("LeNet", bundle, Plan([], ["fp32"], "cpu", 1, True), 4)
     assert left_out == []
     bare = {one.subject.engine for one in opened if one.subject.bare}
     held = [name for name in BARE if is_installed(name) and _opens(bundle, name)]
@@ -43,7 +43,7 @@ def _opens(bundle: Bundle, name: str) -> bool:
 
 
 def test_what_an_engine_cannot_is_left_out_with_its_reason(bundle: Bundle) -> None:
-    opened, left_out = open_all("LeNet", bundle, Plan(["paddle"], ["int8"], 1, True), 1)
+    opened, left_out = open_all("LeNet", bundle, Plan(["paddle"], ["int8"], "cpu", 1, True), 1)
     assert opened == []
     assert len(left_out) == 1 and left_out[0].startswith("LeNet, paddle, int8: ")
 
@@ -71,9 +71,9 @@ def test_published_accuracy_is_known() -> None:
 @pytest.mark.slow
 def test_a_new_process_says_how_long_it_took(bundle: Bundle, photos: Path) -> None:
     image = str(photos / "images/3/0.png")
-    found = cold_start(bundle, image, "paddle", "fp32", 1, repeats=2)
+    found = cold_start(bundle, image, "paddle", EngineOptions("cpu", 1), repeats=2)
     assert found.repeats == 2
     assert found.total == pytest.approx(found.imports + found.opening + found.first, rel=0.2)
     assert 50e6 < found.peak_memory < 5e9
     with pytest.raises(BundleError, match="a new process cannot predict"):
-        cold_start(bundle, str(photos / "list.txt"), "paddle", "fp32", 1, repeats=1)
+        cold_start(bundle, str(photos / "list.txt"), "paddle", EngineOptions(), repeats=1)
