@@ -1,7 +1,7 @@
 """A cold start: a process that imports the toolkit, opens a bundle and predicts one image file.
 
-``python -m ppcls.benchmark.start BEGUN MODEL_DIR IMAGE ENGINE DEVICE PRECISION THREADS`` prints when
-what was done, in seconds after BEGUN (of the monotonic clock, which processes share), and its
+``python -m ppcls.benchmark.start BEGUN MODEL_DIR IMAGE ENGINE DEVICE PRECISION THREADS`` prints
+when what was done, in seconds after BEGUN (of the monotonic clock, which processes share), and its
 memory.
 """
 
