@@ -30,7 +30,7 @@ def commands() -> List[str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder like a clone, with the quick start trained for two epochs, and photos."""
+    """A folder like a clone, with the quick start trained for three epochs, and photos."""
     place = tmp_path_factory.mktemp("reader")
     for name in ("configs", "deploy", "tools", "ppcls"):
         (place / name).symlink_to(ROOT / name)
@@ -39,7 +39,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (place / "my_photos" / kind).mkdir(parents=True)
         cv2.imwrite(str(place / "my_photos" / kind / "1.jpg"), cv2.resize(noise, (400, 300)))
     _run("ppcls data prepare digits", place)
-    _run(f"ppcls train -c {RECIPE} -o Global.epochs=2", place)
+    _run(f"ppcls train -c {RECIPE} -o Global.epochs=3", place)
     return place
 
 
