@@ -125,7 +125,8 @@ class RateSearch:
     """Bisection for the highest rate that holds, one try after another.
 
     Attributes:
-        high: a rate that does not hold, in queries a second; at first one that cannot.
+        high: a rate that does not hold, in queries a second; at first a guess, which is doubled as
+            long as it does hold.
         low: the highest rate that has held; 0 as long as none has.
         precision: the relative width at which the search ends.
         least: the fraction of the first `high` below which no rate is tried: if even so few
@@ -139,21 +140,24 @@ class RateSearch:
 
     def __post_init__(self) -> None:
         self._lowest = self.least * self.high
+        self._is_bounded = False
 
     @property
     def rate(self) -> float:
         """The rate to try next."""
-        return (self.low + self.high) / 2
+        return (self.low + self.high) / 2 if self._is_bounded else self.high
 
     @property
     def finished(self) -> bool:
         """Whether the rate is known well enough, or none holds."""
         is_known = self.high - self.low <= self.precision * self.high
-        return is_known or self.high <= self._lowest
+        return (is_known and self._is_bounded) or self.high <= self._lowest
 
     def note(self, held: bool) -> None:
         """Say whether `rate` held."""
-        if held:
+        if held and not self._is_bounded:
+            self.low, self.high = self.high, 2 * self.high
+        elif held:
             self.low = self.rate
         else:
-            self.high = self.rate
+            self.high, self._is_bounded = self.rate, True

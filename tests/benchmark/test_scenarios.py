@@ -125,10 +125,14 @@ def test_a_search_without_hope_ends() -> None:
     while not search.finished:
         search.note(False)
     assert search.low == 0 and search.high >= 1
-    other = RateSearch(high=64.0)
-    while not other.finished:
-        other.note(other.rate < 20)
-    assert other.low == pytest.approx(20, rel=0.02)
+
+
+@pytest.mark.parametrize("guess", [64.0, 20.0, 3.0])
+def test_a_search_does_not_depend_on_its_guess(guess: float) -> None:
+    search = RateSearch(high=guess)
+    while not search.finished:
+        search.note(search.rate < 20)
+    assert search.low == pytest.approx(20, rel=0.02) and search.low < 20
 
 
 def test_a_lost_run_is_given_up(clock: Any) -> None:
