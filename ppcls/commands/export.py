@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=13,
         metavar="N",
-        help="version of ONNX' operators (default: 13)",
+        help="version of ONNX' operators (default: 14)",
     )
     parser.add_argument(
         "--model-name",

@@ -13,8 +13,10 @@ from ppcls.errors import ExportError
 Layout = Literal["chw", "hwc"]
 LAYOUTS: Tuple[Layout, ...] = ("hwc", "chw")
 
-OPSET = 13
-"""The version of ONNX' operators: the first with all that the networks need (per-axis squeeze)."""
+OPSET = 14
+"""The version of ONNX' operators: the first with all that the networks need. Without its HardSwish,
+MobileNetV3 takes a quarter longer in OpenVINO.
+"""
 
 
 @dataclass(frozen=True)
