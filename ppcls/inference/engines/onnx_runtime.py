@@ -6,6 +6,7 @@ Options of the providers: https://onnxruntime.ai/docs/execution-providers/
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
@@ -15,13 +16,14 @@ from ppcls import runtime
 from ppcls.errors import BundleError, UsageError
 from ppcls.files import cache_folder
 from ppcls.inference.engines import EngineOptions, NetworkInput
+from ppcls.inference.engines.base import EngineBase
 
 Provider = Tuple[str, Dict[str, str]]
 
 _CPU, _CUDA, _TENSORRT = (f"{name}ExecutionProvider" for name in ("CPU", "CUDA", "Tensorrt"))
 
 
-class OnnxRuntimeEngine:
+class OnnxRuntimeEngine(EngineBase):
     """A network as an ONNX file in ONNX Runtime.
 
     Raises:
@@ -40,10 +42,8 @@ class OnnxRuntimeEngine:
                 f"{files[0].parent}: a network in the format 'onnx' is one file, the bundle has "
                 f"{found}"
             )
-        self.threads = options.threads or runtime.available_cores()
-        self.precision = options.precision
-        self._path, self._input = files[0], input
-        self._version = onnxruntime.__version__
+        super().__init__(files[0], options, input)
+        self.version = onnxruntime.__version__
         available = onnxruntime.get_available_providers()
         self.device = _chosen_device(options.device, available)
         self.providers = self._wanted_providers(options)
@@ -55,7 +55,7 @@ class OnnxRuntimeEngine:
             self._name = self._session.get_inputs()[0].name
         except Exception as error:  # its errors have no base of their own
             raise BundleError(
-                f"{self._path}: ONNX Runtime cannot load the network: {_reason(error)}"
+                f"{self._path}: ONNX Runtime cannot load the network: {self._reason(error)}"
             ) from None
         _check_enabled(self.providers[0][0], self._session.get_providers())
 
@@ -71,32 +71,12 @@ class OnnxRuntimeEngine:
             settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         return settings
 
-    def run(self, images: np.ndarray) -> np.ndarray:
-        """Return probabilities, float32 [n, classes], of preprocessed images, [n, *shape].
+    def _compute(self, batch: np.ndarray) -> np.ndarray:
+        (found,) = self._session.run(None, {self._name: batch})
+        return np.asarray(found)
 
-        Raises:
-            BundleError: the network does not accept the images.
-        """
-        try:
-            (found,) = self._session.run(None, {self._name: self._input.batch(images)})
-            result = np.asarray(found)
-        except Exception as error:  # its errors have no base of their own
-            shape = "x".join(map(str, images.shape))
-            raise BundleError(
-                f"{self._path}: the network fails on images of shape {shape}: {_reason(error)}"
-            ) from None
-        return result
-
-    def describe(self) -> Dict[str, Any]:
-        """Return the engine's name, version, device, precision, threads and providers."""
-        return {
-            "name": self.name,
-            "version": self._version,
-            "device": self.device,
-            "precision": self.precision,
-            "threads": self.threads,
-            "report": ", ".join(self._session.get_providers()),
-        }
+    def _report(self) -> str:
+        return ", ".join(self._session.get_providers())
 
 
 class OnnxRuntimeTensorRtEngine(OnnxRuntimeEngine):
@@ -111,6 +91,8 @@ class OnnxRuntimeTensorRtEngine(OnnxRuntimeEngine):
     def _wanted_providers(self, options: EngineOptions) -> List[Provider]:
         if self.device == "cpu":
             raise UsageError(f"the engine '{self.name}' runs on GPUs only, and none is there")
+        # CUDA's libraries read it when they are loaded; TF32 is not what float32 means.
+        os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
         cache = cache_folder() / "tensorrt"
         cache.mkdir(parents=True, exist_ok=True)
         first = tensorrt_provider(self.device, options, self._input, cache)
@@ -177,7 +159,3 @@ def _check_enabled(wanted: str, enabled: Sequence[str]) -> None:
             "and CUDA, cuDNN (and TensorRT) installed in the versions that it needs? To run on the "
             "CPU: --device cpu"
         )
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -12,9 +12,9 @@ from typing import Any, Dict, Optional, Sequence
 
 import numpy as np
 
-from ppcls import runtime
 from ppcls.errors import BundleError, UsageError
 from ppcls.inference.engines import EngineOptions, NetworkInput
+from ppcls.inference.engines.base import EngineBase
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """What computes the layers that are not quantised."""
@@ -22,7 +22,7 @@ _HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 _DEVICE = "CPU"
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(EngineBase):
     """A network as an ONNX file, or in OpenVINO's own format, in OpenVINO.
 
     Raises:
@@ -30,23 +30,23 @@ class OpenVinoEngine:
         BundleError: OpenVINO cannot load the files.
     """
 
+    name = "openvino"
+
     def __init__(self, files: Sequence[Path], options: EngineOptions, input: NetworkInput) -> None:
         import openvino
 
-        self.threads = options.threads or runtime.available_cores()
-        self.precision = options.precision
-        self._path, self._input = files[0], input
-        self._version = openvino.__version__.partition("-")[0]
+        super().__init__(_first(files), options, input)
+        self.version = openvino.__version__.partition("-")[0]
         core = openvino.Core()
         _check_precision(self.precision, core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES"))
         self._core, self._usual = core, options.batch_size
         self._requests: Dict[Optional[int], Any] = {}
         try:
-            self._network = core.read_model(str(_first(files)))
+            self._network = core.read_model(str(self._path))
             self._requests[self._usual] = self._compile(self._usual)
         except RuntimeError as error:
             raise BundleError(
-                f"{self._path}: OpenVINO cannot load the network: {_reason(error)}"
+                f"{self._path}: OpenVINO cannot load the network: {self._reason(error)}"
             ) from None
 
     def _compile(self, images: Optional[int]) -> Any:
@@ -67,38 +67,23 @@ class OpenVinoEngine:
             self._requests[size] = self._compile(size)
         return self._requests[size]
 
-    def run(self, images: np.ndarray) -> np.ndarray:
-        """Return probabilities, float32 [n, classes], of preprocessed images, [n, *shape].
-
-        Raises:
-            BundleError: the network does not accept the images.
-        """
-        try:
-            request = self._request(len(images))
-            request.infer({0: self._input.batch(images)}, share_inputs=True)
-            # The next call writes into the same memory.
-            result: np.ndarray = request.get_output_tensor(0).data.copy()
-        except RuntimeError as error:
-            shape = "x".join(map(str, images.shape))
-            raise BundleError(
-                f"{self._path}: the network fails on images of shape {shape}: {_reason(error)}"
-            ) from None
+    def _compute(self, batch: np.ndarray) -> np.ndarray:
+        request = self._request(len(batch))
+        request.infer({0: batch}, share_inputs=True)
+        # The next call writes into the same memory.
+        result: np.ndarray = request.get_output_tensor(0).data.copy()
         return result
 
-    def describe(self) -> Dict[str, Any]:
-        """Return the engine's name, version, device, precision, threads and its own report."""
+    def _report(self) -> str:
         asked = ("EXECUTION_DEVICES", "INFERENCE_PRECISION_HINT", "NUM_STREAMS")
         compiled = self._requests[self._usual].get_compiled_model()
         found = {name: compiled.get_property(name) for name in asked}
         found["INFERENCE_PRECISION_HINT"] = found["INFERENCE_PRECISION_HINT"].get_type_name()
-        return {
-            "name": "openvino",
-            "version": self._version,
-            "device": "cpu",
-            "precision": self.precision,
-            "threads": self.threads,
-            "report": ", ".join(f"{name}: {value}" for name, value in found.items()),
-        }
+        return ", ".join(f"{name}: {value}" for name, value in found.items())
+
+    def _reason(self, error: Exception) -> str:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return lines[-1] if lines else type(error).__name__
 
 
 def settings(precision: str, threads: int) -> Dict[str, Any]:
@@ -124,8 +109,3 @@ def _check_precision(precision: str, capabilities: Sequence[str]) -> None:
 def _first(files: Sequence[Path]) -> Path:
     """Return the file that names the network: the weights of `.xml` are found beside it."""
     return next((path for path in files if path.suffix == ".xml"), files[0])
-
-
-def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

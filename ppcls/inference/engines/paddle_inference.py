@@ -16,6 +16,7 @@ from ppcls import runtime
 from ppcls.errors import BundleError, UsageError
 from ppcls.files import cache_folder, locked, sha256_of
 from ppcls.inference.engines import EngineOptions, NetworkInput
+from ppcls.inference.engines.base import EngineBase
 from ppcls.inference.engines.paddle_settings import (
     Precision,
     Setting,
@@ -32,7 +33,7 @@ _NOISE = "ReduceMeanCheckIfOneDNNSupport"
 _BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})
 
 
-class PaddleEngine:
+class PaddleEngine(EngineBase):
     """A bundle's program in Paddle Inference, on the CPU with oneDNN.
 
     Raises:
@@ -51,22 +52,21 @@ class PaddleEngine:
         import paddle
 
         self._program, weights = program_and_weights(files)
-        check_version(self._program, paddle.__version__)
+        super().__init__(self._program, options, input)
+        self.version = paddle.__version__
+        check_version(self._program, self.version)
         self.device = runtime.choose_device(options.device, self._to_cpu(options))
-        self.threads = options.threads or runtime.available_cores()
-        self.precision, self._network_input = options.precision, input
-        self._version = paddle.__version__
         program, weights, special = self._for_device(weights, options)
         self.settings = [*common_settings(program.suffix), *special]
-        self._predictor, self._report = _load(program, weights, self.settings)
+        self._predictor, self._summary = _load(program, weights, self.settings)
         inputs, outputs = self._predictor.get_input_names(), self._predictor.get_output_names()
         if not inputs or not outputs:
             raise BundleError(
                 f"{self._program}: the program has {len(inputs)} inputs and {len(outputs)} "
                 "outputs, where there must be one of each; export the network again"
             )
-        self._input = self._predictor.get_input_handle(inputs[0])
-        self._output = self._predictor.get_output_handle(outputs[0])
+        self._source = self._predictor.get_input_handle(inputs[0])
+        self._target = self._predictor.get_output_handle(outputs[0])
         self._is_new = True
 
     def _to_cpu(self, options: EngineOptions) -> str:
@@ -87,37 +87,25 @@ class PaddleEngine:
         special = cpu_settings(self.threads, options.precision, self.onednn)
         return self._program, weights, special
 
-    def run(self, images: np.ndarray) -> np.ndarray:
-        """Return probabilities, float32 [n, classes], of preprocessed images, [n, *shape].
-
-        Raises:
-            BundleError: the program does not accept the images.
-        """
-        try:
-            self._input.reshape(images.shape)
-            self._input.copy_from_cpu(self._network_input.batch(images))
-            with runtime.without_lines(_NOISE) if self._is_new else nullcontext():
-                self._predictor.run()
-            self._is_new = False
-            result: np.ndarray = self._output.copy_to_cpu()
-        except Exception as error:  # it raises what it likes, MemoryError and IndexError too
-            shape = "x".join(map(str, images.shape))
-            raise BundleError(
-                f"{self._program}: the program fails on images of shape {shape}: {_reason(error)}"
-            ) from None
+    def _compute(self, batch: np.ndarray) -> np.ndarray:
+        self._source.reshape(batch.shape)
+        self._source.copy_from_cpu(batch)
+        with runtime.without_lines(_NOISE) if self._is_new else nullcontext():
+            self._predictor.run()
+        self._is_new = False
+        result: np.ndarray = self._target.copy_to_cpu()
         return result
 
     def describe(self) -> Dict[str, Any]:
-        """Return the engine's name, version, device, precision, threads, settings and report."""
-        return {
-            "name": self.name,
-            "version": self._version,
-            "device": self.device,
-            "precision": self.precision,
-            "threads": self.threads,
-            "settings": {name: list(arguments) for name, arguments in self.settings},
-            "report": self._report,
-        }
+        """Return what all engines do, and the settings."""
+        settings = {name: list(arguments) for name, arguments in self.settings}
+        return {**super().describe(), "settings": settings}
+
+    def _report(self) -> str:
+        return self._summary
+
+    def _reason(self, error: Exception) -> str:
+        return _reason(error)
 
 
 class PaddlePlainEngine(PaddleEngine):
@@ -147,10 +135,10 @@ class PaddleTensorRtEngine(PaddleEngine):
         cache = cache_folder() / "tensorrt" / self._key(weights, options)
         cache.mkdir(parents=True, exist_ok=True)
         if self._program.suffix == ".pdmodel":
-            built = tensorrt_settings(options, self._network_input, cache)
+            built = tensorrt_settings(options, self._input, cache)
             return self._program, weights, [*settings, *built]
         target = cache / "converted"
-        arguments = conversion(options, self._network_input, target)
+        arguments = conversion(options, self._input, target)
         with locked(cache / ".lock", wait=True):
             if not target.with_suffix(".pdiparams").is_file():
                 _convert(self._program.with_suffix(""), arguments)
@@ -160,8 +148,8 @@ class PaddleTensorRtEngine(PaddleEngine):
         """Return a name for what TensorRT makes of this program with these options on this GPU."""
         import paddle
 
-        made_of = [sha256_of(self._program), sha256_of(weights), self._version]
-        made_of += [options.precision, str(options.batch_size), str(self._network_input)]
+        made_of = [sha256_of(self._program), sha256_of(weights), self.version]
+        made_of += [options.precision, str(options.batch_size), str(self._input)]
         made_of.append(paddle.device.cuda.get_device_name(int(self.device.partition(":")[2])))
         return hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:32]
 
