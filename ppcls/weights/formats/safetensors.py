@@ -62,7 +62,8 @@ def read_safetensors(file: Path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]
                 raise CheckpointError(
                     f"{file} holds more arrays, or longer names, than networks do"
                 )
-            return {name: content.get_tensor(name) for name in names}, content.metadata() or {}
+            arrays = {name: _plain(content.get_tensor(name)) for name in names}
+            return arrays, content.metadata() or {}
     except SafetensorError as error:
         reason = _damage(file) or f"it is truncated or damaged ({error})"
         raise CheckpointError(f"{file} is not a readable safetensors file: {reason}") from None
@@ -71,6 +72,20 @@ def read_safetensors(file: Path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]
     except (ValueError, OverflowError) as error:
         reason = f"it holds an array of an impossible shape ({error})"
         raise CheckpointError(f"{file} is not a readable safetensors file: {reason}") from None
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """Return an array of a type of NumPy's own: where the package ml_dtypes is installed, bfloat16
+    is read, and becomes float32, exactly.
+
+    Raises:
+        TypeError: it is of another type that NumPy lacks.
+    """
+    if array.dtype.name == "bfloat16":
+        return array.astype(np.float32)
+    if array.dtype.isbuiltin != 1:
+        raise TypeError(array.dtype.name)
+    return array
 
 
 def _header_length(file: Path) -> int:
