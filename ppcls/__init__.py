@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import warnings
 from typing import Any
 
 from ppcls.errors import PADDLE_MISSING
@@ -24,12 +23,10 @@ _LAZY = {
     "train": "ppcls.api.train",
 }
 
-if importlib.util.find_spec("paddle") is None:
-    # Explicit, because a place in somebody's code would make three lines of it.
-    warnings.warn_explicit(PADDLE_MISSING, UserWarning, filename="ppcls", lineno=1)
-
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
+        if _LAZY[name].startswith("ppcls.api") and importlib.util.find_spec("paddle") is None:
+            raise ImportError(PADDLE_MISSING)
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'ppcls' has no attribute '{name}'")

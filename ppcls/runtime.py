@@ -20,7 +20,7 @@ import tempfile
 import threading
 import warnings
 from pathlib import Path
-from typing import Dict, FrozenSet, Iterator
+from typing import IO, Dict, FrozenSet, Iterator, List
 
 from ppcls.errors import PADDLE_MISSING, UsageError
 
@@ -28,6 +28,7 @@ ctrl_c_leaves = False
 """Whether Ctrl-C may end the process while Paddle is imported: it may where it is a command's."""
 
 _USUAL = signal.default_int_handler
+_STREAMS = threading.RLock()
 
 DEVICES = r"auto|cpu|gpu(:\d+)?"
 """A regular expression of all names of devices."""
@@ -158,6 +159,12 @@ def cpu_flags() -> FrozenSet[str]:
     return frozenset(found.group(1).split()) if found else frozenset()
 
 
+def nvidia_gpus() -> List[str]:
+    """Return what NVIDIA's driver says of the GPUs, a text for each, without asking any library."""
+    folders = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    return [path.read_text("utf-8", "replace") for path in folders]
+
+
 def has_nvidia_gpu() -> bool:
     """Whether the system shows an NVIDIA GPU, without asking any library."""
     return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
@@ -168,32 +175,44 @@ def without_lines(pattern: str) -> Iterator[None]:
     """Leave out lines that match `pattern` as a whole from what native code writes to stdout and
     stderr, and write the others when it is done.
     """
-    with _filtered(1, pattern), _filtered(2, pattern):
+    # The descriptors belong to the whole process: two threads would put back each other's files.
+    with _STREAMS, _filtered(1, pattern), _filtered(2, pattern):
         yield
 
 
 @contextlib.contextmanager
 def _filtered(descriptor: int, pattern: str) -> Iterator[None]:
-    _flush()
-    kept = os.dup(descriptor)
-    with tempfile.TemporaryFile() as aside:
+    with contextlib.ExitStack() as stack:
+        try:
+            kept = os.dup(descriptor)
+            stack.callback(os.close, kept)
+            aside = stack.enter_context(tempfile.TemporaryFile())
+        except OSError:  # a closed stream needs no filter; and there may be no place for files
+            yield
+            return
+        _flush()
         os.dup2(aside.fileno(), descriptor)
         try:
             yield
         finally:
             _flush()
             os.dup2(kept, descriptor)
-            os.close(kept)
-            aside.seek(0)
-            for line in aside:
-                if not re.fullmatch(pattern, line.decode("utf-8", "replace").strip()):
-                    os.write(descriptor, line)
+            _write_others(aside, descriptor, pattern)
+
+
+def _write_others(lines: IO[bytes], descriptor: int, pattern: str) -> None:
+    """Write the lines that do not match."""
+    lines.seek(0)
+    for line in lines:
+        if not re.fullmatch(pattern, line.decode("utf-8", "replace").strip()):
+            os.write(descriptor, line)
 
 
 def _flush() -> None:
     """Write what Python and the C library still hold back."""
     for stream in filter(None, (sys.stdout, sys.stderr)):
-        stream.flush()
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
     ctypes.CDLL(None).fflush(None)
 
 

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, List, Tuple
 
 from ppcls.commands import add_config_arguments, run_with_config
+from ppcls.exporters import OPSET
 
 if TYPE_CHECKING:
     from ppcls.config import Config
@@ -54,9 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--opset",
         type=int,
-        default=13,
+        default=OPSET,
         metavar="N",
-        help="version of ONNX' operators (default: 14)",
+        help=f"version of ONNX' operators (default: {OPSET})",
     )
     parser.add_argument(
         "--model-name",

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from ppcls.exporters.form import ExportOptions
     from ppcls.exporters.parity import Parity
 
-__all__ = ["ExportOptions", "ExportReport", "Parity", "Processing", "export_bundle"]
+__all__ = ["OPSET", "ExportOptions", "ExportReport", "Parity", "Processing", "export_bundle"]
+
+OPSET = 14
+"""The version of ONNX' operators: the first with all that the networks need. Without its HardSwish,
+MobileNetV3 takes a quarter longer in OpenVINO.
+"""
 
 _HOMES = {"ExportOptions": "form", "Parity": "parity"}
 

@@ -9,14 +9,10 @@ import numpy as np
 
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import ExportError
+from ppcls.exporters import OPSET
 
 Layout = Literal["chw", "hwc"]
 LAYOUTS: Tuple[Layout, ...] = ("hwc", "chw")
-
-OPSET = 14
-"""The version of ONNX' operators: the first with all that the networks need. Without its HardSwish,
-MobileNetV3 takes a quarter longer in OpenVINO.
-"""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from ppcls.cli import main
+from ppcls.exporters import OPSET
 
 
 def test_bundle_is_in_the_run_unless_told_otherwise(trained: Any, tmp_path: Path) -> None:
@@ -164,6 +165,12 @@ def test_the_recipe_can_name_the_network(trained: Any, tmp_path: Path) -> None:
     assert export(trained, tmp_path / "a", "Global.model_name=ResNet18") == 0
     found = yaml.safe_load((tmp_path / "a/inference.yml").read_text())
     assert found["Global"]["model_name"] == "ResNet18"
+
+
+def test_the_command_writes_the_operators_that_the_library_does() -> None:
+    from ppcls.cli import _parser
+
+    assert _parser(["export"]).parse_args(["export", "-c", "x.yaml"]).opset == OPSET
 
 
 @pytest.mark.parametrize(

@@ -37,14 +37,17 @@ def test_an_environment_with_the_extra_alone(
     assert _fails(home / "bin/python", "-c", "import paddle")
     found = tmp_path / "found.jsonl"
     images = ["--input", photos / "2.png", "--output", found]
-    _run(home / "bin/ppcls", "predict", "--model_dir", folder, *images)
+    said = _run(home / "bin/ppcls", "predict", "--model_dir", folder, *images)
+    assert said.startswith("engine: onnxruntime ") and said.count("\n") == 2, said
     (row,) = [json.loads(line) for line in found.read_text().splitlines()]
     assert row["class_ids"] == expected[0].class_ids
     assert row["scores"] == pytest.approx(expected[0].scores, abs=1e-6)
 
 
-def _run(*command: object) -> None:
-    subprocess.run([str(part) for part in command], check=True, env=_clean())
+def _run(*command: object) -> str:
+    """Run a command, and return what it writes to stderr."""
+    words = [str(part) for part in command]
+    return subprocess.run(words, check=True, env=_clean(), stderr=subprocess.PIPE, text=True).stderr
 
 
 def _fails(*command: object) -> bool:

@@ -220,7 +220,7 @@ def installed_engines(
 
 def _nothing_opens(formats: List[str], device: str, precision: str) -> BundleError:
     held = " or ".join(map(repr, formats))
-    if precision == "int8":
+    if precision == "int8" and not any(name.endswith("_int8") for name in formats):
         return BundleError(
             f"the bundle holds {held}, and no INT8 network, which 'ppcls quantize' adds"
         )
@@ -228,7 +228,7 @@ def _nothing_opens(formats: List[str], device: str, precision: str) -> BundleErr
         f"{format} (engine {name})"
         for name, row in ENGINES.items()
         if precision in row.precisions(device)
-        for format in row.formats
+        for format in row.formats_at(precision)
     ]
     how = f"in {precision} on {'this device' if device == 'auto' else device}"
     return BundleError(
@@ -253,6 +253,8 @@ def open_engine(name: str, bundle: Bundle, options: EngineOptions) -> Engine:
     _check_abilities(name, row, options)
     if options.device == "auto" and options.precision not in row.on_cpu:
         options = replace(options, device="gpu")
+    elif options.device == "auto" and options.precision not in row.on_gpu:
+        options = replace(options, device="cpu")
     held = [format for format in row.formats_at(options.precision) if format in bundle.formats]
     if not held:
         raise UsageError(_format_missing(name, bundle, options.precision))
@@ -263,6 +265,8 @@ def open_engine(name: str, bundle: Bundle, options: EngineOptions) -> Engine:
     module, _, class_name = row.place.partition(":")
     opened = getattr(importlib.import_module(module), class_name)
     taken = bundle.input
+    if taken.batch is not None:
+        options = replace(options, batch_size=taken.batch)
     network_input = NetworkInput(taken.name, taken.image_shape, taken.dtype)
     engine: Engine = opened(bundle.formats[held[0]], options, network_input)
     return engine

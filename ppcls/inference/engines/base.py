@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Sequence
 
 import numpy as np
 
 from ppcls import runtime
 from ppcls.errors import BundleError
+from ppcls.files import cache_folder, sha256_of
 from ppcls.inference.engines import EngineOptions, NetworkInput
 
 
@@ -67,3 +69,22 @@ class EngineBase:
     def _reason(self, error: Exception) -> str:
         """Return what matters in an engine's error message."""
         return " ".join(str(error).split()) or type(error).__name__
+
+
+def built_folder(
+    files: Sequence[Path], version: str, options: EngineOptions, input: NetworkInput
+) -> Path:
+    """Make and return the folder for what TensorRT builds of a network, and of nothing else.
+
+    Args:
+        files: of the network.
+        version: of the engine's package.
+        options: how it runs.
+        input: what it takes.
+    """
+    made_of = [*map(sha256_of, files), version, options.device, options.precision]
+    made_of += [str(options.batch_size), str(input), *runtime.nvidia_gpus()]
+    name = hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:32]
+    folder = cache_folder() / "tensorrt" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -14,9 +14,8 @@ import numpy as np
 
 from ppcls import runtime
 from ppcls.errors import BundleError, UsageError
-from ppcls.files import cache_folder
 from ppcls.inference.engines import EngineOptions, NetworkInput
-from ppcls.inference.engines.base import EngineBase
+from ppcls.inference.engines.base import EngineBase, built_folder
 
 Provider = Tuple[str, Dict[str, str]]
 
@@ -67,8 +66,6 @@ class OnnxRuntimeEngine(EngineBase):
         settings.intra_op_num_threads = self.threads
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 3  # its warnings are of no use to users
-        if self.device != "cpu":
-            settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         return settings
 
     def _compute(self, batch: np.ndarray) -> np.ndarray:
@@ -93,8 +90,8 @@ class OnnxRuntimeTensorRtEngine(OnnxRuntimeEngine):
             raise UsageError(f"the engine '{self.name}' runs on GPUs only, and none is there")
         # CUDA's libraries read it when they are loaded; TF32 is not what float32 means.
         os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
-        cache = cache_folder() / "tensorrt"
-        cache.mkdir(parents=True, exist_ok=True)
+        # It names what it keeps by the network's structure: other weights need another folder.
+        cache = built_folder([self._path], self.version, options, self._input)
         first = tensorrt_provider(self.device, options, self._input, cache)
         return [first, *providers(self.device)]
 

@@ -43,7 +43,7 @@ class OpenVinoEngine(EngineBase):
         self._requests: Dict[Optional[int], Any] = {}
         try:
             self._network = core.read_model(str(self._path))
-            self._requests[self._usual] = self._compile(self._usual)
+            self._request(self._usual)
         except RuntimeError as error:
             raise BundleError(
                 f"{self._path}: OpenVINO cannot load the network: {self._reason(error)}"
@@ -62,7 +62,7 @@ class OpenVinoEngine(EngineBase):
         return self._core.compile_model(network, _DEVICE, given).create_infer_request()
 
     def _request(self, images: int) -> Any:
-        size = images if images == self._usual else None
+        size = images if images == self._usual and self._network.is_dynamic() else None
         if size not in self._requests:
             self._requests[size] = self._compile(size)
         return self._requests[size]
@@ -76,7 +76,7 @@ class OpenVinoEngine(EngineBase):
 
     def _report(self) -> str:
         asked = ("EXECUTION_DEVICES", "INFERENCE_PRECISION_HINT", "NUM_STREAMS")
-        compiled = self._requests[self._usual].get_compiled_model()
+        compiled = self._request(self._usual).get_compiled_model()
         found = {name: compiled.get_property(name) for name in asked}
         found["INFERENCE_PRECISION_HINT"] = found["INFERENCE_PRECISION_HINT"].get_type_name()
         return ", ".join(f"{name}: {value}" for name, value in found.items())
