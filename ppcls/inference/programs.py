@@ -49,7 +49,7 @@ _NO_VALUE = "@EMPTY@"
 """What an operator of Paddle 2.6 is given instead of a value that it does not need."""
 
 _ONNX: Layout = {
-    "model": {7: "graph", 8: "operator set", 20: PRESENT, 25: PRESENT},
+    "model": {1: VALUE, 7: "graph", 8: "operator set", 20: PRESENT, 25: PRESENT},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
     "node": {4: VALUE, 5: "attribute", 7: VALUE},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
@@ -59,7 +59,11 @@ _ONNX: Layout = {
 }
 """https://github.com/onnx/onnx/blob/main/onnx/onnx.proto"""
 
+_FORM, _OPERATOR = ("model", 1), ("node", 4)
+"""Where an ONNX file has the version of its form, a number, and the name of an operator."""
+
 _ELSEWHERE = "weights in other files"
+_NO_ONNX = "it is no network in ONNX"
 _OUTSIDE = {
     ("model", 20): "training steps",
     ("model", 25): "functions of its own",
@@ -149,16 +153,23 @@ def _check_values(variable: Set[str], kept: Set[str], input: Set[str], output: S
 
 
 def _refused_of_onnx(path: Path) -> Iterator[str]:
+    missing = {_FORM, _OPERATOR}
     for field in _fields(path, _ONNX, "model"):
         where = (field.message, field.number)
+        missing.discard(where)
         if where in _OUTSIDE:
             if field.value != 0:
                 yield _OUTSIDE[where]
-        elif where == ("node", 4):
+        elif where == _OPERATOR:
             if _text(field) not in ONNX:
                 yield f"the operator {_text(field)!r}"
+        elif where == _FORM:
+            if not isinstance(field.value, int):
+                raise MalformedError(_NO_ONNX)
         elif _text(field) not in ("", "ai.onnx"):
             yield f"operators of {_text(field)!r}"
+    if missing:  # TensorFlow's files have fields of the same numbers, for other things
+        raise MalformedError(_NO_ONNX)
 
 
 def opset_of(path: Path) -> int:

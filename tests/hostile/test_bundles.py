@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import random
+import re
+import shutil
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
@@ -300,6 +302,50 @@ def test_a_bundle_with_true_checksums_is_checked_before_its_engine_is_imported(
     with pytest.raises(BundleError, match="the operator 'print'"):
         open_engine("paddle", read_bundle(bundle), EngineOptions("cpu"))
     _put(bundle, program.name, before)
+
+
+def _listing(folder: Path, target: Path, formats: Dict[str, List[str]]) -> Path:
+    """A copy of a bundle with another list of formats, and true sizes and checksums."""
+    shutil.copytree(folder, target)
+    text = target / "inference.yml"
+    config = yaml.safe_load(text.read_text())
+    config["Bundle"]["formats"] = formats
+    text.write_text(yaml.safe_dump(config))
+    return target
+
+
+@pytest.mark.parametrize("names", [["inference.bin"], ["inference.xml"], ["inference.onnx"]])
+def test_openvino_is_given_no_file_that_was_not_checked(
+    bundle: Path, tmp_path: Path, names: List[str]
+) -> None:
+    """OpenVINO would read the first as ONNX, and weights beside the second that are not listed."""
+    pytest.importorskip("openvino")
+    folder = _listing(bundle, tmp_path / "bundle", {"openvino": names})
+    _put(folder, "inference.bin", onnx(field(4, "Secret")))
+    with pytest.raises(BundleError, match=f"the bundle lists {names[0]}; export the network again"):
+        open_engine("openvino", read_bundle(folder), EngineOptions("cpu"))
+
+
+def test_openvino_reads_an_onnx_file_as_that_whatever_is_in_it(
+    bundle: Path, tmp_path: Path
+) -> None:
+    """The program of another network stands where ONNX has the name of a file's maker."""
+    openvino = pytest.importorskip("openvino")
+    pytest.importorskip("paddle2onnx")
+    folder = _listing(bundle, tmp_path / "bundle", {"onnx": ["inference.onnx"]})
+    original = (folder / "inference.onnx").read_bytes()
+    other = (folder / "inference.xml").read_bytes()
+    weights = bytearray((folder / "inference.bin").read_bytes())
+    for offset, size in re.findall(rb'element_type="f32"[^>]* offset="(\d+)" size="(\d+)"', other):
+        weights[int(offset) : int(offset) + int(size)] = bytes(int(size))
+    (folder / "inference.bin").write_bytes(weights)
+    _put(folder, "inference.onnx", field(8, field(2, 14)) * 2 + field(2, other) + original)
+    images = np.random.default_rng(0).standard_normal((2, 3, 32, 32), dtype=np.float32)
+    deceived = openvino.Core().compile_model(str(folder / "inference.onnx"), "CPU")(images)[0]
+    np.testing.assert_allclose(deceived, 0.1, rtol=1e-5)  # all weights are 0
+    engine = open_engine("openvino", read_bundle(folder), EngineOptions("cpu", 1))
+    expected = open_engine("openvino", read_bundle(bundle), EngineOptions("cpu", 1)).run(images)
+    np.testing.assert_allclose(engine.run(images), expected, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ def pdmodel(*operators: str, names: Iterable[str] = ("x",), used: str = "x") -> 
 
 def onnx(*nodes: bytes, more: bytes = b"", inside: bytes = b"") -> bytes:
     """An ONNX file of these nodes, with `more` in the model and something `inside` the graph."""
-    return field(7, b"".join(field(1, node) for node in nodes) + inside) + more
+    return field(1, 8) + field(7, b"".join(field(1, node) for node in nodes) + inside) + more
 
 
 def tensor(kind: int, dimensions: Iterable[int], data: bytes) -> bytes:

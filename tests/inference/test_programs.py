@@ -15,7 +15,7 @@ from ppcls.inference.bundle import file_record, read_bundle
 from ppcls.inference.engines import EngineOptions, open_engine
 from ppcls.inference.operators import ONNX, PADDLE_2, PADDLE_3
 from ppcls.inference.programs import check_file
-from tests.inference.encoded import field, onnx, pdmodel
+from tests.inference.encoded import field, layer, network_xml, onnx, pdmodel
 
 Edited = Callable[[Callable[[Dict[str, Any]], object]], Path]
 Check = Callable[[str, bytes], None]
@@ -107,6 +107,7 @@ def _refuses(check: Check) -> Check:
 
 
 _HIDDEN = onnx(field(4, "Secret"))
+_INNER = field(1, field(4, "Secret"))
 _TENSOR = field(13, field(1, "location") + field(2, "/etc/passwd")) + field(14, 1)
 
 
@@ -125,8 +126,8 @@ _TENSOR = field(13, field(1, "location") + field(2, "/etc/passwd")) + field(14, 
         (onnx(inside=field(15, field(1, _TENSOR))), "weights in other files"),
         (onnx(field(5, field(5, _TENSOR))), "weights in other files"),
         (onnx(field(5, field(23, field(2, _TENSOR)))), "weights in other files"),
-        (onnx(field(4, "If") + field(5, field(6, _HIDDEN[2:]))), "the operator 'Secret'"),
-        (onnx(field(4, "If") + field(5, field(11, _HIDDEN[2:]))), "the operator 'Secret'"),
+        (onnx(field(4, "If") + field(5, field(6, _INNER))), "the operator 'Secret'"),
+        (onnx(field(4, "If") + field(5, field(11, _INNER))), "the operator 'Secret'"),
         (onnx(field(4, "Relu")) + _HIDDEN, "the operator 'Secret'"),
     ],
 )
@@ -151,7 +152,33 @@ def test_the_version_of_onnxs_operators_is_found(tmp_path: Path) -> None:
 
 
 def test_weights_inside_an_onnx_file_are_accepted(check: Check) -> None:
-    check(".onnx", onnx(inside=field(5, field(9, b"\0" * 4000) + field(14, 0))))
+    weights = field(5, field(9, b"\0" * 4000) + field(14, 0))
+    check(".onnx", onnx(field(4, "Conv"), inside=weights))
+
+
+_TENSORFLOW = field(1, field(1, "a") + field(2, "ReadFile")) + field(4, field(1, 1987))
+_TENSORFLOW_LITE = b"\x1c\0\0\0TFL3" + bytes(40)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        network_xml(layer("Add")),
+        b"\n" + network_xml(layer("Add")),
+        b"GGUF\3\0\0\0" + bytes(40),
+        _TENSORFLOW,
+        _TENSORFLOW_LITE,
+        pdmodel("feed", "relu", "fetch"),
+        onnx(),
+        onnx(field(4, "Relu"))[2:],
+        field(1, "8") + onnx(field(4, "Relu"))[2:],
+    ],
+    ids=range(9),
+)
+def test_what_is_no_onnx_file_whatever_its_name(check: Check, data: bytes) -> None:
+    """The last ones have no operator, and no version of ONNX' form, or one that is no number."""
+    with pytest.raises(BundleError, match=r"inference\.onnx: the file is damaged: "):
+        check(".onnx", data)
 
 
 @pytest.mark.parametrize(
@@ -226,18 +253,6 @@ def test_engines_do_not_see_what_is_refused(edited: Edited) -> None:
     bundle = read_bundle(_replaced(edited, name, data))
     with pytest.raises(BundleError, match="the operator 'read_file', which is not accepted"):
         open_engine("paddle", bundle, EngineOptions("cpu"))
-
-
-def test_a_file_is_checked_as_what_its_engine_takes_it_for(edited: Edited) -> None:
-    folder = edited(lambda config: config["Bundle"]["formats"].update(onnx=["inference.yaml"]))
-    (folder / "inference.yaml").write_bytes(b"x")
-    record = file_record(folder / "inference.yaml").model_dump()
-    edited(lambda config: config["Bundle"]["files"].update({"inference.yaml": record}))
-    pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
-    with pytest.raises(
-        BundleError, match="inference.yaml: files of the format 'onnx' end in .onnx"
-    ):
-        open_engine("onnxruntime", read_bundle(folder), EngineOptions("cpu"))
 
 
 DANGEROUS: List[str] = [

@@ -1,7 +1,7 @@
 """The engines that run a bundle's network, by name. Each is imported only when it is opened.
 
-A new engine is one module with a class that is made from the files of a format, `EngineOptions` and
-`NetworkInput`, and runs like `Engine`; and one row of `ENGINES`.
+A new engine is one module with a class that is made from the files of a format (the program first),
+`EngineOptions` and `NetworkInput`, and runs like `Engine`; and one row of `ENGINES`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import importlib
 import importlib.util
 import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Protocol, Tuple
 
 import numpy as np
 
 from ppcls.errors import PADDLE_MISSING, BundleError, UsageError, did_you_mean
 from ppcls.inference.bundle import Bundle
-from ppcls.inference.programs import check_file
+from ppcls.inference.network_files import checked_network
 from ppcls.runtime import DEVICES
 
 _HERE = "ppcls.inference.engines"
@@ -260,15 +259,14 @@ def open_engine(name: str, bundle: Bundle, options: EngineOptions) -> Engine:
         raise UsageError(_format_missing(name, bundle, options.precision))
     if not is_installed(name):
         raise UsageError(row.missing)
-    for path in bundle.formats[held[0]]:
-        _check(path, held[0])
+    files = checked_network(bundle, held[0])
     module, _, class_name = row.place.partition(":")
     opened = getattr(importlib.import_module(module), class_name)
     taken = bundle.input
     if taken.batch is not None:
         options = replace(options, batch_size=taken.batch)
     network_input = NetworkInput(taken.name, taken.image_shape, taken.dtype)
-    engine: Engine = opened(bundle.formats[held[0]], options, network_input)
+    engine: Engine = opened(files, options, network_input)
     return engine
 
 
@@ -289,24 +287,6 @@ def _check_abilities(name: str, row: EngineRow, options: EngineOptions) -> None:
             f"{'' if kind == 'auto' else f' on a {kind.upper()}'}, but in "
             f"{', '.join(row.precisions(kind))}; engines that do: {', '.join(able) or 'none'}"
         )
-
-
-SUFFIXES: Dict[str, Tuple[str, ...]] = {
-    "paddle": (".json", ".pdmodel", ".pdiparams"),
-    "onnx": (".onnx",),
-    "openvino": (".xml", ".bin"),
-}
-"""Those of each format's files, which `ppcls.inference.programs` knows how to check."""
-
-
-def _check(path: Path, format: str) -> None:
-    suffixes = SUFFIXES[format.partition("_")[0]]
-    if path.suffix not in suffixes:
-        raise BundleError(
-            f"{path}: files of the format '{format}' end in {' or '.join(suffixes)}; "
-            "export the network again"
-        )
-    check_file(path)
 
 
 def _format_missing(name: str, bundle: Bundle, precision: str) -> str:

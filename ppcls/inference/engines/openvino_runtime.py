@@ -21,6 +21,9 @@ _HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 
 _DEVICE = "CPU"
 
+_FRONTENDS = {".onnx": "onnx", ".xml": "ir"}
+"""What reads a file, by its suffix."""
+
 
 class OpenVinoEngine(EngineBase):
     """A network as an ONNX file, or in OpenVINO's own format, in OpenVINO.
@@ -35,16 +38,16 @@ class OpenVinoEngine(EngineBase):
     def __init__(self, files: Sequence[Path], options: EngineOptions, input: NetworkInput) -> None:
         import openvino
 
-        super().__init__(_first(files), options, input)
+        super().__init__(files[0], options, input)
         self.version = openvino.__version__.partition("-")[0]
         core = openvino.Core()
         _check_precision(self.precision, core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES"))
         self._core, self._usual = core, options.batch_size
         self._requests: Dict[Optional[int], Any] = {}
         try:
-            self._network = core.read_model(str(self._path))
+            self._network = read_network(self._path)
             self._request(self._usual)
-        except RuntimeError as error:
+        except Exception as error:  # what reads a file has errors without a base of their own
             raise BundleError(
                 f"{self._path}: OpenVINO cannot load the network: {self._reason(error)}"
             ) from None
@@ -106,6 +109,18 @@ def _check_precision(precision: str, capabilities: Sequence[str]) -> None:
         )
 
 
-def _first(files: Sequence[Path]) -> Path:
-    """Return the file that names the network: the weights of `.xml` are found beside it."""
-    return next((path for path in files if path.suffix == ".xml"), files[0])
+def read_network(path: Path) -> Any:
+    """Return the network of a file, `.onnx` or `.xml`, the latter with the weights `.bin` beside
+    it, read as what its name says: it was checked as that, and OpenVINO's `Core` would go by the
+    content.
+
+    Raises:
+        Exception: of whatever kind, where OpenVINO cannot read it so.
+    """
+    from openvino.frontend import FrontEndManager
+
+    frontend = FrontEndManager().load_by_framework(_FRONTENDS[path.suffix])
+    network = frontend.convert(frontend.load(str(path)))
+    if not network.inputs or not network.outputs:  # as from what is no ONNX at all
+        raise ValueError("it has no input or no output")
+    return network
