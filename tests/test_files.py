@@ -17,6 +17,7 @@ from ppcls.files import (
     Busy,
     exchange,
     locked,
+    making_folder,
     read_regular,
     remove_leftovers,
     replacing,
@@ -56,6 +57,19 @@ def test_what_a_killed_process_left_is_swept_up(tmp_path: Path) -> None:
     assert not path.exists() and len(os.listdir(tmp_path)) == 1
     remove_leftovers(tmp_path)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    with pytest.raises(KeyError), making_folder(target) as folder:
+        (folder / "half").write_text("half")
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+    with making_folder(target) as folder:
+        (folder / "whole").write_text("whole")
+        assert folder.parent == tmp_path and not target.exists()
+    assert list(tmp_path.iterdir()) == [target]
+    assert (target / "whole").read_text() == "whole"
 
 
 def test_hash_is_that_of_hashlib(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ import os
 import re
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
 from ppcls import runtime
 from ppcls.errors import BundleError, UsageError
-from ppcls.files import cache_folder, locked, sha256_of
+from ppcls.files import cache_folder, locked, making_folder, remove_leftovers, sha256_of
 from ppcls.inference.engines import EngineOptions, NetworkInput
 from ppcls.inference.engines.base import EngineBase
 from ppcls.inference.engines.paddle_settings import (
@@ -30,6 +30,9 @@ from ppcls.inference.engines.paddle_settings import (
 _NOISE = "ReduceMeanCheckIfOneDNNSupport"
 """What Paddle 3.x prints for each averaging layer when a program runs for the first time."""
 
+_STEM = "converted"
+"""What a program is called with TensorRT inside."""
+
 _BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})
 
 
@@ -44,6 +47,8 @@ class PaddleEngine(EngineBase):
     name = "paddle"
     onednn = True
     way_out = "--device cpu"
+    conversion: Mapping[str, Any] = {}
+    """How the program was made that runs, if it is not the bundle's own."""
 
     def __init__(self, files: Sequence[Path], options: EngineOptions, input: NetworkInput) -> None:
         # Paddle's libraries read it when they are loaded; TF32 is not what float32 means.
@@ -51,7 +56,7 @@ class PaddleEngine(EngineBase):
         runtime.prepare()
         import paddle
 
-        self._program, weights = program_and_weights(files)
+        self._program, weights = files
         super().__init__(self._program, options, input)
         self.version = paddle.__version__
         check_version(self._program, self.version)
@@ -98,11 +103,20 @@ class PaddleEngine(EngineBase):
 
     def describe(self) -> Dict[str, Any]:
         """Return what all engines do, and the settings."""
-        settings = {name: list(arguments) for name, arguments in self.settings}
+        settings: Dict[str, Any] = {name: list(arguments) for name, arguments in self.settings}
+        if self.conversion:
+            settings["conversion"] = dict(self.conversion)
         return {**super().describe(), "settings": settings}
 
     def _report(self) -> str:
-        return self._summary
+        return ", ".join([self._summary, *self._unreported()])
+
+    def _unreported(self) -> List[str]:
+        """Return what was asked for and is missing from Paddle's own report."""
+        if ("enable_mkldnn_bfloat16", ()) in self.settings:
+            return ["bfloat16: true"]
+        names = ("precision_mode", "min_subgraph_size")
+        return [f"tensorrt {name}: {self.conversion[name]}" for name in names if self.conversion]
 
     def _reason(self, error: Exception) -> str:
         return _reason(error)
@@ -119,7 +133,8 @@ class PaddleTensorRtEngine(PaddleEngine):
     """The same on a GPU through TensorRT, which builds for this GPU on first use and is kept.
 
     Raises:
-        UsageError: there is no GPU, or this Paddle has no TensorRT.
+        UsageError: there is no GPU, it is not the one that Paddle converts on, or this Paddle has
+            no TensorRT.
         BundleError: as above.
     """
 
@@ -137,12 +152,20 @@ class PaddleTensorRtEngine(PaddleEngine):
         if self._program.suffix == ".pdmodel":
             built = tensorrt_settings(options, self._input, cache)
             return self._program, weights, [*settings, *built]
-        target = cache / "converted"
-        arguments = conversion(options, self._input, target)
-        with locked(cache / ".lock", wait=True):
-            if not target.with_suffix(".pdiparams").is_file():
-                _convert(self._program.with_suffix(""), arguments)
-        return target.with_suffix(".json"), target.with_suffix(".pdiparams"), settings
+        converted = self._converted(options, cache / "converted")
+        return converted, converted.with_suffix(".pdiparams"), settings
+
+    def _converted(self, options: EngineOptions, folder: Path) -> Path:
+        """Return the program with TensorRT inside; the first time, it is made in `folder`."""
+        _check_first_gpu(self.device)
+        self.conversion = conversion(options, self._input, folder / _STEM)
+        with locked(folder.with_name(".lock"), wait=True):
+            if not folder.is_dir():
+                remove_leftovers(folder.parent)
+                with making_folder(folder) as made:
+                    target = {"save_model_dir": str(made / _STEM)}
+                    _convert(self._program.with_suffix(""), {**self.conversion, **target})
+        return folder / f"{_STEM}.json"
 
     def _key(self, weights: Path, options: EngineOptions) -> str:
         """Return a name for what TensorRT makes of this program with these options on this GPU."""
@@ -152,6 +175,18 @@ class PaddleTensorRtEngine(PaddleEngine):
         made_of += [options.precision, str(options.batch_size), str(self._input)]
         made_of.append(paddle.device.cuda.get_device_name(int(self.device.partition(":")[2])))
         return hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:32]
+
+
+def _check_first_gpu(device: str) -> None:
+    """Refuse other GPUs than the first, on which `paddle.tensorrt.convert` works whatever it is
+    told.
+    """
+    index = device.partition(":")[2]
+    if index != "0":
+        raise UsageError(
+            f"Paddle 3.x builds for TensorRT on the first GPU only, not on {device}: hide the "
+            f"others, CUDA_VISIBLE_DEVICES={index} ppcls ... --device gpu:0"
+        )
 
 
 def _convert(program: Path, arguments: Dict[str, Any]) -> None:
@@ -170,25 +205,10 @@ def _convert(program: Path, arguments: Dict[str, Any]) -> None:
         tensorrt.convert(str(program), config)
     except Exception as error:  # it raises what it likes
         raise BundleError(f"{program}: TensorRT cannot build it: {_reason(error)}") from None
-
-
-def program_and_weights(files: Sequence[Path]) -> Tuple[Path, Path]:
-    """Tell the two files of a network in Paddle's format apart.
-
-    Raises:
-        BundleError: one of them is not there.
-    """
-    by_suffix = {path.suffix: path for path in files}
-    program, weights = (
-        by_suffix.get(".json", by_suffix.get(".pdmodel")),
-        by_suffix.get(".pdiparams"),
-    )
-    if program is None or weights is None:
-        raise BundleError(
-            f"{files[0].parent}: a network in the format 'paddle' is a program (.json or .pdmodel) "
-            f"and weights (.pdiparams), the bundle has {', '.join(path.name for path in files)}"
-        )
-    return program, weights
+    target = Path(arguments["save_model_dir"])
+    missing = [end for end in (".json", ".pdiparams") if not target.with_suffix(end).is_file()]
+    if missing:
+        raise BundleError(f"{program}: Paddle wrote no {missing[0]} with TensorRT inside")
 
 
 def check_version(program: Path, version: str) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List
 
 import numpy as np
 import paddle
@@ -14,13 +16,13 @@ import pytest
 from ppcls import runtime
 from ppcls.errors import BundleError, UsageError
 from ppcls.inference.bundle import file_record, read_bundle
-from ppcls.inference.engines import EngineOptions, open_engine
+from ppcls.inference.engines import EngineOptions, open_engine, paddle_inference
 from ppcls.inference.engines.paddle_inference import (
     _BFLOAT16,
     _convert,
     check_version,
-    program_and_weights,
 )
+from ppcls.inference.engines.paddle_settings import cpu_settings
 
 Edited = Callable[[Callable[[Dict[str, Any]], object]], Path]
 IS_NEW = int(paddle.__version__.split(".")[0]) >= 3
@@ -59,7 +61,9 @@ def test_bfloat16_where_the_processor_has_it(
     if IS_NEW and _BFLOAT16 & runtime.cpu_flags():
         images = np.random.default_rng(0).standard_normal((2, 3, 32, 32), dtype=np.float32)
         exact = open_engine("paddle", read_bundle(exported), EngineOptions("cpu", 1)).run(images)
-        found = open_engine("paddle", read_bundle(exported), options).run(images)
+        engine = open_engine("paddle", read_bundle(exported), options)
+        assert engine.describe()["report"].endswith(", bfloat16: true")
+        found = engine.run(images)
         assert 1e-6 < np.abs(found - exact).max() < 1e-2
     monkeypatch.setattr(runtime, "cpu_flags", lambda: frozenset({"avx2"}))
     with pytest.raises(
@@ -75,6 +79,97 @@ def test_tensorrt_is_never_replaced_by_the_cpu(exported: Path) -> None:
         open_engine("paddle_tensorrt", read_bundle(exported), EngineOptions("gpu"))
     with pytest.raises(UsageError, match="this Paddle has no TensorRT; install paddlepaddle-gpu"):
         _convert(Path("program"), {})
+
+
+class FakeTensorRt(SimpleNamespace):
+    """What `paddle.tensorrt` has, which Paddle for CPUs has not; it writes the same program."""
+
+    def __init__(self) -> None:
+        modes = {"FP32": "of 32 bits", "FP16": "of 16 bits"}
+        super().__init__(Input=dict, PrecisionMode=modes, TensorRTConfig=SimpleNamespace)
+        self.converted: List[Any] = []
+        self.fails = False
+
+    def convert(self, program: str, config: Any) -> None:
+        """Write the files one after the other, as Paddle does."""
+        self.converted.append(config)
+        for end in (".pdiparams", ".json"):
+            Path(f"{config.save_model_dir}{end}").write_bytes(Path(f"{program}{end}").read_bytes())
+            if self.fails:
+                raise KeyboardInterrupt
+
+
+@pytest.fixture
+def tensorrt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeTensorRt:
+    """A machine with two GPUs and TensorRT, which computes on its CPU all the same."""
+    fake = FakeTensorRt()
+    monkeypatch.setitem(sys.modules, "paddle.tensorrt", fake)
+    monkeypatch.setenv("PPCLS_HOME", str(tmp_path))
+    monkeypatch.setattr(runtime, "choose_device", lambda wanted, _: f"gpu:{wanted[4:] or 0}")
+    monkeypatch.setattr(paddle.device.cuda, "get_device_name", lambda index: f"GPU {index}")
+    on_cpu = cpu_settings(1, "fp32", onednn=True)
+    monkeypatch.setattr(paddle_inference, "gpu_settings", lambda *_: on_cpu)
+    return fake
+
+
+@pytest.mark.skipif(not IS_NEW, reason="Paddle 2.6 has TensorRT inside its predictor")
+def test_programs_are_converted_once_for_a_precision(
+    exported: Path, tensorrt: FakeTensorRt, tmp_path: Path
+) -> None:
+    options = EngineOptions("gpu", precision="fp16", batch_size=4)
+    for _ in range(2):
+        engine = open_engine("paddle_tensorrt", read_bundle(exported), options)
+    (config,) = tensorrt.converted
+    assert config.precision_mode == "of 16 bits"
+    assert config.inputs[0]["max_input_shape"] == (4, 3, 32, 32)
+    (folder,) = (tmp_path / "tensorrt").iterdir()
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
+    assert found == {"converted", "converted/converted.json", "converted/converted.pdiparams"}
+    described = engine.describe()
+    assert described["report"].endswith(
+        "tensorrt precision_mode: FP16, tensorrt min_subgraph_size: 3"
+    )
+    kept = described["settings"]["conversion"]
+    assert kept["save_model_dir"] == str(folder / "converted/converted")
+    assert engine.run(np.zeros((4, 3, 32, 32), np.float32)).shape == (4, 10)
+    open_engine("paddle_tensorrt", read_bundle(exported), EngineOptions("gpu", batch_size=4))
+    assert len(tensorrt.converted) == 2
+
+
+@pytest.mark.skipif(not IS_NEW, reason="as above")
+def test_a_conversion_that_was_stopped_is_done_again(
+    exported: Path, tensorrt: FakeTensorRt, tmp_path: Path
+) -> None:
+    tensorrt.fails = True
+    with pytest.raises(KeyboardInterrupt):
+        open_engine("paddle_tensorrt", read_bundle(exported), EngineOptions("gpu"))
+    (folder,) = (tmp_path / "tensorrt").iterdir()
+    assert list(folder.iterdir()) == []
+    (folder / ".partial-killed").mkdir()
+    (folder / ".partial-killed/converted.pdiparams").write_bytes(b"half")
+    tensorrt.fails = False
+    open_engine("paddle_tensorrt", read_bundle(exported), EngineOptions("gpu"))
+    assert [path.name for path in folder.iterdir()] == ["converted"]
+    assert len(tensorrt.converted) == 2
+
+
+@pytest.mark.skipif(not IS_NEW, reason="as above")
+def test_a_conversion_that_writes_nothing_is_said(
+    exported: Path, tensorrt: FakeTensorRt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensorrt, "convert", lambda *_: None)
+    with pytest.raises(
+        BundleError, match=r"inference: Paddle wrote no \.json with TensorRT inside"
+    ):
+        open_engine("paddle_tensorrt", read_bundle(exported), EngineOptions("gpu"))
+
+
+@pytest.mark.skipif(not IS_NEW, reason="as above")
+def test_paddle_converts_on_the_first_gpu_only(exported: Path, tensorrt: FakeTensorRt) -> None:
+    expected = "on the first GPU only, not on gpu:1: hide .* CUDA_VISIBLE_DEVICES=1 ppcls .* gpu:0$"
+    with pytest.raises(UsageError, match=expected):
+        open_engine("paddle_tensorrt", read_bundle(exported), EngineOptions("gpu:1"))
+    assert tensorrt.converted == []
 
 
 def test_batches_of_any_size(exported: Path) -> None:
@@ -128,7 +223,8 @@ def test_programs_without_an_output_and_of_no_version(exported: Path, tmp_path: 
     changed = json.loads(program.read_text())
     changed["program"]["regions"][0]["blocks"][0]["ops"].pop()
     path.write_text(json.dumps(changed))
-    other = replace(bundle, formats={"paddle": [path, weights]})
+    shutil.copy(weights, tmp_path)
+    other = replace(bundle, formats={"paddle": [path, tmp_path / weights.name]})
     with pytest.raises(BundleError, match="the program has 1 inputs and 0 outputs, where"):
         open_engine("paddle", other, EngineOptions("cpu"))
     path.write_text(program.read_text().replace('"version":', '"version":0,"_":'))
@@ -143,13 +239,6 @@ def test_program_of_paddle_3_is_refused_by_paddle_2(exported: Path) -> None:
     check_version(program, "3.3.1")
     check_version(program, "10.0.0")
     check_version(exported / "inference.pdmodel", "2.6.2")
-
-
-def test_a_program_without_weights_is_a_clear_error() -> None:
-    files = [Path("inference.pdiparams"), Path("inference.pdmodel")]
-    assert program_and_weights(files) == (files[1], files[0])
-    with pytest.raises(BundleError, match=r"weights \(.pdiparams\), the bundle has inference.json"):
-        program_and_weights([Path("inference.json")])
 
 
 @pytest.mark.slow
