@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ppcls.data.dataset.list_file import ListFile
+from ppcls.data.labelled import classes_of, is_list_file, listed_images
 from ppcls.data.transforms import Pipeline
 from ppcls.data.transforms.imagefile import read_image_file
 from ppcls.errors import BadImageError, DataError, UsageError
 from ppcls.inference.sources import find_images
-from ppcls.text import first_few
 
 MEMORY = 400_000_000
 """Bytes that prepared images may take."""
@@ -45,16 +44,13 @@ class Images:
 def read_images(where: str) -> Images:
     """Find the images of a folder, of folders for each class, or of a list file.
 
-    A list file has lines of ``path class_index``; paths are relative to its folder, the folder
-    around that, or the current one.
-
     Raises:
         UsageError: there is nothing of this name, or no image in it.
-        DataError: the list file is malformed, or names a file that is not there.
+        DataError: the list file is not as `ppcls.data.labelled.listed_images` takes it.
     """
     path = Path(where)
-    if path.is_file() and path.suffix.lower() in (".txt", ".lst", ".csv"):
-        return _listed(path)
+    if is_list_file(where):
+        return Images(where, *listed_images(where))
     paths = find_images([where])
     if not path.is_dir():
         return Images(where, paths)
@@ -64,22 +60,6 @@ def read_images(where: str) -> Images:
     return Images(where, paths, [parts[0] for parts in parents], folders=True)
 
 
-def _listed(path: Path) -> Images:
-    file = ListFile(path)
-    file.refuse({}, "")
-    roots = [path.parent, path.parent.parent, Path()]
-    root = next((one for one in roots if (one / file.paths[0]).is_file()), path.parent)
-    paths = [str(root / file.paths[i]) for i in range(len(file.paths))]
-    missing = [one for one in paths if not Path(one).is_file()]
-    if missing:
-        raise DataError(
-            f"{path}: {len(missing)} of {len(paths)} images are not there: "
-            f"{first_few(missing, 3)}; paths are relative to the list file's folder, its "
-            "parent or the current one"
-        )
-    return Images(str(path), paths, [file.words[code] for code in file.codes])
-
-
 def class_numbers(images: Images, labels: Sequence[str]) -> Tuple[Optional[np.ndarray], str]:
     """Return the class of each image as a network numbers it, and how the labels were read.
 
@@ -87,34 +67,14 @@ def class_numbers(images: Images, labels: Sequence[str]) -> Tuple[Optional[np.nd
 
     Args:
         images: with words for their classes, or without.
-        labels: the names of the network's classes.
+        labels: the names of the network's classes, see `ppcls.data.labelled.classes_of`.
     """
     if images.words is None:
         return None, f"{images.where} has no labels (a list file or a folder for each class has)"
-    words = sorted(set(images.words))
-    known = {name: number for number, name in enumerate(labels)}
-    if all(word in known for word in words) and len(known) == len(labels):
-        return _numbered(images.words, known), "classes by name"
-    if images.folders:
-        return (
-            None,
-            f"{images.where}: the folders are no classes of the network: {_odd(words, known)}",
-        )
-    if all(word.isdigit() and int(word) < len(labels) for word in words):
-        return _numbered(images.words, {word: int(word) for word in words}), "classes by number"
-    odd = [word for word in words if not (word.isdigit() and int(word) < len(labels))]
-    return None, (
-        f"{images.where}: no class of the network, which has the numbers 0 to {len(labels) - 1}: "
-        f"{first_few(odd, 3)}"
-    )
-
-
-def _numbered(words: Sequence[str], numbers: Dict[str, int]) -> np.ndarray:
-    return np.array([numbers[word] for word in words], dtype=np.int64)
-
-
-def _odd(words: Sequence[str], known: Dict[str, int]) -> str:
-    return first_few([word for word in words if word not in known], 3)
+    try:
+        return classes_of(images.where, images.words, labels, images.folders)
+    except DataError as error:
+        return None, str(error)
 
 
 def prepare_images(images: Images, transform: Pipeline, shape: Tuple[int, int, int]) -> np.ndarray:

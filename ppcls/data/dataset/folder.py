@@ -56,14 +56,18 @@ class ImageFolder(ImageFiles):
             _refuse_unknown_classes(image_root, found, class_map)
         paths = [path for images in found.values() for path in images]
         if not paths:
-            raise DataError(f"'{image_root}' holds no image in a folder of its class; {_LAYOUT}")
+            raise DataError(
+                f"'{image_root}' holds no image in a folder of its class; {_layout(image_root)}"
+            )
         numbers = [class_map.index(name) for name in found]
         classes = np.repeat(numbers, [len(images) for images in found.values()])
         labels = Labels(LabelKind.HARD, classes.astype(np.int64))
         super().__init__(image_root, PackedStrings(paths), labels, class_map, transform)
 
 
-_LAYOUT = "it must hold one folder for each class, with the images inside: image_root/cat/1.jpg"
+def _layout(root: str) -> str:
+    example = os.path.join(root, "cat", "1.jpg")
+    return f"it must hold one folder for each class, with the images inside: {example}"
 
 
 def images_by_class(root: str) -> Dict[str, List[str]]:
@@ -80,7 +84,7 @@ def _class_folders(root: str) -> List[str]:
     with os.scandir(root) as entries:
         names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
     if not names:
-        raise DataError(f"'{root}' holds no folder; {_LAYOUT}")
+        raise DataError(f"'{root}' holds no folder; {_layout(root)}")
     return names
 
 
