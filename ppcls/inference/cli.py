@@ -135,7 +135,7 @@ def _open_bundle(arguments: argparse.Namespace, images: int) -> Classifier:
         precision=arguments.precision,
         threads=arguments.threads,
         # Engines prepare for this many at once.
-        batch_size=arguments.batch_size if images > 1 else 1,
+        batch_size=arguments.batch_size if images > 1 else min(arguments.batch_size, 1),
         topk=arguments.topk,
     )
     _log.info("%s", engine_line(predictor.described, predictor.reason))

@@ -84,6 +84,12 @@ def test_bad_input_is_named_before_anything_is_loaded(exported: Path, tmp_path: 
         )
 
 
+def test_no_images_at_once_is_refused_for_one_image_too(exported: Path, photos: Path) -> None:
+    for images in ([photos / "2.png"], [photos]):
+        with pytest.raises(UsageError, match="batch_size is at least 1, got 0"):
+            _run(["--model_dir", exported, "--input", *images, "--batch_size", 0])
+
+
 def test_says_which_engine_runs_what_it_reports_and_how_long_an_image_takes(
     exported: Path, photos: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
