@@ -8,12 +8,17 @@ class as in float32 for 90, 93 and 93 % of 500 images after the first three rows
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Protocol
+from typing import Dict, Iterator, List, NamedTuple, Optional, Protocol
 
 import numpy as np
 
-Batches = Callable[[], Iterator[np.ndarray]]
-"""What gives the calibration images anew, each as a batch of one."""
+
+class Batches(Protocol):
+    """What gives the calibration images, as often as it is asked, each as a batch of one."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[np.ndarray]: ...
 
 
 class Attempt(NamedTuple):

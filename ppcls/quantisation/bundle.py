@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 from datetime import datetime, timezone
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
@@ -16,10 +17,12 @@ from ppcls.errors import ExportError, UsageError
 from ppcls.exporters.staging import check_target, staging
 from ppcls.inference.bundle import Bundle, file_record, read_bundle
 from ppcls.inference.description import CONFIG_NAME, read_description
+from ppcls.inference.network_files import checked_network
 from ppcls.inference.programs import check_file
 from ppcls.quantisation.attempts import ATTEMPTS, Attempt, Batches, Writer
 from ppcls.quantisation.images import (
     ImageSet,
+    Prepared,
     calibration_images,
     judged_images,
     refuse_overlap,
@@ -55,7 +58,7 @@ def quantise_bundle(request: Request, say: Said = lambda _: None) -> Report:
             hold the format that is quantised.
         BundleError: the bundle cannot be used.
         DataError: the images are not there or malformed, or the sets overlap.
-        ExportError: a network cannot be quantised, or loses more accuracy than it may.
+        ExportError: a network cannot be quantised, or a precision loses more accuracy than it may.
     """
     bundle = read_bundle(request.model_dir)
     _check_source(bundle)
@@ -65,9 +68,10 @@ def quantise_bundle(request: Request, say: Said = lambda _: None) -> Report:
     with staging(_target(request)) as folder:
         shutil.copytree(bundle.folder, folder, dirs_exist_ok=True)
         job = _Job(request, folder, calibration, judged, say)
-        outcomes = [job.add(name) for name in request.formats if "int8" in request.precisions]
-        if "bf16" in request.precisions:
-            outcomes.append(job.measure("bf16", "openvino"))
+        # What takes seconds comes first: it may be refused.
+        outcomes = [job.measure("bf16", "openvino")] if "bf16" in request.precisions else []
+        if "int8" in request.precisions:
+            outcomes += [job.add(name) for name in request.formats]
         report = Report(_target(request), outcomes, request.max_drop, len(calibration.paths))
         _describe(folder, {}, _with_versions(report))
     return report
@@ -80,8 +84,7 @@ def _check_source(bundle: Bundle) -> None:
             f"format '{SOURCE}': ppcls export -c CONFIG --format "
             f"{','.join([*bundle.formats, SOURCE])} --overwrite"
         )
-    for path in bundle.formats[SOURCE]:
-        check_file(path)
+    checked_network(bundle, SOURCE)
 
 
 def _target(request: Request) -> Path:
@@ -123,7 +126,7 @@ class _Job:
     def _try(self, format: str, attempt: Attempt, names: List[str]) -> Outcome:
         self.say(f"{format}: {attempt.name}")
         bundle = read_bundle(self.folder)
-        files = WRITERS[format](bundle.formats[SOURCE][0], self.folder, self._batches(), attempt)
+        files = WRITERS[format](bundle.formats[SOURCE][0], self.folder, self._batches, attempt)
         for path in files:
             check_file(path)
         _describe(self.folder, {format: files}, {})
@@ -134,17 +137,20 @@ class _Job:
         ]
         return Outcome(format, names, trials, {path.name: path.stat().st_size for path in files})
 
+    @cached_property
     def _batches(self) -> Batches:
-        transform = read_bundle(self.folder).pipeline()
-        return lambda: self.calibration.prepared(transform)
+        return Prepared(self.calibration, read_bundle(self.folder).pipeline())
 
     def measure(self, precision: str, engine: str) -> Outcome:
-        """Judge a precision that needs no network of its own."""
+        """Judge a precision that needs no network of its own; refuse what costs too much."""
         self.say(f"{precision}: {engine}")
         bundle = read_bundle(self.folder)
         threads = self.request.threads
         trial = judge_precision(bundle, engine, precision, FLOAT_FORMATS, self.judged, threads)
-        return Outcome(precision, [], [trial], {})
+        outcome = Outcome(precision, [], [trial], {})
+        if trial.change.drop > self.request.max_drop:
+            raise ExportError(describe_refusal([outcome], self.request.max_drop))
+        return outcome
 
 
 def _describe(

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
 
-from ppcls.data.dataset.class_map import ClassMap
 from ppcls.data.dataset.folder import images_by_class
-from ppcls.data.dataset.list_file import ListFile
+from ppcls.data.labelled import LIST_SUFFIXES, classes_of, is_list_file, listed_images
 from ppcls.data.transforms import Pipeline
 from ppcls.data.transforms.imagefile import read_image_file
 from ppcls.errors import BadImageError, DataError, UsageError
 from ppcls.files import sha256_of
 from ppcls.inference.sources import find_images
 
-LIST_SUFFIXES = (".txt", ".lst", ".csv")
+KEPT_BYTES = 1 << 30
+"""Up to how many bytes of prepared images are kept in memory."""
 
 _SHOWN = 5
 
@@ -53,16 +53,38 @@ class ImageSet:
                 raise BadImageError(f"{path}: {error}; take it out of {self.where}") from None
 
 
+class Prepared:
+    """The images of a set as batches of one, as often as they are asked for: prepared once if they
+    are small enough to be kept, else each time.
+
+    Raises:
+        BadImageError: a file cannot be read; the message names it.
+    """
+
+    def __init__(self, images: ImageSet, transform: Pipeline) -> None:
+        self._images, self._transform = images, transform
+        self._kept: Optional[List[np.ndarray]] = None
+        first = next(images.prepared(transform))
+        if first.nbytes * len(self) <= KEPT_BYTES:
+            self._kept = list(images.prepared(transform))
+
+    def __len__(self) -> int:
+        return len(self._images.paths)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if self._kept is not None:
+            return iter(self._kept)
+        return self._images.prepared(self._transform)
+
+
 def calibration_images(where: str, most: int) -> ImageSet:
     """Return up to `most` images, evenly spread over a folder (any depth) or a list file.
 
-    A list file has an image on each line, relative to the file's folder, and may have labels.
-
     Raises:
         UsageError: there is nothing of this name, or no image in it.
-        DataError: the list file is empty, or names a file that is not there.
+        DataError: the list file is not as `ppcls.data.labelled.listed_images` takes it.
     """
-    paths = _listed(Path(where))[0] if _is_list(where) else find_images([where])
+    paths = listed_images(where).paths if is_list_file(where) else find_images([where])
     count = min(most, len(paths))
     return ImageSet(where, [paths[i * len(paths) // count] for i in range(count)])
 
@@ -72,15 +94,16 @@ def judged_images(where: str, labels: Sequence[str]) -> ImageSet:
 
     Args:
         where: the file, or the folder of the folders.
-        labels: the names of the network's classes. A list gives names or numbers, folders names.
+        labels: the names of the network's classes, see `ppcls.data.labelled.classes_of`.
 
     Raises:
         UsageError: it is neither a list file nor a folder.
         DataError: it is empty or malformed, names a file that is not there, or a class that is none
             of the network's.
     """
-    if _is_list(where):
-        paths, words = _listed(Path(where))
+    by_list = is_list_file(where)
+    if by_list:
+        paths, words = listed_images(where)
     elif Path(where).is_dir():
         found = images_by_class(where).items()
         paths = [str(Path(where) / path) for _, images in found for path in images]
@@ -92,40 +115,7 @@ def judged_images(where: str, labels: Sequence[str]) -> ImageSet:
         )
     if not paths:
         raise DataError(f"{where}: holds no image in a folder of its class")
-    return ImageSet(where, paths, _class_numbers(where, words, labels))
-
-
-def _is_list(where: str) -> bool:
-    return Path(where).suffix.lower() in LIST_SUFFIXES and not Path(where).is_dir()
-
-
-def _listed(path: Path) -> Tuple[List[str], List[str]]:
-    """Return the paths and the words for their classes."""
-    file = ListFile(path)
-    file.refuse({}, "Each line is 'path class'.")
-    paths = [str(path.parent / one) for one in file.paths]
-    missing = [one for one in paths if not Path(one).is_file()]
-    if missing:
-        raise DataError(
-            f"{path}: {len(missing)} of {len(paths)} images are not there, for example "
-            f"{missing[0]}; paths are relative to the list file's folder"
-        )
-    return paths, [file.words[code] for code in file.codes]
-
-
-def _class_numbers(where: str, words: Sequence[str], labels: Sequence[str]) -> np.ndarray:
-    classes = ClassMap(labels)
-    numbers = {word: _class_number(where, word, classes) for word in set(words)}
-    return np.array([numbers[word] for word in words], dtype=np.int64)
-
-
-def _class_number(where: str, word: str, classes: ClassMap) -> int:
-    if word not in classes and word.isdecimal() and int(word) < len(classes):
-        return int(word)
-    try:
-        return classes.index(word)
-    except DataError as error:
-        raise DataError(f"{where}: {error}") from None
+    return ImageSet(where, paths, classes_of(where, words, labels, not by_list).numbers)
 
 
 def refuse_overlap(calibration: ImageSet, judged: ImageSet) -> None:

@@ -121,8 +121,8 @@ class _Reader:
         self._name = input.name
         kind = input.type.tensor_type.elem_type
         self._dtype = onnx.helper.tensor_dtype_to_np_dtype(kind)
-        self._count = sum(1 for _ in batches())
-        self._remaining = batches()
+        self._count = len(batches)
+        self._remaining = iter(batches)
         self._range: Optional[Iterator[np.ndarray]] = None
 
     def __len__(self) -> int:

@@ -17,6 +17,7 @@ from typing import Any, List
 import numpy as np
 
 from ppcls.errors import ExportError
+from ppcls.inference.engines.openvino_runtime import read_network
 from ppcls.quantisation.attempts import Attempt, Batches
 
 STEM = "inference_int8"
@@ -39,8 +40,7 @@ def write_openvino_int8(
     files = [folder / f"{STEM}{suffix}" for suffix in (".xml", ".bin")]
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # bars of progress
-            network = openvino.Core().read_model(str(source))
-            quantised = _quantise(network, list(batches()), attempt)
+            quantised = _quantise(read_network(source), list(batches), attempt)
             openvino.save_model(quantised, str(files[0]), compress_to_fp16=False)
     except Exception as error:  # both raise whatever they like
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -106,11 +106,17 @@ def describe_doubt(change: Change, max_drop: float) -> str:
 
 
 def describe_refusal(outcomes: List[Outcome], max_drop: float) -> str:
-    """Say what each attempt at a format cost, and what can be done."""
+    """Say what each attempt at a format cost, or a precision without one, and what can be done."""
     name = outcomes[0].name
     tried = "; ".join(
-        f"{outcome.attempts[-1]}: {outcome.worst.engine}, {describe_trial(outcome.worst)}"
+        f"{': '.join([*outcome.attempts[-1:], outcome.worst.engine])}, "
+        f"{describe_trial(outcome.worst)}"
         for outcome in outcomes
+    )
+    how = (
+        "Give --calibration more images like those that will be predicted"
+        if outcomes[0].attempts
+        else f"Leave {name} out of --precisions"
     )
     one = 1 / outcomes[0].worst.change.images
     few = (
@@ -120,6 +126,5 @@ def describe_refusal(outcomes: List[Outcome], max_drop: float) -> str:
     )
     return (
         f"{name} costs more than {max_drop:.2%} of top-1 accuracy (--max-drop), the bundle was "
-        f"left as it was. {tried}.{few} Give --calibration more images like those that will be "
-        "predicted, or accept more with --max-drop"
+        f"left as it was. {tried}.{few} {how}, or accept more with --max-drop"
     )

@@ -161,6 +161,24 @@ def test_the_next_attempt_is_taken_where_one_costs_too_much(
     assert "before that these cost too much: min-max; min-max, first and last" in report.summary()
 
 
+def test_bfloat16_that_costs_too_much_leaves_the_bundle_as_it_was(
+    bundle: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs("openvino")
+    judged_as(monkeypatch, [1, 1])
+    before = content(bundle)
+    expected = (
+        r"^bf16 costs more than 0\.00% .* left as it was\. openvino, top-1 .* a drop of 2\.50% .*"
+        r" Leave bf16 out of --precisions, or accept more with --max-drop$"
+    )
+    with pytest.raises(ExportError, match=expected):
+        quantise_bundle(request_for(bundle, digits, precisions=["int8", "bf16"], max_drop=0.0))
+    assert content(bundle) == before
+    found = quantise_bundle(request_for(bundle, digits, precisions=["bf16"], max_drop=0.03))
+    assert found.outcomes[0].worst.change.drop == 0.025
+    assert "do not prove that the drop is at most 3.00%" in found.summary()
+
+
 def test_an_overlap_is_refused(bundle: Path, digits: Path) -> None:
     before = content(bundle)
     with pytest.raises(DataError, match="80 of the 80 images that judge"):
@@ -181,6 +199,12 @@ def test_damaged_and_missing_networks_are_refused(bundle: Path, digits: Path) ->
     with pytest.raises(BundleError, match=r"inference\.onnx: the file is damaged"):
         quantise_bundle(request_for(bundle, digits))
     assert content(bundle) == before
+    config["Bundle"]["formats"] = {"onnx": ["inference.onnx", "inference.onnx"]}
+    (bundle / "inference.yml").write_text(yaml.safe_dump(config))
+    with pytest.raises(
+        BundleError, match=r"in the format 'onnx' is one file \(\.onnx\), the bundle"
+    ):
+        quantise_bundle(request_for(bundle, digits))
     config["Bundle"]["formats"] = {"paddle": ["inference.onnx"]}
     (bundle / "inference.yml").write_text(yaml.safe_dump(config))
     with pytest.raises(UsageError, match="what is quantised is the format 'onnx': ppcls export"):

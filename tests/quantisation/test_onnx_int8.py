@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, List
 
 import numpy as np
 import pytest
@@ -20,10 +20,10 @@ pytest.importorskip("ml_dtypes")
 pytest.importorskip("onnxruntime")
 
 
-def drawn() -> Iterator[np.ndarray]:
+def drawn() -> List[np.ndarray]:
     """Ten images of LeNet."""
-    for seed in range(10):
-        yield np.random.default_rng(seed).standard_normal((1, 1, 32, 32), dtype=np.float32)
+    random = np.random.default_rng(0)
+    return [random.standard_normal((1, 1, 32, 32), dtype=np.float32) for _ in range(10)]
 
 
 @pytest.mark.slow
@@ -32,7 +32,7 @@ def test_each_attempt_gives_a_file_that_bundles_accept(
     trained: Path, tmp_path: Path, attempt: Attempt
 ) -> None:
     source = read_bundle(trained).formats["onnx"][0]
-    (path,) = write_onnx_int8(source, tmp_path, drawn, attempt)
+    (path,) = write_onnx_int8(source, tmp_path, drawn(), attempt)
     check_file(path)
     model = onnx.load(str(path))
     assert [one.domain for one in model.opset_import] == [""]
@@ -73,5 +73,5 @@ def test_what_cannot_be_quantised_is_said_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"no network")
     with pytest.raises(ExportError, match=r"broken\.onnx: ONNX Runtime cannot quantise it: \S"):
-        write_onnx_int8(path, tmp_path, drawn, Attempt("plain"))
+        write_onnx_int8(path, tmp_path, drawn(), Attempt("plain"))
     assert list(tmp_path.iterdir()) == [path]

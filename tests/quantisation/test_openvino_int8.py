@@ -24,7 +24,7 @@ def test_each_attempt_gives_files_that_bundles_accept(
     trained: Path, tmp_path: Path, attempt: Attempt, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = read_bundle(trained).formats["onnx"][0]
-    files = write_openvino_int8(source, tmp_path, drawn, attempt)
+    files = write_openvino_int8(source, tmp_path, drawn(), attempt)
     assert [path.name for path in files] == ["inference_int8.xml", "inference_int8.bin"]
     for path in files:
         check_file(path)
@@ -38,4 +38,4 @@ def test_what_cannot_be_quantised_is_said_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"no network")
     with pytest.raises(ExportError, match=r"broken\.onnx: NNCF cannot quantise it: \S"):
-        write_openvino_int8(path, tmp_path, drawn, Attempt("plain"))
+        write_openvino_int8(path, tmp_path, drawn(), Attempt("plain"))
