@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import os
 import re
@@ -14,9 +13,9 @@ import numpy as np
 
 from ppcls import runtime
 from ppcls.errors import BundleError, UsageError
-from ppcls.files import cache_folder, locked, making_folder, remove_leftovers, sha256_of
+from ppcls.files import locked, making_folder, remove_leftovers
 from ppcls.inference.engines import EngineOptions, NetworkInput
-from ppcls.inference.engines.base import EngineBase
+from ppcls.inference.engines.base import EngineBase, built_folder
 from ppcls.inference.engines.paddle_settings import (
     Precision,
     Setting,
@@ -147,8 +146,7 @@ class PaddleTensorRtEngine(PaddleEngine):
         if not self.device.startswith("gpu"):
             raise UsageError(f"the engine '{self.name}' runs on GPUs only, and Paddle sees none")
         settings = gpu_settings(self.device, "fp32")  # TensorRT is told its own precision
-        cache = cache_folder() / "tensorrt" / self._key(weights, options)
-        cache.mkdir(parents=True, exist_ok=True)
+        cache = built_folder([self._program, weights], self.version, options, self._input)
         if self._program.suffix == ".pdmodel":
             built = tensorrt_settings(options, self._input, cache)
             return self._program, weights, [*settings, *built]
@@ -166,15 +164,6 @@ class PaddleTensorRtEngine(PaddleEngine):
                     target = {"save_model_dir": str(made / _STEM)}
                     _convert(self._program.with_suffix(""), {**self.conversion, **target})
         return folder / f"{_STEM}.json"
-
-    def _key(self, weights: Path, options: EngineOptions) -> str:
-        """Return a name for what TensorRT makes of this program with these options on this GPU."""
-        import paddle
-
-        made_of = [sha256_of(self._program), sha256_of(weights), self.version]
-        made_of += [options.precision, str(options.batch_size), str(self._input)]
-        made_of.append(paddle.device.cuda.get_device_name(int(self.device.partition(":")[2])))
-        return hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:32]
 
 
 def _check_first_gpu(device: str) -> None:

@@ -106,7 +106,6 @@ def tensorrt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeTensorRt:
     monkeypatch.setitem(sys.modules, "paddle.tensorrt", fake)
     monkeypatch.setenv("PPCLS_HOME", str(tmp_path))
     monkeypatch.setattr(runtime, "choose_device", lambda wanted, _: f"gpu:{wanted[4:] or 0}")
-    monkeypatch.setattr(paddle.device.cuda, "get_device_name", lambda index: f"GPU {index}")
     on_cpu = cpu_settings(1, "fp32", onednn=True)
     monkeypatch.setattr(paddle_inference, "gpu_settings", lambda *_: on_cpu)
     return fake
