@@ -5,7 +5,7 @@ against.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Sequence
 
 import numpy as np
 
@@ -32,21 +32,31 @@ def bare_onnxruntime(files: Sequence[Path], threads: int, precision: str, batch:
 
 
 def bare_openvino(files: Sequence[Path], threads: int, precision: str, batch: int) -> Call:
-    """Open an ONNX file, or OpenVINO's own, with OpenVINO, compiled for one size of batch."""
+    """Open an ONNX file, or OpenVINO's own, with OpenVINO, compiled for one size of batch; when
+    another one comes, it is compiled for any.
+    """
     import openvino
 
     core = openvino.Core()
     model = core.read_model(str(next((one for one in files if one.suffix == ".xml"), files[0])))
-    model.reshape([batch, *list(model.input(0).partial_shape)[1:]])
+    exact = model.clone()
+    exact.reshape([batch, *list(model.input(0).partial_shape)[1:]])
     hints = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
     }
-    compiled = core.compile_model(model, "CPU", hints)
-    request = compiled.create_infer_request()
+
+    def opened(network: Any) -> Any:
+        return core.compile_model(network, "CPU", hints).create_infer_request()
+
+    requests = {True: opened(exact)}
 
     def call(images: np.ndarray) -> np.ndarray:
+        is_exact = len(images) == batch
+        if is_exact not in requests:
+            requests[is_exact] = opened(model)
+        request = requests[is_exact]
         result: np.ndarray = request.infer({0: images}, share_inputs=True, share_outputs=True)[0]
         return result
 
