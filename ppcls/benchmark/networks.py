@@ -95,9 +95,12 @@ def _folder(name: str, record: Optional[Record], formats: List[str], cache: Path
     runtime.prepare()
     import paddle
 
+    from ppcls.exporters.form import OPSET
+
     parts = [name, "published" if record else f"random{SEED}", f"ppcls{ppcls.__version__}"]
     parts.append(f"paddle{paddle.__version__}")
-    parts += [f"paddle2onnx{version('paddle2onnx')}"] if "onnx" in formats else []
+    if "onnx" in formats:
+        parts += [f"paddle2onnx{version('paddle2onnx')}", f"opset{OPSET}"]
     return cache / "-".join(parts)
 
 
