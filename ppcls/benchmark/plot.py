@@ -99,7 +99,7 @@ def _draw_axes(axes: Any, results: Results) -> None:
     axes.set_xlabel(f"median time for {images} in ms, without preprocessing (logarithmic)")
     axes.set_ylabel("top-1 accuracy (%)")
     found = results.environment
-    axes.set_title(f"{found['cpu']}, {found['threads']} threads", fontsize=10)
+    axes.set_title(f"{found['cpu']}, {found['threads']} threads", fontsize=10, parse_math=False)
     axes.grid(True, color="#eeeeee")
     axes.margins(x=0.16, y=0.12)
 
@@ -132,7 +132,8 @@ def _draw_names(figure: Any, axes: Any, points: List[Point]) -> None:
     figure.draw_without_rendering()
     taken = [*_outside(axes), *(_around(axes, point) for point in points)]
     for network, own in _by_network(points).items():
-        text = axes.annotate(network, (0, 0), (0, 0), fontsize=9, textcoords="offset points")
+        style = {"fontsize": 9, "textcoords": "offset points", "parse_math": False}
+        text = axes.annotate(network, (0, 0), (0, 0), **style)
         best: Optional[Tuple[float, Box]] = None
         for side, step in _SHIFTS:
             box = _placed(figure, axes, text, own, side, step)

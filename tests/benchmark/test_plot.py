@@ -82,6 +82,16 @@ def test_names_do_not_lie_on_each_other(tmp_path: Path, monkeypatch: pytest.Monk
         assert x0 <= box[0] and box[2] <= x1 and y0 <= box[1] and box[3] <= y1
 
 
+@pytest.mark.parametrize("name", ["a$\\frac$b", "$x_1$", "狗", "", "a\nb"])
+def test_any_name_is_drawn_as_it_is(name: str, tmp_path: Path) -> None:
+    found = results()
+    found.networks[0].name = name
+    for one in found.subjects[:3]:
+        one.network = name
+    found.environment["cpu"] = name
+    assert draw_plot(found, tmp_path / "plot.png")
+
+
 def test_nothing_is_drawn_of_networks_without_accuracy(tmp_path: Path) -> None:
     found = results()
     for one in found.networks:
