@@ -110,8 +110,15 @@ class Case:
         ]
         self._announce(scenario, competitors)
         rng = np.random.default_rng(self.lengths.seed)
-        alternate([one.trial for one in competitors], rng, self.rest)
-        return [self._measurement(scenario, one, competitors) for one in competitors]
+        failed = alternate([one.trial for one in competitors], rng, self.rest)
+        for index, error in failed.items():
+            self._leave_out(competitors[index].opened, scenario, error)
+        measured = [one for index, one in enumerate(competitors) if index not in failed]
+        return [self._measurement(scenario, one, measured) for one in measured]
+
+    def _leave_out(self, one: Opened, scenario: str, error: PpclsError) -> None:
+        where = f"batch {self.batch}, {SCENARIOS[scenario].title}"
+        self.left_out.append(f"{one.subject.title}, {where}: {error}")
 
     def _competitor(
         self, scenario: str, subject: int, one: Opened, included: bool
@@ -120,10 +127,10 @@ class Case:
         loop = self._loop(scenario, one, included)
         try:
             loop.warm_up()
+            trial = self._serve(one, included, loop) if scenario == "server" else loop
         except PpclsError as error:
-            self.left_out.append(f"{one.subject.network}, {one.subject.engine}: {error}")
+            self._leave_out(one, scenario, error)
             return []
-        trial = self._serve(one, included, loop) if scenario == "server" else loop
         return [Competitor(one, subject, included, trial)]
 
     def _loop(self, scenario: str, one: Opened, included: bool) -> Loop:
@@ -150,7 +157,7 @@ class Case:
     def _serve(self, one: Opened, included: bool, loop: Loop) -> Serve:
         answer, prepare = self._ways(one, included)
         queries = self.lengths.queries_of("server", self.batch)
-        return Serve(
+        serve = Serve(
             answer=lambda numbers: answer(prepare(list(numbers))),
             samples=Samples(len(self.inputs.paths), self.lengths.seed),
             search=RateSearch(high=1.5 * self.batch / loop.typical),
@@ -160,6 +167,9 @@ class Case:
             seed=self.lengths.seed,
             clock=self.clock,
         )
+        # Batches are not always full: some engines compile the network once more for those.
+        serve.answer([0])
+        return serve
 
     def _announce(self, scenario: str, competitors: Sequence[Competitor]) -> None:
         if not competitors:

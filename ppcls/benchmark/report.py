@@ -86,7 +86,7 @@ def _scenario_table(scenario: str, found: List[Measurement], results: Results) -
 
 
 def _row(one: Measurement, subject: Subject, scenario: str, percent: Optional[float]) -> List[str]:
-    row = [subject.network, str(one.batch_size), engine_name(subject), subject.precision]
+    row = [subject.network, str(one.batch_size), subject.engine_name, subject.precision]
     row += [f"{one.queries:,}", interval(one.median)]
     if percent is not None:
         row += [interval(one.percentile), _milliseconds(one.early_stopping)]
@@ -103,11 +103,6 @@ def _reasons(one: Measurement) -> List[str]:
     quantiles = [found for found in (one.median, one.percentile) if found]
     reasons = [found.reason for found in quantiles if found.value is None]
     return [*reasons, *([f"the fastest bare: {one.fastest_bare}"] if one.fastest_bare else [])]
-
-
-def engine_name(subject: Subject) -> str:
-    """Return what an engine is called in a table."""
-    return f"{subject.engine} (bare)" if subject.bare else subject.engine
 
 
 def interval(found: Optional[Quantile]) -> str:
@@ -176,7 +171,7 @@ def _loadgen_table(results: Results) -> str:
         figure = "p90 (ms)" if is_time else "images/s"
         shown = [_milliseconds(x) if is_time else _number(x) for x in (one.theirs, one.ours)]
         ratio = f"{one.ours / one.theirs:.3f}" if one.theirs else MISSING
-        row = [subject.network, str(one.batch_size), engine_name(subject), subject.precision]
+        row = [subject.network, str(one.batch_size), subject.engine_name, subject.precision]
         rows.append([*row, SCENARIOS[one.scenario].title, figure, *shown, ratio])
     if len(rows) == 1:
         return ""

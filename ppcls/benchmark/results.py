@@ -85,6 +85,16 @@ class Subject(Section):
     bare: bool = False
     about: Dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def engine_name(self) -> str:
+        """What the engine is called in a table."""
+        return f"{self.engine} (bare)" if self.bare else self.engine
+
+    @property
+    def title(self) -> str:
+        """What it is called where something is said of it."""
+        return f"{self.network}, {self.engine_name}, {self.precision}"
+
 
 class Measurement(Section):
     """One subject in one scenario.
@@ -153,6 +163,8 @@ class NetworkFacts(Section):
         published_top1: what was published for it, a fraction.
         labels: which labels of the images fit it, or why none do.
         formats: of the bundle.
+        as_registered: it was exported here by its name, so with the input and the classes that it
+            is registered with, as float32, for any number of images.
     """
 
     name: str
@@ -163,6 +175,7 @@ class NetworkFacts(Section):
     published_top1: Optional[Fraction] = None
     labels: str = ""
     formats: List[str]
+    as_registered: bool = False
 
 
 class Answers(Section):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 
 from ppcls.benchmark.bare import BARE
 from ppcls.benchmark.results import Subject
-from ppcls.errors import PpclsError, UsageError, did_you_mean
+from ppcls.errors import BundleError, PpclsError, UsageError, did_you_mean
 from ppcls.inference.bundle import Bundle
 from ppcls.inference.engines import (
     ENGINES,
@@ -25,6 +26,7 @@ from ppcls.inference.predictor import Classifier
 from ppcls.runtime import available_cores
 
 AUTO = "auto"
+Result = TypeVar("Result")
 _log = logging.getLogger("ppcls")
 
 
@@ -100,15 +102,17 @@ def open_all(
     for precision in plan.precisions:
         options = plan.options(precision, batch)
         unable = set()
-        for name in _engines(bundle, plan, precision):
+        ways = [(name, False) for name in _engines(bundle, plan, precision)]
+        ways += [(name, True) for name in _bare_engines(bundle, plan, precision)]
+        for name, bare in ways:
+            subject = Subject(network=network, engine=name, precision=precision, bare=bare)
+            if name in unable:
+                continue
             try:
-                opened.append(_open(network, bundle, name, options))
+                opened.append((_open_bare if bare else _open)(subject, bundle, options))
             except PpclsError as error:
-                left_out.append(f"{network}, {name}, {precision}: {error}")
+                left_out.append(f"{subject.title}: {error}")
                 unable.add(name)
-        for name in _bare_engines(bundle, plan, precision):
-            if name not in unable:
-                opened.append(_open_bare(network, bundle, name, options))
     return opened, left_out
 
 
@@ -133,7 +137,8 @@ def _bare_engines(bundle: Bundle, plan: Plan, precision: str) -> List[str]:
     return [name for name in able if name in rivals and name in BARE and is_installed(name)]
 
 
-def _open(network: str, bundle: Bundle, name: str, options: EngineOptions) -> Opened:
+def _open(subject: Subject, bundle: Bundle, options: EngineOptions) -> Opened:
+    name = subject.engine
     engine, reason = (
         open_fastest(bundle, options) if name == AUTO else (open_engine(name, bundle, options), "")
     )
@@ -141,8 +146,8 @@ def _open(network: str, bundle: Bundle, name: str, options: EngineOptions) -> Op
     size = options.batch_size
     classify = Classifier(bundle.pipeline(), bundle.input.image_shape, engine, names, size)
     about = {**_plain(engine.describe()), **({"reason": reason} if reason else {})}
-    subject = Subject(network=network, engine=name, precision=options.precision, about=about)
-    return Opened(subject, engine.run, lambda paths: list(classify(paths)))
+    described = subject.model_copy(update={"about": about})
+    return Opened(described, engine.run, lambda paths: list(classify(paths)))
 
 
 def _plain(about: Dict[str, Any]) -> Dict[str, Any]:
@@ -151,10 +156,25 @@ def _plain(about: Dict[str, Any]) -> Dict[str, Any]:
     return dict(json.loads(json.dumps(about, default=str)))
 
 
-def _open_bare(network: str, bundle: Bundle, name: str, options: EngineOptions) -> Opened:
+def _open_bare(subject: Subject, bundle: Bundle, options: EngineOptions) -> Opened:
     precision, threads = options.precision, options.threads or available_cores()
-    formats = ENGINES[name].formats_at(precision)
+    formats = ENGINES[subject.engine].formats_at(precision)
     files = next(bundle.formats[one] for one in formats if one in bundle.formats)
-    run = BARE[name](files, threads, precision, options.batch_size)
-    subject = Subject(network=network, engine=name, precision=precision, bare=True)
-    return Opened(subject, run)
+    opener = with_our_errors(BARE[subject.engine], files[0])
+    run = opener(files, threads, precision, options.batch_size)
+    return Opened(subject, with_our_errors(run, files[0]))
+
+
+def with_our_errors(function: Callable[..., Result], path: Path) -> Callable[..., Result]:
+    """Return a function that raises `BundleError`, with the name of a file, where `function` raises
+    whatever its engine does.
+    """
+
+    def call(*arguments: Any) -> Result:
+        try:
+            return function(*arguments)
+        except Exception as error:  # MemoryError and IndexError are among them
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise BundleError(f"{path}: {reason}") from None
+
+    return call

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterator, List, Protocol, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Protocol, Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from ppcls.benchmark.scenarios import (
     poisson_arrivals,
 )
 from ppcls.benchmark.statistics import smallest_sample
+from ppcls.errors import PpclsError
 
 ROUNDS = 7
 """Turns of each: enough for the interval of a median of ratios, which needs 6."""
@@ -41,7 +42,7 @@ class Trial(Protocol):
 
 def alternate(
     trials: Sequence[Trial], rng: np.random.Generator, rest: Callable[[], None] = lambda: None
-) -> None:
+) -> Dict[int, PpclsError]:
     """Give turns to all trials, round by round, until all are finished.
 
     One that has finished keeps its turn as long as others have not: all get as many.
@@ -50,11 +51,21 @@ def alternate(
         trials: what is measured.
         rng: draws the order of each round.
         rest: called before each turn.
+
+    Returns:
+        What went wrong, by the number of the trial, which got no more turns then.
     """
-    while not all(trial.finished for trial in trials):
-        for index in rng.permutation(len(trials)):
+    failed: Dict[int, PpclsError] = {}
+    while not all(trial.finished or index in failed for index, trial in enumerate(trials)):
+        for index in rng.permutation(len(trials)).tolist():
+            if index in failed:
+                continue
             rest()
-            trials[index].turn()
+            try:
+                trials[index].turn()
+            except PpclsError as error:
+                failed[index] = error
+    return failed
 
 
 class Samples:

@@ -160,4 +160,32 @@ def test_an_engine_that_fails_is_left_out(clock: Any) -> None:
     both = [(0, opened(good, "paddle")), (1, opened(bad, "openvino"))]
     case = Case(both, INPUTS, 1, LENGTHS, clock, lambda: None)
     assert [one.subject for one in case.measure("single", [False])] == [0]
-    assert case.left_out == ["N, openvino: it fails"]
+    assert case.left_out == ["N, openvino, fp32, batch 1, single stream: it fails"]
+
+
+@pytest.mark.parametrize("scenario", ["single", "multi", "server", "offline"])
+def test_one_that_fails_later_does_not_stop_the_others(clock: Any, scenario: str) -> None:
+    good, bad = FakeEngine(clock, 0.001), FakeEngine(clock, 0.001)
+    usual = bad.run
+
+    def fail_later(images: np.ndarray) -> np.ndarray:
+        if len(bad.batches) > 30:
+            raise BundleError("it fails")
+        return usual(images)
+
+    bad.run = fail_later  # type: ignore[method-assign]
+    both = [(0, opened(bad, "openvino", bare=True)), (1, opened(good, "openvino"))]
+    case = Case(both, INPUTS, 1, LENGTHS._replace(queries=400), clock, lambda: None)
+    (one,) = case.measure(scenario, [False])
+    assert (one.subject, one.to_bare) == (1, None)
+    assert one.queries >= 400
+    (reason,) = case.left_out
+    assert reason.startswith("N, openvino (bare), fp32, batch 1, ")
+    assert reason.endswith(": it fails")
+
+
+def test_the_server_compiles_for_fewer_images_before_it_counts(clock: Any) -> None:
+    engine = FakeEngine(clock, 0.01)
+    case = Case([(0, opened(engine, "paddle"))], INPUTS, 4, LENGTHS, clock, lambda: None)
+    case.measure("server", [False])
+    assert [len(batch) for batch in engine.batches] == [4, 4, 1], "70 queries are too few for p99"

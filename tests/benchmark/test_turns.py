@@ -10,6 +10,7 @@ import pytest
 
 from ppcls.benchmark.scenarios import Bound, RateSearch
 from ppcls.benchmark.turns import ROUNDS, Loop, Samples, Serve, alternate
+from ppcls.errors import BundleError
 
 
 def loop(clock: Any, takes: float, **changes: Any) -> Loop:
@@ -31,6 +32,20 @@ def test_all_get_as_many_turns_in_an_order_that_changes(clock: Any) -> None:
     assert {len(trial.latencies) for trial in trials.values()} == {21}
     turns = [name for i, name in enumerate(order) if i == 0 or order[i - 1] != name]
     assert len({tuple(turns[i : i + 3]) for i in range(0, 18, 3)}) > 1
+
+
+def test_one_that_fails_gets_no_more_turns(clock: Any) -> None:
+    good, bad = loop(clock, 0.01), loop(clock, 0.01)
+    asked: List[int] = []
+
+    def fail(query: object) -> None:
+        asked.append(1)
+        raise BundleError("it fails")
+
+    bad.answer = fail
+    failed = alternate([good, bad], np.random.default_rng(0))
+    assert {index: str(error) for index, error in failed.items()} == {1: "it fails"}
+    assert (len(good.turns), len(asked)) == (ROUNDS, 1)
 
 
 def test_seconds_and_queries_are_both_least(clock: Any) -> None:
