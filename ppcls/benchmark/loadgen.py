@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple
 
-from ppcls.errors import UsageError
+from ppcls.errors import PpclsError, UsageError
 
 MISSING = "MLPerf's load generator is not installed: pip install 'ppcls[loadgen]'"
 _SUMMARY = "mlperf_log_summary.txt"
@@ -51,11 +51,20 @@ def run_loadgen(scenario: str, answer: Callable[[List[int]], object], load: Load
         scenario: "single" or "offline".
         answer: predicts the images of these numbers.
         load: how much to ask for.
+
+    Raises:
+        PpclsError: `answer` raises it.
     """
     import mlperf_loadgen as loadgen
 
+    failed: List[PpclsError] = []
+
     def issue(samples: List[Any]) -> None:
-        answer([sample.index for sample in samples])
+        # It waits for every answer, and ends the process if an error reaches it.
+        try:
+            answer([sample.index for sample in samples])
+        except PpclsError as error:
+            failed.append(error)
         done = [loadgen.QuerySampleResponse(sample.id, 0, 0) for sample in samples]
         loadgen.QuerySamplesComplete(done)
 
@@ -68,6 +77,8 @@ def run_loadgen(scenario: str, answer: Callable[[List[int]], object], load: Load
         loadgen.StartTestWithLogSettings(system, library, settings, logs)
         loadgen.DestroyQSL(library)
         loadgen.DestroySUT(system)
+        if failed:
+            raise failed[0]
         return read_summary(scenario, Path(folder, _SUMMARY).read_text("utf-8"))
 
 

@@ -35,7 +35,7 @@ def cold_start(
     Files are in the system's cache after the first one, as they are on a machine that serves.
 
     Raises:
-        BundleError: a process fails; the message has its last line.
+        BundleError: a process fails, then the message has its last line; or takes for ever.
     """
     arguments = [str(bundle.folder), image, engine]
     arguments += [options.device, options.precision, str(options.threads or 0)]
@@ -50,9 +50,14 @@ def _process(arguments: Sequence[str]) -> Dict[str, float]:
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-m", "ppcls.benchmark.start", str(time.monotonic()), *arguments]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=_LONGEST, check=False
-    )
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=_LONGEST, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise BundleError(
+            f"a new process did not predict with {arguments[0]} within {_LONGEST} s"
+        ) from None
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it says nothing"]
         raise BundleError(f"a new process cannot predict with {arguments[0]}: {lines[-1]}")

@@ -12,6 +12,9 @@ from ppcls import runtime
 
 runtime.prepare()
 
+from ppcls.benchmark.networks import bundle_of  # noqa: E402
+from ppcls.inference.bundle import Bundle  # noqa: E402
+
 
 class FakeClock:
     """Seconds that pass where a test says so."""
@@ -34,6 +37,18 @@ class FakeClock:
 def clock() -> FakeClock:
     """A clock of the test's own."""
     return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where LeNet is exported to, once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def bundle(cache: Path) -> Bundle:
+    """LeNet with random weights."""
+    return bundle_of("LeNet", cache)
 
 
 @pytest.fixture(scope="session")

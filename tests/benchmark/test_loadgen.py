@@ -8,7 +8,7 @@ from typing import List
 import pytest
 
 from ppcls.benchmark.loadgen import Load, check_loadgen, read_summary, run_loadgen
-from ppcls.errors import UsageError
+from ppcls.errors import BundleError, UsageError
 
 SUMMARY = """
 90.0th percentile latency (ns) : 2151282
@@ -38,3 +38,13 @@ def test_it_asks_for_images_that_are_there(scenario: str) -> None:
     figure = run_loadgen(scenario, lambda numbers: asked.extend(numbers), Load(10, 64, 0.001))
     assert figure > 0
     assert len(asked) >= 64 and set(asked) <= set(range(10))
+
+
+def test_an_engine_that_fails_does_not_end_the_process() -> None:
+    pytest.importorskip("mlperf_loadgen", reason="the extra 'loadgen' is not installed")
+
+    def fail(numbers: List[int]) -> None:
+        raise BundleError("it fails")
+
+    with pytest.raises(BundleError, match="it fails"):
+        run_loadgen("single", fail, Load(10, 64, 0.001))
