@@ -8,6 +8,7 @@ from typing import List, Optional
 
 from ppcls.benchmark.cases import Lengths
 from ppcls.benchmark.loadgen import check_loadgen
+from ppcls.benchmark.outputs import Outputs
 from ppcls.benchmark.scenarios import MLPERF_SECONDS, SCENARIOS, Bound
 from ppcls.benchmark.subjects import Plan, check_engines
 from ppcls.errors import UsageError, did_you_mean
@@ -41,6 +42,7 @@ class Request:
         seed: of all that is random.
         cache: the folder of exported networks.
         command: what was typed.
+        outputs: where results are written to, after each network.
     """
 
     models: List[str]
@@ -63,6 +65,7 @@ class Request:
     seed: int
     cache: Optional[Path] = None
     command: List[str] = field(default_factory=list)
+    outputs: Outputs = Outputs()
 
     @property
     def lengths(self) -> Lengths:
@@ -95,6 +98,9 @@ def check_request(request: Request) -> None:
     request.plan.options("fp32", 1)
     if request.loadgen:
         check_loadgen()
+    if request.outputs.tables:
+        _check_tables(request)
+    request.outputs.check()
 
 
 def _check_names(request: Request) -> None:
@@ -108,6 +114,17 @@ def _check_names(request: Request) -> None:
                     f"unknown {what} '{name}'.{did_you_mean(name, accepted)} "
                     f"Accepted: {', '.join(accepted)}"
                 )
+
+
+def _check_tables(request: Request) -> None:
+    """Refuse what the tables of networks do not show."""
+    if not request.models:
+        raise UsageError(
+            "--write-tables keeps times of networks that are named (--models), as they are "
+            "registered; bundles (--model_dir) may be something else"
+        )
+    if request.device != "cpu":
+        raise UsageError("--write-tables keeps times of CPUs only: --device cpu")
 
 
 def _check_numbers(request: Request) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, List
@@ -11,10 +10,8 @@ from typing import TYPE_CHECKING, List
 from ppcls.errors import UsageError
 
 if TYPE_CHECKING:
-    from ppcls.benchmark.deploy import Request
-    from ppcls.benchmark.results import Results
+    from ppcls.benchmark.request import Request
 
-_log = logging.getLogger("ppcls")
 _PREPROCESSING = {"excluded": [False], "included": [True], "both": [False, True]}
 
 
@@ -111,12 +108,16 @@ def _add_lengths(parser: argparse.ArgumentParser) -> None:
 
 def _add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="for results.md, .csv, .json and plot.png"
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="for results.md, .csv, .json and plot.png; written after each network",
     )
     parser.add_argument(
         "--write-tables",
         action="store_true",
-        help="keep the latencies for the tables of networks (ppcls zoo, tools/model_zoo.py)",
+        help="keep the latencies of --models for the tables of networks (ppcls zoo, "
+        "tools/model_zoo.py)",
     )
     parser.add_argument(
         "--loadgen",
@@ -126,31 +127,37 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
 
 
 def _names(text: str) -> List[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def _numbers(text: str) -> List[int]:
-    return [int(word) for word in _names(text)]
+    try:
+        return [int(word) for word in _names(text)]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no list of numbers; write whole numbers from 1, as 1,4,8"
+        ) from None
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, print the tables, and write them where that is asked for."""
+    """Measure, print the tables, and write them where that is asked for.
+
+    They are written after each network already, so that nothing is lost if this process ends.
+    """
     from ppcls.benchmark.deploy import benchmark
     from ppcls.benchmark.report import as_markdown
 
-    results = benchmark(_request(arguments))
+    request = _request(arguments)
+    results = benchmark(request)
     print(as_markdown(results), end="")
-    if arguments.output is not None:
-        _write(results, arguments.output)
-    if arguments.write_tables:
-        from ppcls.benchmark.tables import keep_latencies
-
-        _log.info("latencies written to %s", keep_latencies(results))
+    request.outputs.finish(results)
     return 0
 
 
 def _request(arguments: argparse.Namespace) -> Request:
-    from ppcls.benchmark.deploy import Request
+    from ppcls.arch.latency import MEASURED
+    from ppcls.benchmark.outputs import Outputs
+    from ppcls.benchmark.request import Request
 
     if not arguments.models and not arguments.model_dir:
         raise UsageError(
@@ -177,17 +184,5 @@ def _request(arguments: argparse.Namespace) -> Request:
         seed=arguments.seed,
         cache=arguments.cache,
         command=sys.argv[1:],
+        outputs=Outputs(arguments.output, MEASURED if arguments.write_tables else None),
     )
-
-
-def _write(results: Results, folder: Path) -> None:
-    from ppcls.benchmark.plot import draw_plot
-    from ppcls.benchmark.report import as_csv, as_markdown
-    from ppcls.benchmark.results import write_results
-    from ppcls.files import write_text
-
-    write_text(folder / "results.md", as_markdown(results))
-    write_text(folder / "results.csv", as_csv(results))
-    write_results(results, folder / "results.json")
-    drawn = draw_plot(results, folder / "plot.png")
-    _log.info("written to %s%s", folder, "" if drawn else "; no plot, as no accuracy is known")

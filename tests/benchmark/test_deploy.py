@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import csv
+import functools
 import subprocess
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable, Dict, List
 
 import cv2
 import numpy as np
 import pytest
 
+from ppcls.arch import latency
 from ppcls.arch.latency import read_measured
-from ppcls.benchmark import tables
+from ppcls.benchmark import deploy as program
 from ppcls.benchmark.deploy import accuracy
-from ppcls.benchmark.results import Results, Subject
+from ppcls.benchmark.images import prepare_images
+from ppcls.benchmark.networks import bundle_of
+from ppcls.benchmark.results import Results, Start, Subject
 from ppcls.benchmark.subjects import Opened
 from ppcls.cli import main
+from ppcls.errors import BundleError
+from ppcls.exporters.form import ExportOptions
+from ppcls.inference.bundle import Bundle
+from ppcls.inference.engines import EngineOptions, auto, installed_engines
 
 QUICK = ["--queries", "7", "--duration", "0", "--cold-starts", "0"]
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where LeNet is exported to, once."""
-    return tmp_path_factory.mktemp("cache")
 
 
 def deploy(*arguments: object) -> int:
@@ -46,7 +48,7 @@ def test_every_scenario_is_measured_and_written(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tables.keep_latencies, "__defaults__", (tmp_path / "measured.json",))
+    monkeypatch.setattr(latency, "MEASURED", tmp_path / "measured.json")
     out = tmp_path / "out"
     scenarios = "single,multi,server,offline"
     given = ["--models", "LeNet", "--images", photos / "list.txt", "--cache", cache]
@@ -113,6 +115,103 @@ def test_a_bundle_with_labels_has_accuracy_start_and_a_plot(
     assert cv2.imread(str(out / "plot.png")).shape == (780, 1200, 3)
 
 
+def lines_left_out(folder: Path) -> List[str]:
+    """What a run left out, with its reasons."""
+    return Results.model_validate_json((folder / "results.json").read_bytes()).left_out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("batch", "scenario"), [(3, "multi"), (4, "server")])
+def test_batches_that_are_not_full_stop_no_engine(
+    batch: int, scenario: str, photos: Path, cache: Path, tmp_path: Path
+) -> None:
+    given = ["--models", "LeNet", "--images", photos, "--cache", cache, "--scenario", scenario]
+    given += ["--batch-sizes", batch, "--preprocessing", "excluded", "--output", tmp_path]
+    assert deploy(*given, *QUICK, "--latency-bound", 1000, "--server-percentile", 50) == 0
+    assert lines_left_out(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_a_bundle_for_one_image_runs_in_every_scenario(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fixed = functools.partial(ExportOptions, dynamic_batch=False)
+    monkeypatch.setattr("ppcls.exporters.form.ExportOptions", fixed)
+    bundle = bundle_of("LeNet", tmp_path / "cache")
+    assert bundle.input.batch == 1
+    given = ["--model_dir", bundle.folder, "--images", photos, "--batch-sizes", "4,1"]
+    given += ["--scenario", "single,multi,server,offline", "--output", tmp_path]
+    assert deploy(*given, *QUICK, "--server-percentile", 50, "--latency-bound", 1000) == 0
+    assert lines_left_out(tmp_path) == ["LeNet, batch 4: it takes batches of 1 only"]
+
+
+@pytest.mark.slow
+def test_what_fails_is_left_out_and_the_rest_written(
+    photos: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object) -> Any:
+        raise BundleError("it fails")
+
+    monkeypatch.setattr(program, "cold_start", fail)
+    given = ["--models", "LeNet", "--images", photos, "--cache", cache, "--engines", "paddle"]
+    assert deploy(*given, *QUICK[:-1], "1", "--output", tmp_path) == 0
+    assert lines_left_out(tmp_path) == ["LeNet, paddle, fp32, start: it fails"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("error", [BundleError("it fails"), RuntimeError(), KeyboardInterrupt()])
+def test_what_ends_a_later_network_leaves_the_results_of_those_before(
+    error: BaseException,
+    photos: Path,
+    cache: Path,
+    bundle: Bundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prepared = iter([prepare_images])
+
+    def once(*given: Any) -> np.ndarray:
+        function = next(prepared, None)
+        if function is None:
+            raise error
+        return function(*given)
+
+    monkeypatch.setattr(program, "prepare_images", once)
+    monkeypatch.setattr(latency, "MEASURED", tmp_path / "measured.json")
+    given = ["--models", "LeNet", "--cache", cache, "--model_dir", bundle.folder, "--engines"]
+    given += ["paddle", "--images", photos, *QUICK, "--output", tmp_path, "--write-tables"]
+    if isinstance(error, RuntimeError):
+        with pytest.raises(RuntimeError):
+            deploy(*given)
+    else:
+        assert deploy(*given) == (0 if isinstance(error, BundleError) else 130)
+    with open(tmp_path / "results.csv", encoding="utf-8") as file:
+        assert {line["network"] for line in csv.DictReader(file)} == {"LeNet"}
+    assert "| LeNet " in (tmp_path / "results.md").read_text("utf-8")
+    left_out = ["LeNet_2: it fails"] if isinstance(error, BundleError) else []
+    assert lines_left_out(tmp_path) == left_out
+    assert {row.network for row in read_measured(tmp_path / "measured.json").rows} == {"LeNet"}
+
+
+@pytest.mark.slow
+def test_auto_has_measured_before_a_start_is_timed(
+    photos: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    known: List[Dict[str, float]] = []
+
+    def recall(bundle: Bundle, image: str, engine: str, options: EngineOptions, _: int) -> Start:
+        names = installed_engines(bundle.formats, options.device, options.precision)
+        known.append(auto._recalled(auto._place(bundle, options, names), names))
+        return Start(repeats=1, imports=1, opening=1, first=1, total=3, peak_memory=1)
+
+    monkeypatch.setenv("PPCLS_HOME", str(tmp_path))
+    monkeypatch.setattr(program, "cold_start", recall)
+    given = ["--models", "LeNet", "--images", photos, "--cache", cache, "--engines", "auto"]
+    assert deploy(*given, "--batch-sizes", 4, *QUICK[:-1], "1") == 0
+    assert len(known) == 1 and len(known[0]) >= 2
+
+
 def test_accuracy_by_hand() -> None:
     probabilities = np.array([[0.1, 0.6, 0.1, 0.1, 0.05, 0.05], [0.9, 0.02, 0.02, 0.02, 0.02, 0.0]])
     batches: List[int] = []
@@ -125,44 +224,6 @@ def test_accuracy_by_hand() -> None:
     found = accuracy(one, np.array([[0], [1], [1]]), np.array([1, 1, 5]), batch=2)
     assert (found.images, found.top1, found.top5) == (3, pytest.approx(1 / 3), pytest.approx(2 / 3))
     assert batches == [2, 1]
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        (["--models", "ResNet5O"], "there is no network 'ResNet5O'. Did you mean 'ResNet50'?"),
-        (["--engines", "onnxrutnime"], "Did you mean 'onnxruntime'?"),
-        (["--precision", "fp23"], "unknown precision 'fp23'."),
-        (["--scenario", "streams"], "Accepted: single, multi, server, offline"),
-        (["--batch-sizes", "0"], "--batch-sizes takes numbers from 1, got 0"),
-        (["--batch-sizes", "13"], "needs 13 different ones"),
-        (["--queries", "0"], "--queries takes numbers from 1, got 0"),
-        (["--threads", "-1"], "--threads takes numbers from 1, got -1"),
-        (["--duration", "-1"], "--duration is a number of seconds from 0, got -1"),
-        (["--duration", "nan"], "--duration is a number of seconds"),
-        (["--device", "tpu"], "unknown device 'tpu'"),
-        (["--latency-bound", "-5"], "--latency-bound is above 0 ms, got -5"),
-        (["--server-percentile", "100"], "--server-percentile is 50 to 99.9, got 100"),
-        (["--images", "/nowhere"], "/nowhere: no such file or folder"),
-    ],
-)
-def test_bad_options_have_one_message(
-    changes: List[str],
-    says: str,
-    photos: Path,
-    cache: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    given = ["--models", "LeNet", "--images", photos / "list.txt", "--cache", cache, *changes]
-    assert deploy(*given) == 2
-    error = capsys.readouterr().err
-    assert says in error
-    assert "Traceback" not in error
-
-
-def test_networks_must_be_named(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert deploy("--images", photos) == 2
-    assert "--models AlexNet,ResNet50" in capsys.readouterr().err
 
 
 def test_a_missing_engine_names_its_extra(
