@@ -36,7 +36,8 @@ def write_openvino_int8(
     import nncf
     import openvino
 
-    nncf.set_log_level(logging.ERROR)
+    # Its own function for this changes handlers of other loggers too.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     files = [folder / f"{STEM}{suffix}" for suffix in (".xml", ".bin")]
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # bars of progress
