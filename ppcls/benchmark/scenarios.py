@@ -131,15 +131,18 @@ class RateSearch:
         precision: the relative width at which the search ends.
         least: the fraction of the first `high` below which no rate is tried: if even so few
             queries are late, it is not because they wait for each other.
+        most: how often the first `high` is exceeded at most: what holds even then does so because
+            all queries together take less time than one may.
     """
 
     high: float
     low: float = 0.0
     precision: float = 0.02
     least: float = 0.02
+    most: float = 16.0
 
     def __post_init__(self) -> None:
-        self._lowest = self.least * self.high
+        self._lowest, self._highest = self.least * self.high, self.most * self.high
         self._is_bounded = False
 
     @property
@@ -151,7 +154,8 @@ class RateSearch:
     def finished(self) -> bool:
         """Whether the rate is known well enough, or none holds."""
         is_known = self.high - self.low <= self.precision * self.high
-        return (is_known and self._is_bounded) or self.high <= self._lowest
+        is_hopeless = self.high <= self._lowest or self.low >= self._highest
+        return is_hopeless or (is_known and self._is_bounded)
 
     def note(self, held: bool) -> None:
         """Say whether `rate` held."""
