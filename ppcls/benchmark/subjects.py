@@ -21,6 +21,7 @@ from ppcls.inference.engines import (
     open_engine,
 )
 from ppcls.inference.engines.auto import open_fastest
+from ppcls.inference.network_files import checked_network
 from ppcls.inference.postprocess import Topk
 from ppcls.inference.predictor import Classifier
 from ppcls.runtime import available_cores
@@ -159,7 +160,7 @@ def _plain(about: Dict[str, Any]) -> Dict[str, Any]:
 def _open_bare(subject: Subject, bundle: Bundle, options: EngineOptions) -> Opened:
     precision, threads = options.precision, options.threads or available_cores()
     formats = ENGINES[subject.engine].formats_at(precision)
-    files = next(bundle.formats[one] for one in formats if one in bundle.formats)
+    files = checked_network(bundle, next(one for one in formats if one in bundle.formats))
     opener = with_our_errors(BARE[subject.engine], files[0])
     run = opener(files, threads, precision, options.batch_size)
     return Opened(subject, with_our_errors(run, files[0]))

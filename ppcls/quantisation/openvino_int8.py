@@ -37,7 +37,7 @@ def write_openvino_int8(
     import openvino
 
     # Its own function for this changes handlers of other loggers too.
-    logging.getLogger("nncf").setLevel(logging.ERROR)
+    logging.getLogger(nncf.__name__).setLevel(logging.ERROR)
     files = [folder / f"{STEM}{suffix}" for suffix in (".xml", ".bin")]
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # bars of progress
