@@ -126,7 +126,6 @@ def _array(shape: Any, start: int = 0, end: int = 0, dtype: str = "F32") -> Dict
         ({"w": _array([1], 4, 0)}, "truncated or damaged"),
         ({"w": _array([1], 0, 8)}, "truncated or damaged"),
         ({"w": _array([1], 0, 4, "Q7")}, "truncated or damaged"),
-        ({"w": _array([4], 0, 4, "F8_E4M3")}, "of a type that NumPy lacks|truncated or damaged"),
         ({f"w{n}": _array([0]) for n in range(50_001)}, "more arrays, or longer names"),
         ({"w" * 5000: _array([0])}, "more arrays, or longer names"),
         ({"__metadata__": {"x": "x" * (17 << 20)}}, "longer than any network needs"),
@@ -135,6 +134,12 @@ def _array(shape: Any, start: int = 0, end: int = 0, dtype: str = "F32") -> Dict
 def test_arrays_that_no_network_has(tmp_path: Path, header: Any, words: str) -> None:
     last = max(item.get("data_offsets", [0, 0])[1] for item in header.values())
     assert words in _damaged(_listing(header, bytes(min(last, 6))), tmp_path)
+
+
+def test_numbers_of_a_type_that_numpy_lacks(tmp_path: Path) -> None:
+    """Old versions of safetensors do not know the type either, and call the file damaged."""
+    said = _damaged(_listing({"w": _array([4], 0, 4, "F8_E4M3")}, bytes(4)), tmp_path)
+    assert "of a type that NumPy lacks" in said or "truncated or damaged" in said
 
 
 def test_bfloat16_is_explained_when_numpy_lacks_it(tmp_path: Path) -> None:
