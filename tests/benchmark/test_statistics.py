@@ -16,7 +16,6 @@ from ppcls.benchmark.statistics import (
     variation,
 )
 
-
 has_quantile_test = pytest.mark.skipif(
     not hasattr(stats, "quantile_test"), reason="SciPy has quantile_test since 1.12"
 )
