@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import List, Optional
 
+import numpy as np
+import paddle
 from tqdm import tqdm
 
 from ppcls import runtime
 from ppcls.config import Config, ConfigSource, as_config, require
+from ppcls.data.dataset import ClassMap
 from ppcls.engine.builder import build_eval, build_eval_metrics, check_images_fit
-from ppcls.engine.evaluator import Evaluation, evaluate_network
+from ppcls.engine.evaluator import Evaluation, Observer, evaluate_network
+from ppcls.engine.scoring import Scored, ScoreKeeper
 from ppcls.engine.trained import Trained, eval_transform, load_trained
 from ppcls.engine.world import World
+from ppcls.labels import LabelKind
 from ppcls.loss import CombinedLoss
+from ppcls.metric.confusion import ConfusionCounts
 
 
 @dataclass
@@ -24,20 +31,29 @@ class EvaluationResult(Evaluation):
         arch: the network's name.
         weights: the file of its weights.
         device: where it ran, "cpu" or "gpu:N".
+        class_map: the names of the classes.
+        confusion: how often an image of the row's class was taken for the column's, int64
+            [classes, classes + 1]; the last column counts images for which the network gave no
+            numbers. None where an image has no single class.
+        scored: the logits of each image, where they were asked for.
     """
 
     arch: str
     weights: Path
     device: str
+    class_map: ClassMap
+    confusion: Optional[np.ndarray]
+    scored: Optional[Scored]
 
 
-def evaluate(config: ConfigSource) -> EvaluationResult:
+def evaluate(config: ConfigSource, keep_scores: bool = False) -> EvaluationResult:
     """Measure a trained network on the images of `DataLoader.Eval`.
 
     The weights are those that `ppcls.engine.trained.load_trained` finds.
 
     Args:
         config: a checked configuration, the path of a file, or its content as a mapping.
+        keep_scores: return the logits of each image as well, images x classes floats.
 
     Raises:
         ConfigError: the configuration is wrong.
@@ -47,17 +63,31 @@ def evaluate(config: ConfigSource) -> EvaluationResult:
     config = as_config(config)
     require(config, "DataLoader.Eval")
     device = runtime.use_device(config.Global.device)
-    trained = load_trained(config, eval_transform(config))
-    found = _evaluate(config, trained)
-    name = trained.network.model_name
-    return EvaluationResult(**vars(found), arch=name, weights=trained.path, device=device)
+    return _evaluate(config, load_trained(config, eval_transform(config)), device, keep_scores)
 
 
-def _evaluate(config: Config, trained: Trained) -> Evaluation:
-    world = World()
-    loader = build_eval(config, trained.class_map, world)
+def _evaluate(config: Config, trained: Trained, device: str, keep_scores: bool) -> EvaluationResult:
+    world, class_map = World(), trained.class_map
+    loader = build_eval(config, class_map, world)
     check_images_fit(config, trained.network, loader.dataset.transform, "Eval")
-    metrics = build_eval_metrics(config, len(trained.class_map))
+    metrics = build_eval_metrics(config, len(class_map))
     loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
+    is_hard = loader.label_kind is LabelKind.HARD
+    counts = ConfusionCounts(len(class_map)) if is_hard else None
+    keeper = ScoreKeeper(loader.dataset) if keep_scores else None
+    observers: List[Observer] = [keeper] if keeper else []
+    if counts:
+        observers.append(
+            lambda batch, outputs: counts.update(outputs, batch.labels.map(paddle.to_tensor))
+        )
     batches = tqdm(loader.epoch(0), "evaluating", len(loader), leave=False, disable=None)
-    return evaluate_network(trained.network, batches, metrics, loss, world)
+    found = evaluate_network(trained.network, batches, metrics, loss, world, observers)
+    return EvaluationResult(
+        **vars(found),
+        arch=trained.network.model_name,
+        weights=trained.path,
+        device=device,
+        class_map=class_map,
+        confusion=world.sum(counts.read()) if counts else None,
+        scored=keeper.result(found.bad, world) if keeper else None,
+    )

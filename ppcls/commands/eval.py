@@ -23,6 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write metrics and error rows to FILE as well"
     )
+    parser.add_argument(
+        "--save-predictions",
+        type=Path,
+        metavar="FILE.csv",
+        help="write a row for each image: name, label, predicted class, probability, whether it "
+        "is correct, and the most probable classes",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,18 +39,27 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(config: Config, arguments: argparse.Namespace) -> int:
     from ppcls.api.evaluate import evaluate
+    from ppcls.engine.predictions_csv import require_csv, write_predictions
 
-    found = evaluate(config)
+    if arguments.save_predictions:
+        require_csv(arguments.save_predictions)
+    found = evaluate(config, keep_scores=bool(arguments.save_predictions))
     if arguments.json:
         _write(arguments.json, found)
+    if found.scored is not None:
+        write_predictions(arguments.save_predictions, found.scored)
+        _log.info("predictions of %d images: %s", len(found.scored), arguments.save_predictions)
     found.check_not_empty()
     _say(found)
     return 0
 
 
 def _say(found: EvaluationResult) -> None:
+    from ppcls.api.class_table import describe_classes
     from ppcls.engine.loggers.console import describe_metrics
 
+    if found.confusion is not None:
+        _log.info("%s", describe_classes(found.confusion, found.class_map))
     _log.info(
         "%d images in %.1f s: %s", found.images, found.seconds, describe_metrics(found.metrics)
     )
@@ -54,6 +70,7 @@ def _say(found: EvaluationResult) -> None:
 
 
 def _write(path: Path, found: EvaluationResult) -> None:
+    from ppcls.api.class_table import class_records, confusion_cells
     from ppcls.files import write_text
 
     report: Dict[str, Any] = {
@@ -67,5 +84,8 @@ def _write(path: Path, found: EvaluationResult) -> None:
         "weights": str(found.weights),
         "device": found.device,
     }
+    if found.confusion is not None:
+        report["classes"] = class_records(found.confusion, found.class_map)
+        report["confusion"] = confusion_cells(found.confusion, found.class_map)
     write_text(path, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     _log.info("written to %s", path)

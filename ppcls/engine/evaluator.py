@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Dict, Iterable, List, Optional
+from typing import Callable, Dict, Iterable, List, Optional, Sequence
 
 import paddle
 
@@ -13,7 +13,11 @@ from ppcls.engine.meter import Mean
 from ppcls.engine.world import World
 from ppcls.errors import DataError
 from ppcls.loss import CombinedLoss
+from ppcls.loss.outputs import Outputs
 from ppcls.metric import CombinedMetric
+
+Observer = Callable[[Batch, Outputs], None]
+"""Takes each batch that is not empty, and what the network says of it, still on the device."""
 
 _SHOWN = 10
 """How many bad images are named; a vanished set has all of its own."""
@@ -51,6 +55,7 @@ def evaluate_network(
     metrics: CombinedMetric,
     loss: Optional[CombinedLoss],
     world: World,
+    observers: Sequence[Observer] = (),
 ) -> Evaluation:
     """Run the network over all batches in evaluation mode and return the mean loss and the metrics.
 
@@ -62,6 +67,7 @@ def evaluate_network(
         metrics: what to measure.
         loss: what to average besides, if anything.
         world: the processes that share the set.
+        observers: who else gets the batches and the network's outputs.
 
     Raises:
         OutageError: the set cannot be reached any more.
@@ -78,6 +84,8 @@ def evaluate_network(
             metrics.update(outputs, labels)
             mean = loss(outputs, labels)["loss"] if loss else paddle.zeros([])
             losses.add(mean.astype("float64") * len(batch), len(batch))
+            for observe in observers:
+                observe(batch, outputs)
     if was_training:
         network.train()
     total, images = losses.read(world)

@@ -147,3 +147,29 @@ def test_published_weights_name_what_real_photos_show(
     found = json.loads(report.read_text())
     assert found["images"] == 100 and found["errors"] == []
     assert found["metrics"]["top1"] >= 0.88 and found["metrics"]["top5"] >= 0.97
+
+
+def test_figures_of_each_class(
+    evaluate: Main, expected: Tuple[np.ndarray, np.ndarray], capfd: pytest.CaptureFixture[str]
+) -> None:
+    from sklearn import metrics as sk
+
+    found, (logits, labels) = evaluate(), expected
+    theirs = sk.precision_recall_fscore_support(labels, logits.argmax(1), zero_division=0)
+    for key, values in zip(("precision", "recall", "f1", "support"), theirs):
+        assert [one[key] for one in found["classes"]] == pytest.approx(values.tolist())
+    cells = np.zeros((4, 4), int)
+    for one in found["confusion"]:
+        cells[int(one["label"]), int(one["predicted"])] = one["images"]
+    np.testing.assert_array_equal(cells, sk.confusion_matrix(labels, logits.argmax(1)))
+    rows = [line.split() for line in capfd.readouterr().out.splitlines()]
+    head = rows.index(["class", "precision", "recall", "F1", "images"])
+    worst = int(np.argmin(theirs[2]))
+    assert rows[head + 1] == [str(worst), *(f"{v[worst]:.1%}" for v in theirs[:3]), "10"]
+
+
+def test_predictions_are_refused_before_anything_is_computed(
+    trained: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["eval", "-c", str(trained.config), "--save-predictions", "found.txt"]) == 2
+    assert "give a name that ends in .csv" in capfd.readouterr().err
