@@ -35,6 +35,11 @@ def first_few(names: Sequence[str], count: int = 10) -> str:
     return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
 
 
+def listed_words(words: Sequence[str]) -> str:
+    """Return words as a sentence lists them: "a, b and c"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+
+
 def printable(text: str) -> str:
     """Return a text with escapes for what a terminal would obey or cannot print, besides line
     breaks and tabs.

@@ -30,7 +30,7 @@ from ppcls import cli, registry
 from ppcls.config import find_recipe, load_config, schema, to_yaml
 from ppcls.config.inert import INERT
 from ppcls.data.prepare import prepare_digits
-from ppcls.data.split import split_folder, write_recipe
+from ppcls.data.split import split
 from ppcls.registry import Section
 from tools import model_zoo
 
@@ -372,8 +372,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("cat/1.png", "cat/2.png", "horse/1.png", "horse/2.png"):
         (place / "my_photos" / name).parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(place / "my_photos" / name), pixels)
-    split_folder(place / "my_photos")
-    write_recipe(place / "my_photos", "quick_start/own_images.yaml")
+    split(place / "my_photos")
     recipes = {"LeNet_digits": "quick_start/LeNet_digits.yaml"}
     recipes["my_photos"] = str(place / "my_photos/recipe.yaml")
     for run, recipe in recipes.items():

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import shlex
 from pathlib import Path
 
 OWN_IMAGES = "quick_start/own_images.yaml"
@@ -25,19 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     split = actions.add_parser(
         "split",
-        help="divide a folder of class folders (FOLDER/cat/1.jpg) and write a recipe for it",
-    )
-    split.add_argument("folder", type=Path, metavar="FOLDER")
-    split.add_argument(
-        "--val",
-        type=float,
-        default=0.2,
-        metavar="FRACTION",
-        help="held back, 0 to 1 (default: 0.2)",
+        help="divide a folder of your own images (FOLDER/cat/1.jpg, lists, a CSV file) and write a "
+        "recipe for it",
     )
     split.add_argument(
-        "--seed", type=int, default=0, help="which images are held back (default: 0)"
+        "data", type=Path, metavar="DATA", help="a folder, a list file or a CSV file"
     )
+    _add_division(split)
     split.add_argument(
         "--base",
         default=OWN_IMAGES,
@@ -51,7 +44,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="side of the images that the network sees (default: the recipe's)",
     )
     split.add_argument(
-        "--overwrite", action="store_true", help="divide a folder again that is divided already"
+        "--output_dir", type=Path, help="where lists and recipe go (default: beside the images)"
+    )
+    split.add_argument(
+        "--overwrite", action="store_true", help="divide a set again that is divided already"
+    )
+
+
+def _add_division(split: argparse.ArgumentParser) -> None:
+    split.add_argument(
+        "--val",
+        type=float,
+        metavar="FRACTION",
+        help="held back to choose the best model by, 0 to 1 (default: 0.2, or what is there)",
+    )
+    split.add_argument(
+        "--test",
+        type=float,
+        default=0.0,
+        metavar="FRACTION",
+        help="held back besides, to judge that model by (default: none)",
+    )
+    split.add_argument(
+        "--folds", type=int, metavar="K", help="K recipes instead; each holds back another K-th"
+    )
+    split.add_argument(
+        "--group-by",
+        metavar="HOW",
+        help="which images stay on one side: folder, column:NAME of a CSV file, or a regular "
+        "expression with one group that is searched for in the paths, such as 'object([0-9]+)'",
+    )
+    split.add_argument(
+        "--seed", type=int, default=0, help="which images are held back (default: 0)"
     )
 
 
@@ -69,20 +93,21 @@ def _prepare(arguments: argparse.Namespace) -> int:
 
 
 def _split(arguments: argparse.Namespace) -> int:
-    from ppcls.data.split import left_out, split_folder, write_recipe
+    from ppcls.data.division import DivisionRequest
+    from ppcls.data.split import split
 
-    found = split_folder(arguments.folder, arguments.val, arguments.seed, arguments.overwrite)
-    recipe = write_recipe(arguments.folder, arguments.base, arguments.size)
-    _log.info("%d classes: %s", len(found.classes), ", ".join(found.classes[:10]))
-    _log.info(
-        "%d images to learn from, %d held back; lists and recipe are in %s",
-        found.train,
-        found.val,
-        found.folder,
+    request = DivisionRequest(
+        arguments.val, arguments.test, arguments.folds, arguments.seed, arguments.group_by
     )
-    others = left_out(arguments.folder, found.classes)
-    if others:
-        endings = ", ".join(f"{count} {ending}" for ending, count in others.most_common(5))
-        _log.warning("left out, because they are no images by their ending: %s", endings)
-    _log.info("train with: ppcls train -c %s", shlex.quote(str(recipe)))
+    report = split(
+        arguments.data,
+        request,
+        arguments.base,
+        arguments.size,
+        arguments.output_dir,
+        arguments.overwrite,
+    )
+    _log.info("%s", report)
+    for warning in report.warnings:
+        _log.warning("%s", warning)
     return 0

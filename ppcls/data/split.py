@@ -1,183 +1,216 @@
-"""Dividing a folder of one's own images into a training and a validation list."""
+"""Dividing one's own images into lists, with a recipe to train on them."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+import shlex
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Counter, Dict, Iterable, List, Optional, Tuple
+from typing import Dict, List, Optional, Sequence, Union
 
-import numpy as np
 import yaml
 
-from ppcls.config.inherit import resolve
-from ppcls.config.load import find_recipe
-from ppcls.data.dataset.folder import images_by_class
-from ppcls.data.transforms.imagefile import IMAGE_SUFFIXES
-from ppcls.errors import DataError, UsageError, did_you_mean
+from ppcls.data.division import Division, DivisionRequest, divide, lacking_classes
+from ppcls.data.groups import column_of
+from ppcls.data.layouts import OwnImages, OwnSplit, recognise
+from ppcls.data.own_recipe import OwnLists, own_recipe
+from ppcls.errors import DataError, UsageError
 from ppcls.files import write_text
+from ppcls.text import first_few, printable
 
-SIZES = range(8, 2049)
-"""The sides in pixels that images may be given."""
+OWN_IMAGES = "quick_start/own_images.yaml"
+"""The recipe that others are made from where none is named."""
 
-_SPLITS = {"train", "val", "valid", "validation", "test"}
-_HEADER = """\
-# Trains on the images of this folder; written by `ppcls data split`. Change what you like:
-# everything that is not said here comes from the recipe in the next line.
+_FILES = ("train_list.txt", "val_list.txt", "test_list.txt", "label_list.txt", "recipe.yaml")
+_HELD = {"val": "held back to choose the best model by", "test": "to judge it by"}
+_LONGEST_LINE = 1000
+_MARK = "written by `ppcls data split`"
+_HEADER = f"""\
+# Trains on images of your own; {_MARK}. Change what you like: what is not
+# said here comes from the recipe in the next line. Paths are absolute, so it runs from any folder.
 """
 
 
 @dataclass(frozen=True)
 class SplitReport:
-    """What `split_folder` wrote."""
+    """What `split` wrote.
 
+    Attributes:
+        images: what was recognised.
+        folder: where the lists and recipes are.
+        divisions: the images of each part, once or for each fold.
+        recipes: one for each division.
+        warnings: what the user should know.
+    """
+
+    images: OwnImages
     folder: Path
-    classes: List[str]
-    train: int
-    val: int
+    divisions: List[Division]
+    recipes: List[Path]
+    warnings: List[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        names, first = self.images.class_names, self.divisions[0]
+        held = [f"{len(first[part])} {what}" for part, what in _HELD.items() if part in first]
+        folds = f"in each of {len(self.divisions)} folds " if len(self.divisions) > 1 else ""
+        each = f" and so on to {self.recipes[-1].name}" if folds else ""
+        return printable(
+            f"recognised {self.images.how}\n"
+            f"{len(names)} classes: {first_few(names)}\n"
+            f"{folds}{len(first['train'])} images to learn from, {', '.join(held)}\n"
+            f"lists and recipe{'s' * bool(folds)} are in {self.folder}\n"
+            f"train with: ppcls train -c {shlex.quote(str(self.recipes[0]))}{each}"
+        )
 
 
-def split_folder(
-    folder: Path, val_fraction: float = 0.2, seed: int = 0, overwrite: bool = False
+def split(
+    path: Union[str, Path],
+    request: DivisionRequest = DivisionRequest(),  # noqa: B008 - it cannot be changed
+    base: str = OWN_IMAGES,
+    size: Optional[int] = None,
+    output_dir: Optional[Path] = None,
+    overwrite: bool = False,
 ) -> SplitReport:
-    """Write `train_list.txt`, `val_list.txt` and `label_list.txt` into a folder of class folders.
+    """Divide one's own images: write lists, the names of the classes, and a recipe.
 
-    Of each class the same fraction is held back, at least one image and never all. No image is
-    moved or copied.
+    The files are `train_list.txt`, `val_list.txt`, `test_list.txt` where there is such a part,
+    `label_list.txt` and `recipe.yaml`; with folds `fold1_train_list.txt` and so on. Where files of
+    these names are somebody else's, all get "split_" in front. No image is moved or copied.
 
     Args:
-        folder: class folders with images: folder/cat/1.jpg.
-        val_fraction: the fraction that is held back, above 0 and below 1.
-        seed: which images are held back.
+        path: a folder or file of a layout that `recognise` knows.
+        request: how to divide.
+        base: the recipe to start from.
+        size: the side in pixels of the square images that the network sees; None leaves the base's.
+        output_dir: where the files go; None for the folder of the images or of the list.
         overwrite: replace what an earlier call wrote.
 
     Raises:
-        DataError: the folder is missing or empty, or a class has fewer than two images.
-        UsageError: `val_fraction` or `seed` is out of range, or the folder is divided already.
+        DataError: see `recognise`; or images or groups are too few.
+        UsageError: something is out of range, or the set is divided already.
+        ConfigError: there is no such recipe.
     """
-    if seed < 0:
-        raise UsageError(f"the seed must be at least 0, got {seed}")
-    if not 0 < val_fraction < 1:
-        raise UsageError(
-            f"the fraction that is held back must lie between 0 and 1, got {val_fraction:g}"
-        )
-    if not folder.is_dir():
-        siblings = [path.name for path in folder.absolute().parent.glob("*") if path.is_dir()]
-        raise DataError(f"there is no folder '{folder}'.{did_you_mean(folder.name, siblings)}")
-    found = images_by_class(str(folder))
-    _refuse_what_is_no_class_folder(folder, list(found))
-    _refuse_single_images(folder, found)
-    if (folder / "train_list.txt").exists() and not overwrite:
-        raise UsageError(
-            f"{folder} is divided already (train_list.txt is there); --overwrite divides it again"
-        )
-    train, val = _divide(list(found.values()), val_fraction, np.random.default_rng(seed))
-    write_text(folder / "train_list.txt", _lines(train))
-    write_text(folder / "val_list.txt", _lines(val))
-    write_text(folder / "label_list.txt", "".join(f"{i} {name}\n" for i, name in enumerate(found)))
-    return SplitReport(folder, list(found), len(train), len(val))
+    place = Path(path)
+    folder = output_dir or (place if place.is_dir() else place.parent)
+    start = _free_start(folder, request.folds, overwrite)
+    own_lists = place.is_dir() and _is_ours(place / "recipe.yaml")
+    images = recognise(place, column_of(request.group_by or ""), without_lists=own_lists)
+    divisions = divide(images, request)
+    starts = [f"{start}{name}" for name in _names(request.folds)]
+    written = [
+        _files(images, division, folder, name, base, size)
+        for name, division in zip(starts, divisions)
+    ]
+    for name, texts in zip(starts, written):
+        # A list of an earlier call would be taken for a part of this set.
+        (folder / f"{name}test_list.txt").unlink(missing_ok=True)
+        for file, text in texts.items():
+            write_text(folder / file, text)
+    lacking = [line for one in divisions for line in lacking_classes(images.class_names, one)]
+    warnings = list(dict.fromkeys([*images.warnings, *lacking]))
+    recipes = [folder / f"{name}recipe.yaml" for name in starts]
+    return SplitReport(images, folder, divisions, recipes, warnings)
 
 
-def _refuse_what_is_no_class_folder(folder: Path, names: List[str]) -> None:
-    splits = [name for name in names if name.lower() in _SPLITS]
-    if splits:
-        raise DataError(
-            f"'{folder}' holds {', '.join(splits)}, which look like parts of a divided data set, "
-            f"not classes. Name the folder of the classes, such as {folder / splits[0]}, or use "
-            "both parts with a recipe of your own (DataLoader.Train and .Eval, name: ImageFolder)"
-        )
-    if len(names) < 2:
-        raise DataError(
-            f"'{folder}' holds one class only, {names[0]}; name the folder that holds a folder for "
-            "each class: FOLDER/cat/1.jpg, FOLDER/dog/1.jpg"
-        )
+def _names(folds: Optional[int]) -> List[str]:
+    """Return what stands in front of the names of each division's files."""
+    return [f"fold{i + 1}_" for i in range(folds)] if folds else [""]
 
 
-def left_out(folder: Path, classes: Iterable[str]) -> Counter[str]:
-    """Count, by their ending, the files in class folders that are no images by their ending."""
-    return Counter(
-        path.suffix.lower() or path.name
-        for name in classes
-        for path in (folder / name).rglob("*")
-        if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES and path.name[0] != "."
+def _free_start(folder: Path, folds: Optional[int], overwrite: bool) -> str:
+    """Return what all names of files begin with, so that nobody else's file is replaced.
+
+    Raises:
+        UsageError: the set is divided already, or no name is free.
+    """
+    for start in ("", "split_"):
+        names = [f"{start}{name}" for name in _names(folds)]
+        if _is_ours(folder / f"{names[0]}recipe.yaml"):
+            if not overwrite:
+                raise UsageError(
+                    f"{folder} is divided already ({names[0]}recipe.yaml is there); --overwrite "
+                    "divides it again"
+                )
+            return start
+        if not any((folder / f"{name}{file}").exists() for name in names for file in _FILES):
+            return start
+    raise UsageError(
+        f"{folder} holds files called train_list.txt and split_train_list.txt that are not of this "
+        "command; --output_dir writes to another folder"
     )
 
 
-def _refuse_single_images(folder: Path, found: Dict[str, List[str]]) -> None:
-    single = [f"{name} ({len(images)})" for name, images in found.items() if len(images) < 2]
-    if single:
-        raise DataError(
-            f"'{folder}': each class needs two images at least, one to learn from and one to be "
-            f"judged by; too few: {', '.join(single[:10])}. Add images "
-            f"({', '.join(sorted(IMAGE_SUFFIXES))}) or remove the folder"
-        )
+def _is_ours(recipe: Path) -> bool:
+    try:
+        with recipe.open(encoding="utf-8", errors="replace") as file:
+            return recipe.is_file() and _MARK in file.readline(_LONGEST_LINE)
+    except OSError:
+        return False
 
 
-def _divide(
-    classes: List[List[str]], fraction: float, rng: np.random.Generator
-) -> Tuple[List[Tuple[str, int]], List[Tuple[str, int]]]:
-    train: List[Tuple[str, int]] = []
-    val: List[Tuple[str, int]] = []
-    for label, images in enumerate(classes):
-        count = min(max(1, round(fraction * len(images))), len(images) - 1)
-        held = set(rng.permutation(len(images))[:count].tolist())
-        for i, path in enumerate(images):
-            (val if i in held else train).append((path, label))
-    return train, val
+def _files(
+    images: OwnImages,
+    division: Division,
+    folder: Path,
+    start: str,
+    base: str,
+    size: Optional[int],
+) -> Dict[str, str]:
+    """Return the files of a division by their names."""
+    words = label_words(images.class_names)
+    texts = {
+        f"{start}{part}_list.txt": _list_text(found, words) for part, found in division.items()
+    }
+    texts[f"{start}label_list.txt"] = _label_text(images.class_names)
+    called, home = os.path.basename(os.path.abspath(folder)), os.path.abspath(folder)
+    lists = OwnLists(
+        root=images.root,
+        train=os.path.join(home, f"{start}train_list.txt"),
+        val=os.path.join(home, f"{start}val_list.txt"),
+        labels=os.path.join(home, f"{start}label_list.txt"),
+        example=os.path.join(images.root, division["val"].paths[0]),
+        images=len(division["train"]),
+        classes=len(images.class_names),
+        output_dir=os.path.join("output", called, start.rstrip("_")).rstrip("/"),
+    )
+    recipe = yaml.safe_dump(own_recipe(base, lists, size), sort_keys=False, allow_unicode=True)
+    texts[f"{start}recipe.yaml"] = _HEADER + recipe
+    return texts
 
 
-def write_recipe(folder: Path, base: str, size: Optional[int] = None) -> Path:
-    """Write `recipe.yaml`, which trains on the lists of `split_folder`, and return its path.
+def label_words(names: Sequence[str]) -> List[str]:
+    """Return what lists call the classes: their numbers, or their names where these are numbers
+    themselves, but other ones; see `ImageNetDataset`.
+    """
+    numbers = [str(i) for i in range(len(names))]
+    are_numbers = all(re.fullmatch("-?[0-9]+", name) for name in names)
+    return list(names) if are_numbers else numbers
 
-    Args:
-        folder: the folder that holds the lists.
-        base: the recipe to inherit from.
-        size: the side in pixels of the square images that the network sees; None leaves the base's.
+
+def _label_text(names: Sequence[str]) -> str:
+    """Return the lines of a file with the names of the classes.
 
     Raises:
-        ConfigError: there is no such recipe.
-        UsageError: the size is not one of `SIZES`.
+        DataError: a name has a line break.
     """
-    if size is not None and size not in SIZES:
-        limits = f"{SIZES[0]} to {SIZES[-1]}"
-        raise UsageError(f"the images' size must be {limits} pixels, got {size}")
-    inherited = resolve(find_recipe(base)).data
-    data = {
-        "_base_": base,
-        "Global": {
-            "output_dir": f"output/{os.path.basename(os.path.abspath(folder))}",
-            "class_id_map_file": str(folder / "label_list.txt"),
-        },
-        "DataLoader": {
-            name: {"dataset": _dataset(folder, split, inherited["DataLoader"][name], size)}
-            for name, split in (("Train", "train"), ("Eval", "val"))
-        },
-    }
-    text = _HEADER + yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
-    write_text(folder / "recipe.yaml", text)
-    return folder / "recipe.yaml"
+    broken = [name for name in names if "\n" in name or "\r" in name]
+    if broken:
+        raise DataError(f"the name of a class has a line break: {broken[0]!r}; rename it")
+    return "".join(f"{i} {name}\n" for i, name in enumerate(names))
 
 
-def _dataset(folder: Path, split: str, inherited: Any, size: Optional[int]) -> Dict[str, Any]:
-    found = {"image_root": str(folder), "cls_label_path": str(folder / f"{split}_list.txt")}
-    if size is None:
-        return found
-    ops = [_sized(op, size) for op in inherited["dataset"]["transform_ops"]]
-    return {**found, "transform_ops": ops}
+def _list_text(images: OwnSplit, words: Sequence[str]) -> str:
+    """Return the lines of a list file.
 
-
-def _sized(op: Dict[str, Any], size: int) -> Dict[str, Any]:
-    """Return a transform with the sizes that belong to images of `size` pixels: 224 of 256."""
-    sizes = {
-        "RandCropImage": {"size": size},
-        "CropImage": {"size": size},
-        "ResizeImage": {"resize_short": round(size * 256 / 224)},
-    }
-    return {
-        name: {**(arguments or {}), **sizes[name]} if name in sizes else arguments
-        for name, arguments in op.items()
-    }
-
-
-def _lines(entries: List[Tuple[str, int]]) -> str:
-    return "".join(f"{path} {label}\n" for path, label in entries)
+    Raises:
+        DataError: a name of a file has a line break, which no list file can hold.
+    """
+    broken = [path for path in images.paths if "\n" in path or "\r" in path]
+    if broken:
+        raise DataError(
+            f"the name of a file has a line break, which no list can hold: {broken[0]!r}; rename it"
+        )
+    # White space at the start of a line is no part of the path.
+    paths = (path if path == path.lstrip() else f"./{path}" for path in images.paths)
+    return "".join(f"{path} {words[i]}\n" for path, i in zip(paths, images.numbers.tolist()))

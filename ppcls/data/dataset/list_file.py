@@ -14,11 +14,12 @@ from ppcls.data.dataset.packed import PackedStrings
 from ppcls.data.transforms.imagefile import IMAGE_SUFFIXES
 from ppcls.errors import ConfigError, DataError
 
+IMAGE_ENDINGS = tuple(IMAGE_SUFFIXES)
+
 _SHOWN = 10
-_SUFFIXES = tuple(IMAGE_SUFFIXES)
 _MARKS = (",", ";", "|")
 _MARK_BEHIND_IMAGE = re.compile(
-    rf"(?:{'|'.join(map(re.escape, _SUFFIXES))})\s*([{''.join(_MARKS)}])", re.I
+    rf"(?:{'|'.join(map(re.escape, IMAGE_ENDINGS))})\s*([{''.join(_MARKS)}])", re.I
 )
 
 
@@ -88,6 +89,18 @@ class ListFile:
         raise bad_lines(self.path, {**self._bad, **wrong}, advice, total)
 
 
+def delimiter_of(path: Union[str, Path]) -> Optional[str]:
+    """Return what divides path and label of the first line: a tab, a comma, semicolon or bar behind
+    the name of an image; None, as `ListFile` takes it, for other white space.
+
+    Raises:
+        DataError: the file is missing, empty or not text.
+    """
+    text = next(read_lines(path, "list file"))[1]
+    behind = _MARK_BEHIND_IMAGE.search(text)
+    return "\t" if "\t" in text else behind[1] if behind else None
+
+
 def _divide(text: str, delimiter: Optional[str]) -> Tuple[str, str]:
     """Return (path, label); the label is empty where there is none."""
     parts = text.rsplit(delimiter, 1)
@@ -95,7 +108,7 @@ def _divide(text: str, delimiter: Optional[str]) -> Tuple[str, str]:
         return text, ""
     label = parts[1].strip()
     # "my cat.jpg" is a path with a space, not the path "my" of the class "cat.jpg".
-    return parts[0].strip(), "" if label.lower().endswith(_SUFFIXES) else label
+    return parts[0].strip(), "" if label.lower().endswith(IMAGE_ENDINGS) else label
 
 
 def _how_to_divide(bad: Mapping[int, str], delimiter: Optional[str]) -> str:
