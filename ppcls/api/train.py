@@ -159,6 +159,8 @@ def _announce(job: Job) -> None:
         job.network.model_name, f"{count:,}", job.device, len(job.train.dataset),
         len(job.class_map), held, job.settings.epochs,
     )  # fmt: skip
+    for note in job.loss.notes:
+        _log.info("%s", note)
 
 
 def _run_info(trainer: Trainer) -> RunInfo:

@@ -24,7 +24,7 @@ from ppcls.engine.selection import ModelSelection
 from ppcls.engine.world import World
 from ppcls.errors import ConfigError, did_you_mean
 from ppcls.labels import LabelKind
-from ppcls.loss import CombinedLoss
+from ppcls.loss import CombinedLoss, TrainClasses
 from ppcls.metric import CombinedMetric
 from ppcls.registry import Part
 from ppcls.weights.hub.published import network_weights
@@ -58,7 +58,8 @@ def build_job(config: Config, device: str, world: World) -> Job:
     eval_metrics = build_eval_metrics(config, len(class_map))
     metrics = _train_metric_parts(config, train.label_kind)
     with config.naming("Loss"):
-        loss = CombinedLoss(config.Loss.Train or [], network.aux_weight)
+        classes = TrainClasses.of(class_map.names, train.dataset.labels)
+        loss = CombinedLoss(config.Loss.Train or [], network.aux_weight, classes)
         eval_loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
     return Job(
         device=device,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ppcls.loss.base import Loss, distributions
 from ppcls.loss.celoss import CELoss
+from ppcls.loss.class_weights import TrainClasses
 from ppcls.loss.combined import CombinedLoss
 
-__all__ = ["CELoss", "CombinedLoss", "Loss", "distributions"]
+__all__ = ["CELoss", "CombinedLoss", "Loss", "TrainClasses", "distributions"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, FrozenSet
+from typing import ClassVar, FrozenSet, Optional
 
 import paddle
 import paddle.nn.functional as F
@@ -16,9 +16,11 @@ class Loss(paddle.nn.Layer):
 
     Attributes:
         accepts: the kinds of labels that `forward` takes. Training does not start with others.
+        note: a line for the start of a run, where there is something to say.
     """
 
     accepts: ClassVar[FrozenSet[LabelKind]] = HARD_ONLY
+    note: Optional[str] = None
 
     def forward(self, outputs: Outputs, labels: Labels) -> paddle.Tensor:
         """Return the loss of a batch, a scalar.

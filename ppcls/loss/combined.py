@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Dict, Sequence
+from typing import Dict, List, Optional, Sequence
 
 import paddle
 
 from ppcls.errors import ConfigError
 from ppcls.labels import Labels
+from ppcls.loss.class_weights import TrainClasses
 from ppcls.loss.outputs import Outputs, auxiliary_logits
 from ppcls.registry import Part
 from ppcls.text import distinct
@@ -19,17 +20,33 @@ class CombinedLoss(paddle.nn.Layer):
     Where a network returns the logits of auxiliary heads too, every loss is taken of each of them
     as well, and counts `aux_weight` times.
 
+    Args:
+        parts: the losses.
+        aux_weight: see above.
+        classes: those of the training set, for losses that weigh classes; None in evaluation.
+
     Raises:
-        ConfigError: the list is empty.
+        ConfigError: the list is empty, or a loss does not fit the classes.
     """
 
-    def __init__(self, parts: Sequence[Part], aux_weight: float = 0.3) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        aux_weight: float = 0.3,
+        classes: Optional[TrainClasses] = None,
+    ) -> None:
         super().__init__()
         if not parts:
             raise ConfigError("the list of losses is empty; give one, such as '- CELoss: {}'")
         self.names = distinct([part.name for part in parts])
-        self.losses = paddle.nn.LayerList([part.build() for part in parts])
+        self.losses = paddle.nn.LayerList([part.build(classes=classes) for part in parts])
         self.aux_weight = aux_weight
+
+    @property
+    def notes(self) -> List[str]:
+        """What the losses have to say at the start of a run."""
+        named = zip(self.names, self.losses)
+        return [f"{name}: {loss.note}" for name, loss in named if loss.note]
 
     def forward(self, outputs: Outputs, labels: Labels) -> Dict[str, paddle.Tensor]:
         """Return each loss's weighted value by name, then their sum under "loss".
