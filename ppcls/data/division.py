@@ -165,7 +165,8 @@ def _of_groups(
         count = int(groups.max()) + 1
         raise DataError(
             f"--group-by '{group_by}' makes {count} group{'s' * (count > 1)} of {len(pool)} "
-            f"images, too few or too large ones for {len(shares)} parts: one would be empty"
+            f"images, too few or too large ones for {len(shares)} parts: one would be "
+            "empty. To be on both sides, a class needs two groups"
         )
     return parts
 

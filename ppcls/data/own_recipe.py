@@ -166,6 +166,10 @@ def _adapt_data(recipe: Dict[str, Any], lists: OwnLists) -> None:
         sampler = _arguments(recipe["DataLoader"][split]["sampler"])
         if sampler.get("drop_last"):
             sampler["drop_last"] = False
+    for loss in (recipe.get("Loss") or {}).get("Train") or []:
+        # Weights by name or in order are those of other classes.
+        if _arguments(loss).get("class_weights") is not None:
+            _arguments(loss)["class_weights"] = "auto"
     infer = recipe.get("Infer") or {}
     if "infer_imgs" in infer:
         infer["infer_imgs"] = lists.example

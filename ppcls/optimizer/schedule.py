@@ -67,7 +67,8 @@ class Schedule(ABC):
         if self.warmup > 0 and self.warmup >= self.units:
             raise ConfigError(
                 f"lr.warmup_epoch: the warm-up of {self.warmup_epoch:g} epochs does not end within "
-                f"the {self.epochs} epochs of training; shorten it, or raise Global.epochs"
+                f"the {self.epochs} epochs of training; raise Global.epochs, or shorten it: "
+                "-o Optimizer.lr.warmup_epoch=0"
             )
         if self.by_epoch and self.warmup and self.warmup_start_lr == 0:
             _log.warning(

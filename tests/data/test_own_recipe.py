@@ -73,6 +73,7 @@ Global:
   epochs: 100
   start_eval_epoch: 90
 Arch: {class_num: 10}
+Loss: {Train: [{CELoss: {class_weights: {nine: 2.0}}}]}
 DataLoader:
   Train:
     dataset: {delimiter: ',', relabel: true}
@@ -93,7 +94,11 @@ def test_what_belongs_to_other_data_gives_way(
     config = load_config(str(report.recipes[0]))
     assert config.Arch.pretrained == "none" and config.Global.pretrained_model is None
     job = built_without_weights(report.recipes[0])
-    assert job.network.class_num == 3 and job.train.dataset.transform.output_size == (48, 48)
+    assert (
+        job.loss.notes
+        and job.network.class_num == 3
+        and job.train.dataset.transform.output_size == (48, 48)
+    )
     assert config.Infer.PostProcess is not None
     assert config.Infer.PostProcess.arguments["class_id_map_file"] == str(
         tmp_path / "out/label_list.txt"

@@ -241,7 +241,7 @@ def test_the_same_photo_in_two_parts(photos: Any) -> None:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_many_classes(photos: Any) -> None:
     folder = photos(*(f"class {i}/{j}.jpg" for i in range(20_000) for j in range(2)))
     began = time.process_time()
