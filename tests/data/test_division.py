@@ -46,6 +46,7 @@ def test_every_image_is_in_one_part_and_no_class_is_missing(
         assert all(path.startswith(f"c{label}/") for path, label in zip(one.paths, one.numbers))
 
 
+@settings(max_examples=40, deadline=None)
 @given(COUNTS, st.integers(0, 9))
 def test_three_parts(counts: List[int], seed: int) -> None:
     (found,) = divide(images(counts), DivisionRequest(val=0.2, test=0.1, seed=seed))
@@ -55,6 +56,7 @@ def test_three_parts(counts: List[int], seed: int) -> None:
     assert min(counts_of(found["val"], len(counts))) >= 1
 
 
+@settings(max_examples=40, deadline=None)
 @given(COUNTS, st.integers(2, 7), st.integers(0, 9))
 def test_folds(counts: List[int], count: int, seed: int) -> None:
     found = divide(images(counts), DivisionRequest(folds=count, seed=seed))

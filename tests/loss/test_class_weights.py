@@ -82,6 +82,7 @@ def test_equal_weights_change_nothing() -> None:
         assert weighted == pytest.approx(plain)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(1, 99), min_size=2, max_size=9))
 def test_auto_is_balanced(counts: Any) -> None:
     labels = np.repeat(np.arange(len(counts)), counts)
