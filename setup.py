@@ -92,7 +92,7 @@ setup(
     # In a clone the recipes stand at the top, where people look; installed they are in the package.
     package_dir={"ppcls": "ppcls", "ppcls.configs": "configs"},
     package_data={
-        "ppcls": ["py.typed", "**/*.yaml", "**/*.json", "**/*.txt"],
+        "ppcls": ["py.typed", "**/*.yaml", "**/*.json", "**/*.txt", "**/*.css"],
         "ppcls.configs": ["*.yaml", "**/*.yaml"],
     },
     include_package_data=False,

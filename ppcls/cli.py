@@ -24,6 +24,7 @@ class _Verb(NamedTuple):
 _VERBS = {
     "train": _Verb("train a network"),
     "eval": _Verb("evaluate a trained network"),
+    "report": _Verb("say why a trained network errs, in one page"),
     "infer": _Verb("predict images with a trained network", True),
     "export": _Verb("export a trained network as a bundle"),
     "quantize": _Verb("add networks in 8-bit integers to a bundle"),

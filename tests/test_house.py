@@ -21,7 +21,7 @@ WRITER = ROOT / "tools/model_zoo.py"
 
 LAYERS = [
     {"cli", "commands", "__main__"},
-    {"api", "benchmark"},
+    {"api", "benchmark", "report"},
     {"engine", "exporters", "inference", "quantisation"},
     {"arch", "weights", "data", "loss", "metric", "optimizer"},
     {"config", "registry", "checking", "labels", "runtime", "errors", "files", "logs", "text"}

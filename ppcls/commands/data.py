@@ -7,6 +7,9 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
+from typing import Any
+
+from ppcls.text import printable
 
 OWN_IMAGES = "quick_start/own_images.yaml"
 _log = logging.getLogger("ppcls")
@@ -77,11 +80,41 @@ def _add_division(split: argparse.ArgumentParser) -> None:
     split.add_argument(
         "--seed", type=int, default=0, help="which images are held back (default: 0)"
     )
+    _add_fix(actions)
+
+
+def _add_fix(actions: Any) -> None:
+    """Describe `data fix`."""
+    fix = actions.add_parser(
+        "fix", help="correct the labels that were confirmed to be wrong in a report of ppcls report"
+    )
+    fix.add_argument("report", type=Path, metavar="report.json")
+    fix.add_argument(
+        "--dry-run", action="store_true", help="say what would be changed, and change nothing"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write what was asked for and say where."""
-    return _prepare(arguments) if arguments.action == "prepare" else _split(arguments)
+    actions = {"prepare": _prepare, "split": _split, "fix": _fix}
+    return actions[arguments.action](arguments)
+
+
+def _fix(arguments: argparse.Namespace) -> int:
+    from ppcls.data.fix import apply_fixes, plan_fixes, read_report
+
+    planned = plan_fixes(read_report(arguments.report))
+    for change in planned:
+        _log.info("%s", printable(change.words))
+    if arguments.dry_run:
+        _log.info("%d changes would be made; nothing was changed (--dry-run)", len(planned))
+        return 0
+    for backup in apply_fixes(planned):
+        _log.info("the list as it was: %s", backup)
+    _log.info("%d changes made", len(planned))
+    if not planned:
+        _log.info('set "confirmed": true in %s on what is to be changed', arguments.report)
+    return 0
 
 
 def _prepare(arguments: argparse.Namespace) -> int:

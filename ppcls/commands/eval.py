@@ -30,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write a row for each image: name, label, predicted class, probability, whether it "
         "is correct, and the most probable classes",
     )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="write a page that says where the network errs; `ppcls report RUN` says more",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,6 +49,8 @@ def _run(config: Config, arguments: argparse.Namespace) -> int:
 
     if arguments.save_predictions:
         require_csv(arguments.save_predictions)
+    if arguments.report:
+        _check_page(arguments.report)
     found = evaluate(config, keep_scores=bool(arguments.save_predictions))
     if arguments.json:
         _write(arguments.json, found)
@@ -51,7 +59,21 @@ def _run(config: Config, arguments: argparse.Namespace) -> int:
         _log.info("predictions of %d images: %s", len(found.scored), arguments.save_predictions)
     found.check_not_empty()
     _say(found)
+    if arguments.report:
+        _report(config, arguments.report)
     return 0
+
+
+def _check_page(page: Path) -> None:
+    from ppcls.api.report import require_html
+
+    require_html(page)
+
+
+def _report(config: Config, page: Path) -> None:
+    from ppcls.api.report import describe_report, report_on_evaluation
+
+    _log.info("%s", describe_report(report_on_evaluation(config, page)))
 
 
 def _say(found: EvaluationResult) -> None:

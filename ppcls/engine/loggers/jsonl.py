@@ -59,6 +59,8 @@ def _records(path: Path) -> Iterator[Record]:
             record = json.loads(line)
         except ValueError:
             continue
+        if not isinstance(record, dict):
+            continue
         # Older logs say `figures`.
         yield {"metrics" if key == "figures" else key: value for key, value in record.items()}
 
