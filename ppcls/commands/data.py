@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     split.add_argument(
         "--overwrite", action="store_true", help="divide a set again that is divided already"
     )
+    _add_fix(actions)
 
 
 def _add_division(split: argparse.ArgumentParser) -> None:
@@ -80,7 +81,6 @@ def _add_division(split: argparse.ArgumentParser) -> None:
     split.add_argument(
         "--seed", type=int, default=0, help="which images are held back (default: 0)"
     )
-    _add_fix(actions)
 
 
 def _add_fix(actions: Any) -> None:

@@ -172,7 +172,8 @@ def _moved(source: Source, fix: Fix) -> Change:
 
 
 def _relabelled(source: Source, fix: Fix) -> List[Change]:
-    assert source.list is not None
+    if source.list is None:
+        raise DataError(f"the report does not say in which list '{fix.split}' is")
     path, word = Path(source.list), source.words.get(fix.to)
     if word is None:
         raise DataError(f"no image in {path} is of the class '{fix.to}', so its word is not known")

@@ -11,7 +11,7 @@ from ppcls.report.illustrations import Attention
 from ppcls.report.photos import Photos
 
 
-def percent(fraction: float) -> str:
+def as_percent(fraction: float) -> str:
     """Write a probability with one digit behind the point."""
     return f"{fraction:.1%}"
 
@@ -29,7 +29,7 @@ class Cards:
     def hard(self, examples: Iterable[Example]) -> Html:
         """Return images that were right by a small margin."""
         return _photos(
-            self._card(one, self._answer(one), said("lead", lead=percent(one.margin)))
+            self._card(one, self._answer(one), said("lead", lead=as_percent(one.margin)))
             for one in examples
         )
 
@@ -42,7 +42,7 @@ class Cards:
                 said(
                     "head_says",
                     name=self._found.name(one.suggested),
-                    chance=percent(one.suggested_probability),
+                    chance=as_percent(one.suggested_probability),
                 ),
             )
             for one in issues
@@ -81,7 +81,7 @@ class Cards:
 
     def _answer(self, one: Example) -> Html:
         name = self._found.name(one.predicted)
-        return said("network_says", name=name, chance=percent(one.probability))
+        return said("network_says", name=name, chance=as_percent(one.probability))
 
     def _twins(self, pair: Twins) -> Html:
         flags = [

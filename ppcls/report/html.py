@@ -23,7 +23,7 @@ def escaped(text: str) -> Html:
     return text if isinstance(text, Html) else Html(html.escape(printable(str(text)), quote=True))
 
 
-def joined(parts: Iterable[str]) -> Html:
+def concatenated(parts: Iterable[str]) -> Html:
     """Return HTML one after the other."""
     return Html("".join(escaped(part) for part in parts))
 
@@ -61,7 +61,7 @@ def said(key: str, **values: object) -> Html:
         values: what stands in their braces; it is escaped.
     """
     safe = {name: escaped(str(value)) for name, value in values.items()}
-    return joined(
+    return concatenated(
         element("span", Html(escaped(words).format(**safe)), class_=language, lang=language)
         for language, words in zip(LANGUAGES, WORDS[key])
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Dict, List
 
-from ppcls.report.html import Html, element, joined, said
+from ppcls.report.html import Html, concatenated, element, said
 from ppcls.report.words import LANGUAGES, NAMES
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -56,7 +56,7 @@ def _switch(language: str) -> Html:
         given = {"type": "radio", "name": "language", "id": f"language-{name}"}
         parts.append(element("input", class_="language", checked=name == language, **given))
         parts.append(element("label", NAMES[name], for_=given["id"], lang=name))
-    return joined(parts)
+    return concatenated(parts)
 
 
 def _contents(keys: List[str]) -> Html:

@@ -7,9 +7,9 @@ from typing import Any, Callable, Dict, Iterable, List, Tuple
 import numpy as np
 
 from ppcls.api.class_table import worst_first
-from ppcls.report.cards import Cards, percent
+from ppcls.report.cards import Cards, as_percent
 from ppcls.report.findings import Findings, SplitSize
-from ppcls.report.html import Html, element, escaped, joined, said
+from ppcls.report.html import Html, concatenated, element, escaped, said
 from ppcls.report.illustrations import Illustrations
 from ppcls.report.svg import Line, line_chart, reliability_chart
 
@@ -87,7 +87,7 @@ class Sections:
         counts = self.found.confusion
         assert counts is not None
         right, total = int(np.trace(counts)), int(counts.sum())
-        rate = percent(right / total)
+        rate = as_percent(right / total)
         rows = [_words("about_confusion", right=right, total=total, rate=rate)]
         shown = _most_confused(counts)
         if len(shown) < len(counts):
@@ -113,7 +113,7 @@ class Sections:
             element(
                 "tr",
                 element("th", one["name"], scope="row"),
-                [element("td", percent(one[key])) for key in keys[:3]],
+                [element("td", as_percent(one[key])) for key in keys[:3]],
                 element("td", str(one["support"])),
             )
             for one in ordered[:MOST_CLASSES]
@@ -141,7 +141,7 @@ class Sections:
         issues = self.found.doubtful[split]
         if not issues:
             return [_words(f"about_labels_{split}"), _words("nothing_doubtful")]
-        rate = percent(self.found.judges[split])
+        rate = as_percent(self.found.judges[split])
         return [
             _words(f"about_labels_{split}"),
             _words("about_judge", rate=rate),
@@ -167,7 +167,7 @@ class Sections:
         return [_words("about_augmentation"), shown]
 
     def _calibration(self) -> Rows:
-        error = percent(self.found.calibration_error or 0.0)
+        error = as_percent(self.found.calibration_error or 0.0)
         chart = reliability_chart(self.found.bins, "calibration")
         caption = element("figcaption", said("accuracy"), " / ", said("confidence"))
         return [
@@ -239,4 +239,6 @@ def _chart(caption: Html, lines: List[Line], name: str, percent_up: bool = False
 
 def _keys() -> Html:
     pairs = (("train", "train"), ("eval", "val"))
-    return joined([element("span", said(word), class_=f"key {style}") for style, word in pairs])
+    return concatenated(
+        [element("span", said(word), class_=f"key {style}") for style, word in pairs]
+    )

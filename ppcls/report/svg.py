@@ -6,7 +6,7 @@ import math
 from typing import List, NamedTuple, Sequence, Tuple
 
 from ppcls.report.calibration import Bin
-from ppcls.report.html import Html, element, joined
+from ppcls.report.html import Html, concatenated, element
 
 Point = Tuple[float, float]
 
@@ -95,7 +95,7 @@ def _polyline(line: Line, frame: _Frame) -> Html:
         element("circle", class_=line.style, cx=_short(x), cy=_short(y), r=2.2)
         for x, y in (places if len(places) <= 60 else [])
     ]
-    return joined([element("polyline", class_=line.style, points=written), *dots])
+    return concatenated([element("polyline", class_=line.style, points=written), *dots])
 
 
 def _axes(frame: _Frame, percent: bool, percent_across: bool = False) -> List[Html]:
