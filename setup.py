@@ -28,6 +28,9 @@ OPENVINO = ["openvino>=2024.0"]
 INT8 = ["onnxruntime>=1.17,<2", "onnx>=1.15,<2", "ml_dtypes>=0.3,<1"]
 NNCF = [*OPENVINO, "nncf>=2.14,<4"]
 
+# What the shell completes is asked of the program itself, so that verbs stay lazy.
+COMPLETION = ["argcomplete>=3.1,<4"]
+
 EXTRAS = {
     "cpu": [PADDLE, SETUPTOOLS],
     "gpu": ["paddlepaddle-gpu>=2.6.2,!=3.0.*,<4", SETUPTOOLS],
@@ -37,6 +40,7 @@ EXTRAS = {
     "nncf": NNCF,
     "loadgen": ["mlcommons-loadgen>=6,<7"],
     "visualdl": ["visualdl>=2.5,<3"],
+    "completion": COMPLETION,
     "demo": [PADDLE, SETUPTOOLS, WEIGHTS],
     "dev": [
         WEIGHTS,
@@ -44,6 +48,7 @@ EXTRAS = {
         *ONNX,
         *INT8,
         *NNCF,
+        *COMPLETION,
         "hypothesis>=6.100,<7",
         "mypy>=1.15,<3",
         # With pytest 9.2, pytest-xdist 3.8 silently distributes single tests instead of groups, and

@@ -8,25 +8,32 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import Any
+from typing import Any, List
 
 from ppcls.errors import PADDLE_MISSING
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "create_model", "evaluate", "export", "list_models", "train"]
-
 _LAZY = {
+    "Predictor": "ppcls.inference",
     "create_model": "ppcls.arch",
     "evaluate": "ppcls.api.evaluate",
     "export": "ppcls.api.export",
+    "import_parts": "ppcls.own_parts",
     "list_models": "ppcls.arch",
+    "load": "ppcls.loading",
     "train": "ppcls.api.train",
 }
+_NEED_PADDLE = {"evaluate", "export", "train"}
+__all__ = ["__version__", *_LAZY]  # noqa: PLE0604 - the names are texts
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        if _LAZY[name].startswith("ppcls.api") and importlib.util.find_spec("paddle") is None:
+        if name in _NEED_PADDLE and importlib.util.find_spec("paddle") is None:
             raise ImportError(PADDLE_MISSING)
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'ppcls' has no attribute '{name}'")
+
+
+def __dir__() -> List[str]:
+    return sorted([*globals(), *_LAZY])

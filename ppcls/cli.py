@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
-from typing import Any, List, NamedTuple, Optional, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from ppcls import __version__
+from ppcls.commands.parsing import Parser, check_options, check_verb, describe_verb
 from ppcls.errors import PpclsError
 from ppcls.text import printable
 
@@ -32,10 +34,18 @@ _VERBS = {
     "benchmark": _Verb("time exported bundles on this machine", True),
     "convert": _Verb("convert a checkpoint of another toolkit"),
     "data": _Verb("prepare a data set"),
+    "checks": _Verb("check this machine and what is installed", True),
     "models": _Verb("list the networks", True),
     "zoo": _Verb("print the tables of networks: costs and accuracy", True),
     "weights": _Verb("list, fetch and verify published weights", True),
 }
+
+_EXAMPLES = (
+    "ppcls predict --model EfficientNetLite0 --pretrained photo.jpg",
+    "ppcls data split my_photos",
+    "ppcls train -c my_photos/recipe.yaml",
+    "ppcls train --help",
+)
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -44,8 +54,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     0: done. 1: the input or the run failed. 2: the command line or the configuration is wrong. 130:
     stopped by Ctrl-C.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    parsed = _parser(given).parse_args(given)
+    parsed = _parse(list(sys.argv[1:] if arguments is None else arguments))
     try:
         return _run(parsed)
     except PpclsError as error:
@@ -78,20 +87,46 @@ def _run(parsed: argparse.Namespace) -> int:
     return int(_command(parsed.verb).run(parsed))
 
 
-def _parser(given: List[str]) -> argparse.ArgumentParser:
-    """Return a parser that lists every verb, and knows the arguments of the given one."""
-    parser = argparse.ArgumentParser(
-        prog="ppcls", description="Image classification on PaddlePaddle.", allow_abbrev=False
+def _parse(given: List[str]) -> argparse.Namespace:
+    """Read a command line; leave with the status 2 and a line or two where it is wrong."""
+    if "_ARGCOMPLETE" in os.environ:
+        _complete()
+    parser, child = _parser(given[0] if given else "")
+    check_verb(given, _VERBS, parser)
+    if child is not None:
+        check_options(child, given[1:])
+    parsed, left = parser.parse_known_args(given)
+    if left:
+        (child or parser).error(f"this is one too many: {' '.join(left)}")
+    return parsed
+
+
+def _complete() -> None:
+    """Answer a shell that completes a command line."""
+    from ppcls.commands.completion import answer_shell
+
+    words = os.environ.get("COMP_LINE", "").split()
+    answer_shell(*_parser(words[1] if len(words) > 1 else ""))
+
+
+def _parser(wanted: str) -> Tuple[Parser, Optional[Parser]]:
+    """Return a parser that lists every verb, and the one of the wanted verb, which alone knows its
+    arguments.
+    """
+    parser = Parser(
+        prog="ppcls",
+        description="Image classification on PaddlePaddle.",
+        epilog="examples:\n\n" + "\n".join(f"  {line}" for line in _EXAMPLES),
     )
     parser.add_argument("--version", action="version", version=f"ppcls {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    wanted = next((word for word in given if not word.startswith("-")), None)
-    for name, verb in _VERBS.items():
-        child = verbs.add_parser(name, help=verb.help, allow_abbrev=False)
-        if name == wanted:
-            child.description = _command(name).__doc__
-            _command(name).add_arguments(child)
-    return parser
+    children = {name: verbs.add_parser(name, help=verb.help) for name, verb in _VERBS.items()}
+    child = children.get(wanted)
+    if child is not None:
+        command = _command(wanted)
+        command.add_arguments(child)
+        describe_verb(child, command.__doc__, getattr(command, "EXAMPLES", ()))
+    return parser, child
 
 
 def _command(verb: str) -> Any:

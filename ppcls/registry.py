@@ -19,29 +19,18 @@ from __future__ import annotations
 
 import fnmatch
 import importlib
-import inspect
 import pkgutil
 from dataclasses import dataclass, field
 from functools import cache
-from typing import (
-    Annotated,
-    Any,
-    Callable,
-    Dict,
-    List,
-    Mapping,
-    Optional,
-    Tuple,
-    TypeVar,
-    get_args,
-    get_type_hints,
-)
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar, get_args
 
 from pydantic import ValidationError, create_model
-from pydantic_core import PydanticUndefined, core_schema
+from pydantic_core import core_schema
 
 from ppcls.checking import Section, error_at, mistakes, moved
 from ppcls.errors import ConfigError, did_you_mean
+from ppcls.signatures import Provided as Provided
+from ppcls.signatures import is_provided, parameters, provided_names
 from ppcls.text import shortened, shown
 
 T = TypeVar("T")
@@ -71,13 +60,6 @@ _MOST_PARTS = 100
 """The longest list of parts. Each has its own message when it is unknown, which takes time."""
 
 
-class _ProvidedMarker:
-    """Marks a constructor parameter that the program supplies and YAML may not."""
-
-
-Provided = Annotated[T, _ProvidedMarker()]
-
-
 @dataclass(frozen=True)
 class Entry:
     """One registered name: its constructor and the arguments that its table row fixes as
@@ -103,7 +85,7 @@ class Part:
     def build(self, **provided: Any) -> Any:
         """Construct the part; `provided` holds what its signature marks as `Provided`."""
         entry = lookup(self.kind, self.name)
-        wanted = _provided_names(entry.constructor)
+        wanted = provided_names(entry.constructor)
         given = {key: value for key, value in provided.items() if key in wanted}
         return entry.constructor(**{**entry.preset, **self.arguments, **given})
 
@@ -142,25 +124,51 @@ def register(kind: str, name: Optional[str] = None, **preset: Any) -> Callable[[
 
     `preset` overrides the constructor's defaults for this name: one row of a table of variants.
 
+    A class that is defined again, as a notebook's cell that is run twice does, replaces itself.
+
     Raises:
         ValueError: the kind is unknown, or the name is taken by another constructor.
     """
     if kind not in _HOMES:
-        raise ValueError(f"unknown kind of part '{kind}'; the kinds are {', '.join(_HOMES)}")
+        hint = did_you_mean(kind, _HOMES)
+        raise ValueError(f"unknown kind of part '{kind}'.{hint} The kinds are {', '.join(_HOMES)}")
 
     def add(constructor: T) -> T:
         key = (kind, name or constructor.__name__)  # type: ignore[attr-defined]
-        if key in _entries:
-            raise ValueError(f"{kind} '{key[1]}' is registered twice")
+        if not is_built_in(constructor):
+            _load(kind)  # a name that is taken must be noticed here, not in our own files later
+        if key in _entries and not _is_again(_entries[key].constructor, constructor):
+            owner = _entries[key].constructor.__module__
+            raise ValueError(
+                f"{kind} '{key[1]}' is registered twice (first in {owner}); give it another name"
+            )
         _entries[key] = Entry(*key, constructor=constructor, preset=preset)  # type: ignore[arg-type]
+        arguments_model.cache_clear()
         return constructor
 
     return add
 
 
+def is_built_in(constructor: Any) -> bool:
+    """Whether a part is one of this toolkit's."""
+    return str(getattr(constructor, "__module__", "")).startswith("ppcls.")
+
+
+def _is_again(before: Any, now: Any) -> bool:
+    """Whether the same definition of a user's was run again, which makes another object."""
+    same = (before.__module__, before.__qualname__) == (now.__module__, now.__qualname__)
+    return same and before is not now and not is_built_in(now)
+
+
+def entries() -> List[Entry]:
+    """Return all parts that have been registered so far."""
+    return list(_entries.values())
+
+
 def names(kind: str, pattern: str = "*") -> List[str]:
     """Return the registered names of a kind that match a shell-style pattern, sorted."""
     _load(kind)
+    _load_installed()
     return sorted(name for k, name in _entries if k == kind and fnmatch.fnmatchcase(name, pattern))
 
 
@@ -172,6 +180,8 @@ def lookup(kind: str, name: str) -> Entry:
             accepted ones or the command that lists them.
     """
     _load(kind)
+    if (kind, name) not in _entries:
+        _load_installed()
     if (kind, name) not in _entries:
         accepted = names(kind)
         label, listed_by = kind.replace("_", " "), _LISTED_BY.get(kind)
@@ -217,9 +227,21 @@ def checked(kind: str, name: str, arguments: Mapping[str, Any]) -> Part:
         ConfigError: an argument is unknown or of the wrong type.
     """
     lookup(kind, name)
+    return as_part(kind, {"name": name, **arguments})
+
+
+def as_part(kind: str, value: Any) -> Part:
+    """Return a part as it is, or check what is written of one as in YAML; for callers from Python.
+
+    Raises:
+        ConfigError: the part or an argument of it is unknown or of the wrong type.
+    """
+    if isinstance(value, Part):
+        return value
     try:
-        return parse(kind, {"name": name, **arguments})
+        return parse(kind, value)
     except ValidationError as error:
+        name = value["name"] if isinstance(value, Mapping) and "name" in value else kind
         raise ConfigError("\n".join(f"{name}: {line}" for line in mistakes(error))) from None
 
 
@@ -228,40 +250,10 @@ def arguments_model(kind: str, name: str) -> type[Section]:
     """Return the pydantic model of the arguments that YAML may give to a part."""
     entry = lookup(kind, name)
     fields: Dict[str, Any] = {}
-    for key, annotation, default in _parameters(entry.constructor):
-        if not _is_provided(annotation):
+    for key, annotation, default in parameters(entry.constructor):
+        if not is_provided(annotation):
             fields[key] = (annotation, entry.preset.get(key, default))
     return create_model(name, __base__=Section, **fields)
-
-
-def _parameters(constructor: Callable[..., Any]) -> List[Tuple[str, Any, Any]]:
-    function = constructor.__init__ if inspect.isclass(constructor) else constructor  # type: ignore[misc]
-    hints = get_type_hints(function, include_extras=True)
-    found = []
-    for key, parameter in inspect.signature(constructor).parameters.items():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise TypeError(
-                f"{constructor!r} takes *{key}, which cannot be checked; name every argument"
-            )
-        required = parameter.default is parameter.empty
-        # Not `...`: where the annotation has limits, pydantic 2.0 takes it literally.
-        default = PydanticUndefined if required else parameter.default
-        found.append((key, hints.get(key, Any), default))
-    return found
-
-
-def _is_provided(annotation: Any) -> bool:
-    # Before Python 3.11 the hint of a parameter whose default is None arrives wrapped in Optional.
-    layers = (annotation, *get_args(annotation))
-    extras = (extra for layer in layers for extra in getattr(layer, "__metadata__", ()))
-    return any(isinstance(extra, _ProvidedMarker) for extra in extras)
-
-
-@cache
-def _provided_names(constructor: Callable[..., Any]) -> frozenset[str]:
-    return frozenset(
-        key for key, annotation, _ in _parameters(constructor) if _is_provided(annotation)
-    )
 
 
 @cache
@@ -270,6 +262,13 @@ def _load(kind: str) -> None:
     home = importlib.import_module(_HOMES[kind])
     for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
         importlib.import_module(f"{home.__name__}.{module.name}")
+
+
+def _load_installed() -> None:
+    """Import the parts of installed packages, which takes time that known names do not cost."""
+    from ppcls.own_parts import import_installed
+
+    import_installed()
 
 
 def _split(kind: str, value: Any) -> Tuple[str, Any, Tuple[str, ...]]:

@@ -67,7 +67,7 @@ def prepare() -> Dict[str, str]:
     if importlib.util.find_spec("paddle") is None:
         raise UsageError(PADDLE_MISSING)
     wanted = {"OMP_NUM_THREADS": str(available_cores()), "GLOG_minloglevel": "2"}
-    if _is_amd():
+    if is_amd():
         wanted["MKL_DEBUG_CPU_TYPE"] = "5"
     changed = {key: value for key, value in wanted.items() if key not in os.environ}
     warnings.filterwarnings("ignore", module=r"paddle\..*")
@@ -136,7 +136,8 @@ def _started_with(variable: str) -> bool:
     return any(entry.startswith(f"{variable}=".encode()) for entry in entries)
 
 
-def _is_amd() -> bool:
+def is_amd() -> bool:
+    """Whether the processor is one of AMD."""
     return "AuthenticAMD" in _cpuinfo()
 
 

@@ -43,6 +43,24 @@ def fresh_log() -> Iterator[None]:
     log.propagate = True
 
 
+@pytest.fixture
+def own_parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Forget afterwards what a test registers and imports from files of its own."""
+    from ppcls import own_parts, registry
+
+    temporary = str(tmp_path_factory.getbasetemp())
+    modules, entries = set(sys.modules), dict(registry._entries)
+    yield
+    for key, entry in list(registry._entries.items()):
+        if key not in entries and not registry.is_built_in(entry.constructor):
+            del registry._entries[key]
+    for name in set(sys.modules) - modules:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(temporary):
+            del sys.modules[name]
+    registry.arguments_model.cache_clear()
+    own_parts.import_installed.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The clone that is tested."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import Any, Callable, Dict, List, Optional
 import pytest
 
 import ppcls
+from ppcls import cli
 from ppcls.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -97,12 +100,51 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"ppcls {ppcls.__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["trian"], ["train"], ["predict", "--input", "x"]])
-def test_wrong_command_lines_leave_with_2(
-    arguments: List[str], capsys: pytest.CaptureFixture[str]
+WRONG: Dict[str, str] = {
+    "": "which verb? The verbs are train, eval, ",
+    "trian": "there is no verb 'trian'. Did you mean 'ppcls train'? The verbs are train, ",
+    "doctor": "there is no verb 'doctor'. Did you mean 'ppcls checks'?",
+    "-x": "ppcls has no option -x, and there is no verb. The verbs are",
+    "-c a.yaml train": "the verb comes first: ppcls train -c a.yaml\n",
+    "--import my.py trian": "ppcls has no option --import, and there is no verb.",
+    "train": "ppcls train needs --config; 'ppcls train --help' shows all that it takes, with ",
+    "train --epochs 3": "ppcls train has no option --epochs. A recipe's values are changed with "
+    "-o: -o Global.epochs=3\n",
+    "train -c a.yaml --batch-size=8 --lr 0.1": "ppcls train has no option --batch-size. A recipe's "
+    "values are changed with -o: -o DataLoader.Train.sampler.batch_size=8\n  ppcls train has no "
+    "option --lr. A recipe's values are changed with -o: -o Optimizer.lr.learning_rate=0.1\n",
+    "train -c a.yaml --overwrit": "train has no option --overwrit. Did you mean --overwrite?\n",
+    "export -c a.yaml --qqq": "no option --qqq. 'ppcls export --help' shows those that it has\n",
+    "predict --input x": "ppcls predict: one of the arguments --model_dir --model is required;",
+    "predict --batch-size 3": "predict has no option --batch-size. Did you mean --batch_size?",
+    "data splitt": "ACTION: unknown 'splitt'. Did you mean 'split'? Accepted: prepare, split\n",
+    "models a b": "ppcls models: this is one too many: b; ",
+    "models --sort size": "--sort: unknown 'size'. Accepted: params, macs, accuracy\n",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_wrong_command_lines_leave_with_2_and_a_hint(
+    line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert left_with(arguments) == 2
-    assert "usage: ppcls" in capsys.readouterr().err
+    assert left_with(line.split()) == 2
+    text = capsys.readouterr().err
+    assert text.startswith("error: ")
+    assert WRONG[line] in text
+    assert len(text.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("verb", cli._VERBS)
+def test_every_verb_has_examples_that_parse_and_help_without_marks(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert left_with([verb, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "`" not in text
+    examples = re.findall(rf"^  (ppcls {verb} ?.*)$", text.partition("examples:")[2], re.MULTILINE)
+    assert examples
+    for example in examples:
+        assert cli._parse(shlex.split(example)[1:]).verb == verb
 
 
 FAILURES: Dict[str, Any] = {
@@ -149,7 +191,7 @@ def test_ctrl_c_while_paddle_is_imported_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "paddle").mkdir()
     (tmp_path / "paddle/__init__.py").write_text(SLOW_PADDLE)
     process = subprocess.Popen(
-        [sys.executable, "-m", "ppcls", "models"],
+        [sys.executable, "-m", "ppcls", "zoo"],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         stdout=subprocess.PIPE,

@@ -372,6 +372,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("cat/1.png", "cat/2.png", "horse/1.png", "horse/2.png"):
         (place / "my_photos" / name).parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(place / "my_photos" / name), pixels)
+    own = DOCS / "en/own_parts.md"
+    (place / "my_parts.py").write_text(blocks(own, "python")[0], "utf-8")
+    (place / "my_recipe.yaml").write_text(blocks(own, "yaml")[0], "utf-8")
     split(place / "my_photos")
     recipes = {"LeNet_digits": "quick_start/LeNet_digits.yaml"}
     recipes["my_photos"] = str(place / "my_photos/recipe.yaml")
@@ -421,9 +424,9 @@ def check_command(words: List[str]) -> None:
 
 
 def check_program(given: List[str]) -> None:
-    parsed = cli._parser(given).parse_args(given)
+    parsed = cli._parse(given)
     if "config" in parsed:
-        load_config(parsed.config, parsed.override)
+        load_config(parsed.config, parsed.override, parsed.imports)
     if parsed.verb == "predict":
         for path in parsed.input:
             assert Path(path).exists(), given
@@ -431,6 +434,7 @@ def check_program(given: List[str]) -> None:
         find_recipe(parsed.base)
 
 
+@pytest.mark.usefixtures("own_parts")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_commands_are_what_the_program_accepts(
     language: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
@@ -445,8 +449,12 @@ def test_commands_are_what_the_program_accepts(
             pytest.fail(f"the command line does not accept {words}")
 
 
+@pytest.mark.usefixtures("own_parts")
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_pieces_of_configuration_are_valid(language: str, tmp_path: Path) -> None:
+def test_pieces_of_configuration_are_valid(
+    language: str, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workplace)
     pieces = [piece for file in files(language) for piece in blocks(file, "yaml")]
     assert len(pieces) > 3
     for piece in pieces:
@@ -477,6 +485,7 @@ def test_readme_tells_the_versions_of_setup() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_parts")
 def test_python_snippets_run(
     workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -489,13 +498,13 @@ def test_python_snippets_run(
     from ppcls.exporters import Processing, export_bundle
 
     monkeypatch.chdir(workplace)
-    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     transform = eval_transform(load_config("quick_start/LeNet_digits.yaml"))
     bundle = workplace / "output/LeNet_digits/inference"
     export_bundle(ppcls.create_model("LeNet"), bundle, Processing(transform, ClassMap.numbered(10)))
     snippets = [piece for file in files("en") for piece in blocks(file, "python")]
     assert len(snippets) >= 3
-    for snippet in snippets:
+    # Parts of one's own are imported by another snippet.
+    for snippet in (piece for piece in snippets if not piece.startswith('"""my_parts.py')):
         (workplace / "snippet.py").write_text(snippet, "utf-8")
         runpy.run_path(str(workplace / "snippet.py"), run_name="snippet")
     assert "dataset/digits/val/7/0043.png" in capsys.readouterr().out

@@ -24,6 +24,7 @@ from ppcls.exporters.form import AS_IS
 from ppcls.exporters.formats import check_formats, format_obstacle
 from ppcls.exporters.input_size import Size, check_network_takes, resized
 from ppcls.inference.sources import find_images
+from ppcls.registry import is_built_in, lookup
 
 Readers = Dict[str, Callable[[], bytes]]
 """What reads an image file, by the image's name."""
@@ -69,6 +70,7 @@ def export(
     usual = eval_transform(checked)
     trained = load_trained(checked, usual)
     transform = usual if input_size is None else resized(usual, input_size)
+    _warn_of_own_transforms(transform)
     if input_size is not None:
         check_network_takes(trained.network, input_size)
     names = names_of(checked, trained.class_map)
@@ -83,6 +85,22 @@ def export(
         options=replace(options, model_name=options.model_name or checked.Global.model_name),
     )
     return replace(report, left_out=left_out)
+
+
+def _warn_of_own_transforms(transform: Pipeline) -> None:
+    """Say that a bundle needs a user's code where its preprocessing does: it holds no code."""
+    own = [
+        name
+        for op in transform.spec()
+        for name in op
+        if not is_built_in(lookup("transform", name).constructor)
+    ]
+    if own:
+        _log.warning(
+            "this bundle prepares images with %s of your own: it opens only in Python programs "
+            "that import it before (ppcls.import_parts), or where an installed package offers it",
+            ", ".join(own),
+        )
 
 
 def _formats(given: Optional[Sequence[str]]) -> Tuple[List[str], Optional[str]]:

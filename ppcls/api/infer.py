@@ -30,13 +30,20 @@ def infer(config: ConfigSource) -> Iterator[Prediction]:
     """
     config = as_config(config)
     require(config, "Infer.infer_imgs")
-    runtime.use_device(config.Global.device)
     with config.naming("Infer", "infer_imgs"):
         paths = find_images([str(config.Infer.infer_imgs)])
-    yield from _classifier(config)(paths)
+    yield from trained_classifier(config)(paths)
 
 
-def _classifier(config: Config) -> Classifier:
+def trained_classifier(config: Config) -> Classifier:
+    """Return the trained network of a configuration, ready to predict.
+
+    Raises:
+        UsageError: the device is not there.
+        CheckpointError: there are no weights, or they do not fit.
+        ConfigError: the parts do not fit each other.
+    """
+    runtime.use_device(config.Global.device)
     transform = eval_transform(config)
     trained = load_trained(config, transform)
     check_images_fit(config, trained.network, transform, "Eval")

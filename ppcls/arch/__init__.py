@@ -71,9 +71,15 @@ def create_model(
 def build(part: registry.Part) -> Network:
     """Build the network that a configuration's `Arch` section chose; like `create_model`."""
     require_paddle()
-    network: Network = part.build()
+    from ppcls.arch.network import Network as Base
+
+    network: Any = part.build()
+    if not isinstance(network, Base):
+        from ppcls.arch.plain import complete_plain
+
+        complete_plain(network, part)
     network.model_name, network.model_arguments = part.name, dict(part.arguments)
-    return network
+    return network  # type: ignore[no-any-return]
 
 
 def list_models(pattern: str = "*") -> List[str]:

@@ -24,15 +24,16 @@ class FeatureExtractor(nn.Layer):
         strides: the stride of each, in pixels of the image.
 
     Raises:
-        ConfigError: an index is out of range or given twice, or the order is not ascending.
+        ConfigError: an index is out of range or given twice, or the order is not ascending; or the
+            network has no levels.
     """
 
     def __init__(self, network: Network, out_indices: Optional[Sequence[int]] = None) -> None:
         super().__init__()
+        self.levels = _chosen(network, out_indices)
         self.model_name = network.model_name
         self.in_channels = network.in_channels
         self.input_size = network.input_size
-        self.levels = _chosen(network, out_indices)
         self.channels = [level.channels for level in self.levels]
         self.strides = [level.stride for level in self.levels]
         last = network.stages.index(self.levels[-1].stage)
@@ -52,6 +53,12 @@ class FeatureExtractor(nn.Layer):
 
 
 def _chosen(network: Network, out_indices: Optional[Sequence[int]]) -> Tuple[Level, ...]:
+    if not isinstance(network, Network) or not network.levels:
+        name = getattr(network, "model_name", "") or type(network).__name__
+        raise ConfigError(
+            f"{name} offers no feature maps; a network that does extends "
+            "ppcls.arch.network.Network and lists its `stages` and `levels`"
+        )
     count = len(network.levels)
     if out_indices is None:
         return network.levels

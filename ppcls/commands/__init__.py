@@ -29,6 +29,15 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         "e.g. DataLoader.Train.dataset.transform_ops.1.RandCropImage.size=32; ~KEY removes a key",
     )
     parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="FILE_OR_PACKAGE",
+        help="import networks, losses, transforms, ... of your own before the file is checked: "
+        "my_parts.py, or a package; it is run (as in Global.imports)",
+    )
+    parser.add_argument(
         "--print-config", action="store_true", help="print the resolved file and stop"
     )
 
@@ -46,7 +55,7 @@ def run_with_config(
     runtime.prepare()
     from ppcls.config import load_config, to_yaml
 
-    config = load_config(arguments.config, arguments.override)
+    config = load_config(arguments.config, arguments.override, arguments.imports)
     if arguments.print_config:
         print(to_yaml(config.data), end="")
         return 0

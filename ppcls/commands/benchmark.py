@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 _PREPROCESSING = {"excluded": [False], "included": [True], "both": [False, True]}
 
+EXAMPLES = (
+    "ppcls benchmark deploy --models AlexNet,ResNet50 --images photos",
+    "ppcls benchmark deploy --model_dir output/my_photos/inference --images photos --output timing",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""

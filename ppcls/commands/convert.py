@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 _NEEDED = ("name", "input", "output")
 _log = logging.getLogger("ppcls")
 
+EXAMPLES = (
+    "ppcls convert --source torchvision --list '*resnet*'",
+    "ppcls convert --source torchvision --name resnet34 --input a.pth --output b.safetensors",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""

@@ -14,6 +14,12 @@ from ppcls.text import printable
 OWN_IMAGES = "quick_start/own_images.yaml"
 _log = logging.getLogger("ppcls")
 
+EXAMPLES = (
+    "ppcls data prepare digits",
+    "ppcls data split my_photos",
+    "ppcls data split my_photos --val 0.1 --size 96",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("ppcls")
 
+EXAMPLES = (
+    "ppcls eval -c my_photos/recipe.yaml",
+    "ppcls eval -c my_photos/recipe.yaml --json eval.json",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""

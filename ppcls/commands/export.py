@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("ppcls")
 
+EXAMPLES = (
+    "ppcls export -c my_photos/recipe.yaml",
+    "ppcls export -c my_photos/recipe.yaml --format onnx,paddle --overwrite",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""

@@ -12,6 +12,8 @@ from ppcls.commands import add_config_arguments, run_with_config
 if TYPE_CHECKING:
     from ppcls.config import Config
 
+EXAMPLES = ("ppcls infer -c my_photos/recipe.yaml -o Infer.infer_imgs=new_photo.jpg",)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""

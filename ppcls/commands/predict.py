@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("ppcls")
 
+EXAMPLES = (
+    "ppcls predict --model EfficientNetLite0 --pretrained photo.jpg",
+    "ppcls predict --model_dir output/my_photos/inference photos/ --output found.csv",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""

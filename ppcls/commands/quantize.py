@@ -8,6 +8,8 @@ from typing import List
 
 _log = logging.getLogger("ppcls")
 
+EXAMPLES = ("ppcls quantize --model_dir bundle --calibration photos --judge val_list.txt",)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""

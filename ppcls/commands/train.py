@@ -10,6 +10,13 @@ from ppcls.commands import add_config_arguments, run_with_config
 if TYPE_CHECKING:
     from ppcls.config import Config
 
+EXAMPLES = (
+    "ppcls train -c configs/quick_start/LeNet_digits.yaml",
+    "ppcls train -c my_photos/recipe.yaml -o Global.epochs=5 Global.output_dir=output/short",
+    "ppcls train -c my_photos/recipe.yaml --resume auto",
+    "ppcls train -c my_photos/recipe.yaml --dry-run",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""

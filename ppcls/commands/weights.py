@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("name", "top-1", "top-5", "resize", "crop", "size", "state")
 
+EXAMPLES = (
+    "ppcls weights list 'ResNet*'",
+    "ppcls weights pull ResNet50",
+    "ppcls weights verify",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""

@@ -6,6 +6,11 @@ import argparse
 
 from ppcls import runtime
 
+EXAMPLES = (
+    "ppcls zoo --family resnet",
+    "ppcls zoo --model '*Lite*'",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""

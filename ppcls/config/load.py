@@ -13,7 +13,9 @@ import yaml
 from pydantic import ValidationError
 
 from ppcls.checking import MOST_TOLD
-from ppcls.config.document import Document
+from ppcls.config.document import Document, KeyPath
+from ppcls.config.hints import key_for, known_keys
+from ppcls.config.imports import add_imports, refuse_imports, run_imports
 from ppcls.config.inert import remove_inert
 from ppcls.config.inherit import copied, recipe_homes, resolve
 from ppcls.config.schema import Config, describe, written_path
@@ -27,19 +29,30 @@ ConfigSource = Union[Config, str, Path, Mapping[str, Any]]
 _log = logging.getLogger("ppcls")
 
 
-def load_config(path: str, overrides: Sequence[str] = ()) -> Config:
-    """Read, resolve and check a configuration file.
+def load_config(
+    path: str, overrides: Sequence[str] = (), imports: Sequence[str] = (), trusted: bool = True
+) -> Config:
+    """Read, resolve and check a configuration file, and import what its `Global.imports` names.
 
     Args:
         path: a YAML file; a path that does not exist is looked for among the recipes that come with
             the package.
         overrides: texts of the form ``a.b.0.c=value``.
+        imports: what to import besides, see `ppcls.own_parts.import_parts`.
+        trusted: whether what the file names in `Global.imports` may be imported; otherwise it must
+            have been imported before.
 
     Raises:
         ConfigError: with every mistake of the file, each with file, line, key path and what is
-            accepted.
+            accepted; or something cannot be imported.
     """
-    document = resolve(find_recipe(path), overrides)
+    file = find_recipe(path)
+    document = resolve(file, overrides)
+    add_imports(document, imports)
+    if trusted:
+        run_imports(document, file.parent)
+    else:
+        refuse_imports(document)
     return check(document, path)
 
 
@@ -47,12 +60,15 @@ def as_config(source: ConfigSource) -> Config:
     """Return a checked configuration as it is; read the file of a path, or check a mapping.
 
     Raises:
-        ConfigError: with every mistake, or of a value that YAML cannot hold (NumPy's numbers).
+        ConfigError: with every mistake, or of a value that YAML cannot hold (NumPy's numbers), or
+            of `Global.imports` in a mapping that names what has not been imported.
     """
     if isinstance(source, Config):
         return source
     if isinstance(source, Mapping):
-        return check(Document(_plain(source)), "the configuration")
+        document = Document(_plain(source))
+        refuse_imports(document)
+        return check(document, "the configuration")
     return load_config(str(source))
 
 
@@ -102,16 +118,20 @@ def find_recipe(path: str) -> Path:
     given = Path(path)
     if os.path.isfile(given):  # Path.is_file raises where a name is too long
         return given
-    recipes = {
-        str(file.relative_to(home)): file for home in recipe_homes() for file in _yaml_files(home)
-    }
+    known = recipes()
     wanted = str(given).removeprefix("configs/")
-    if wanted in recipes:
-        return recipes[wanted]
+    if wanted in known:
+        return known[wanted]
     raise ConfigError(
-        f"there is no configuration file {shortened(path)}.{did_you_mean(wanted, recipes)}"
-        f" Recipes that come with ppcls: {', '.join(recipes) or 'none found'}"
+        f"there is no configuration file {shortened(path)}.{did_you_mean(wanted, known)}"
+        f" Recipes that come with ppcls: {', '.join(known) or 'none found'}"
     )
+
+
+def recipes() -> Dict[str, Path]:
+    """Return the recipes that come with the package, by their names."""
+    homes = recipe_homes()
+    return {str(file.relative_to(home)): file for home in homes for file in _yaml_files(home)}
 
 
 def require(config: Config, *paths: str) -> None:
@@ -164,4 +184,16 @@ def _lifted(split: Any) -> Any:
 def _lines(error: ValidationError, document: Document) -> Iterator[Tuple[Tuple[str, int], str]]:
     for item in error.errors():
         path = written_path(tuple(item["loc"]), document)
-        yield document.order(path), f"{describe(document, path)}: {item['msg']}"
+        yield document.order(path), f"{describe(document, path)}: {_hinted(path, item['msg'])}"
+
+
+def _hinted(path: KeyPath, message: str) -> str:
+    """Add to the message on an unknown key where it belongs: `epochs` is in Global."""
+    if not path or len(path) > 2 or not message.startswith("unknown key"):
+        return message
+    word = str(path[-1])
+    is_elsewhere = word in known_keys() or "Did you mean" not in message
+    key = key_for(word) if is_elsewhere else None
+    if key is None or f"Did you mean '{key.rpartition('.')[2]}'" in message:
+        return message
+    return message.replace(" Accepted here:", f" Perhaps you mean {key}. Accepted here:", 1)

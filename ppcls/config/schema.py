@@ -77,6 +77,7 @@ class GlobalSection(Section):
     image_shape: Optional[List[PositiveInt]] = None
     save_inference_dir: Optional[str] = None
     model_name: Optional[str] = None
+    imports: List[str] = Field(default_factory=list)
 
 
 class AmpSection(Section):

@@ -10,6 +10,7 @@ from typing import Any, List, Optional, Tuple
 from ppcls import runtime, weights
 from ppcls.arch import build as build_network_part
 from ppcls.arch.network import Network
+from ppcls.arch.plain import accepted_sizes, check_logits
 from ppcls.config import Config, require
 from ppcls.config.schema import GlobalSection, SplitSection
 from ppcls.data.dataset import ClassMap
@@ -259,9 +260,12 @@ def build_network(config: Config, class_num: int, transform: Pipeline) -> Networ
             f"{config.where('Arch', 'in_channels')} is {channels}, but the transforms give images "
             f"of {transform.channels} channel(s) (DecodeImage.channel_num)"
         )
-    arguments = {**given, "class_num": class_num, "in_channels": channels}
+    sizes = {"class_num": class_num, "in_channels": channels}
+    arguments = {**given, **accepted_sizes(config.Arch.name, **sizes)}
     with config.naming("Arch"):
-        return build_network_part(Part("arch", config.Arch.name, arguments))
+        network = build_network_part(Part("arch", config.Arch.name, arguments))
+    network.class_num, network.in_channels = class_num, channels
+    return network
 
 
 def named_weights(config: Config) -> Optional[Key]:
@@ -336,6 +340,8 @@ def check_images_fit(config: Config, network: Network, transform: Pipeline, name
             f"{config.where('Global', 'image_shape')} is {wanted}, but {'.'.join(key)} gives "
             f"{given}"
         )
+    with config.naming("Arch"):
+        check_logits(network, given, network.class_num)
 
 
 def _selection(config: Config, metrics: CombinedMetric) -> ModelSelection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 import paddle
 
@@ -10,7 +10,7 @@ from ppcls.errors import ConfigError
 from ppcls.labels import Labels
 from ppcls.loss.class_weights import TrainClasses
 from ppcls.loss.outputs import Outputs, auxiliary_logits
-from ppcls.registry import Part
+from ppcls.registry import Part, as_part
 from ppcls.text import distinct
 
 
@@ -21,25 +21,27 @@ class CombinedLoss(paddle.nn.Layer):
     as well, and counts `aux_weight` times.
 
     Args:
-        parts: the losses.
+        parts: the losses: parts, or what a recipe writes, such as `{"CELoss": {"epsilon": 0.1}}`.
         aux_weight: see above.
         classes: those of the training set, for losses that weigh classes; None in evaluation.
 
     Raises:
-        ConfigError: the list is empty, or a loss does not fit the classes.
+        ConfigError: the list is empty, a loss or an argument of it is unknown, or a loss does not
+            fit the classes.
     """
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[Union[Part, str, Mapping[str, Any]]],
         aux_weight: float = 0.3,
         classes: Optional[TrainClasses] = None,
     ) -> None:
         super().__init__()
         if not parts:
             raise ConfigError("the list of losses is empty; give one, such as '- CELoss: {}'")
-        self.names = distinct([part.name for part in parts])
-        self.losses = paddle.nn.LayerList([part.build(classes=classes) for part in parts])
+        found = [as_part("loss", part) for part in parts]
+        self.names = distinct([part.name for part in found])
+        self.losses = paddle.nn.LayerList([part.build(classes=classes) for part in found])
         self.aux_weight = aux_weight
 
     @property

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from ppcls.errors import CheckpointError
 from ppcls.labels import Labels
 from ppcls.loss.outputs import Outputs
 from ppcls.metric.base import Metric
-from ppcls.registry import Part
+from ppcls.registry import Part, as_part
 from ppcls.text import distinct
 
 
@@ -19,12 +19,17 @@ class CombinedMetric(Metric):
     A key that two of them share gets "_2" the second time.
 
     Args:
-        parts: the metrics
+        parts: the metrics: parts, or what a recipe writes, such as `{"TopkAcc": {"topk": 1}}`
         class_num: how many classes there are, where that is known
     """
 
-    def __init__(self, parts: Sequence[Part], class_num: Optional[int] = None) -> None:
-        self.metrics: List[Metric] = [part.build(class_num=class_num) for part in parts]
+    def __init__(
+        self,
+        parts: Sequence[Union[Part, str, Mapping[str, Any]]],
+        class_num: Optional[int] = None,
+    ) -> None:
+        found = [as_part("metric", part) for part in parts]
+        self.metrics: List[Metric] = [part.build(class_num=class_num) for part in found]
 
     @property
     def names(self) -> List[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from functools import cache
 from typing import Annotated, Dict, List, Mapping, Optional, Sequence, Union
 
 import paddle
@@ -14,8 +12,6 @@ from ppcls.labels import Labels
 from ppcls.loss.outputs import Outputs, main_logits
 from ppcls.metric.base import Metric
 from ppcls.registry import Provided, register
-
-_log = logging.getLogger("ppcls")
 
 Count = Annotated[int, Field(ge=1)]
 """A number of classes."""
@@ -32,8 +28,7 @@ class TopkAcc(Metric):
 
     Soft labels are not taken: an image that Mixup made of two has no class that could be hit.
 
-    A k that is not below `class_num` (when that is known) is left out with a warning: it would
-    always give 1.
+    A k that is not below `class_num` (when that is known) is left out: it would always give 1.
 
     Raises:
         ConfigError: no k is left.
@@ -93,20 +88,12 @@ def _possible(wanted: Sequence[int], class_num: Optional[int]) -> List[int]:
     if class_num is None:
         return list(wanted)
     kept = [k for k in wanted if k < class_num]
-    dropped = ", ".join(f"top{k}" for k in wanted if k >= class_num)
     if not kept:
+        dropped = ", ".join(f"top{k}" for k in wanted)
         raise ConfigError(
             f"TopkAcc.topk: with {class_num} classes {dropped} is always 1; add a k below"
         )
-    if dropped:
-        _warn_once(f"TopkAcc: with {class_num} classes {dropped} is always 1, left out")
     return kept
-
-
-@cache
-def _warn_once(message: str) -> None:
-    """Say the same only once: training and evaluation often have the same metrics."""
-    _log.warning("%s", message)
 
 
 def _rank(logits: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:

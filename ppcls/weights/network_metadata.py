@@ -16,11 +16,9 @@ def metadata_of(network: Any) -> Dict[str, Any]:
     """Return what a weight file notes of its network: what it is refused by where it does not
     belong, and what people want to know of it.
     """
-    return {
-        "arch": network.model_name,
-        "class_num": network.class_num,
-        "in_channels": network.in_channels,
-    }
+    sizes = {key: getattr(network, key, None) for key in ("class_num", "in_channels")}
+    known = {key: value for key, value in sizes.items() if value is not None}
+    return {"arch": network.model_name, **known}
 
 
 def check_same_arch(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Dict, List, Literal, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -11,9 +11,10 @@ from ppcls.data.transforms.base import Shape, Transform
 from ppcls.data.transforms.decode import DecodeImage
 from ppcls.data.transforms.normalize import ToCHWImage
 from ppcls.errors import ConfigError
-from ppcls.registry import Part
+from ppcls.registry import Part, as_part
 
 Source = Union[bytes, np.ndarray]
+Op = Union[Part, Transform, str, Mapping[str, Any]]
 
 
 class Pipeline:
@@ -29,23 +30,27 @@ class Pipeline:
 
     def __init__(
         self,
-        ops: Sequence[Part],
+        ops: Sequence[Op],
         output_dtype: Literal["float32", "uint8"] = "float32",
         output_layout: Literal["chw", "hwc"] = "chw",
     ) -> None:
         """Build the ops and follow the image's shape through them.
 
         Args:
-            ops: the transforms.
+            ops: the transforms: parts of a recipe, what a recipe writes (`{"CropImage": {"size":
+                224}}`), or transforms that are built already.
             output_dtype: uint8 leaves the levels as they are, a quarter of the bytes, for whoever
                 normalises whole batches later.
             output_layout: hwc leaves the channels last, for whoever moves them later.
 
         Raises:
-            ConfigError: an op's arguments make no sense, or do not fit the op before it, or
-                uint8 is wanted of a list that normalises, or hwc of one that moves the channels.
+            ConfigError: an op is unknown, its arguments make no sense, or do not fit the op before
+                it, or uint8 is wanted of a list that normalises, or hwc of one that moves the
+                channels.
         """
-        built = [part.build() for part in ops]
+        built: List[Any] = [
+            op if isinstance(op, Transform) else as_part("transform", op).build() for op in ops
+        ]
         if any(isinstance(op, DecodeImage) for op in built[1:]):
             raise ConfigError(
                 "DecodeImage must be the first of transform_ops, and stand there once"
