@@ -7,7 +7,7 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Optional, Union
+from typing import Any, Dict, Optional, Sequence, Union
 
 from ppcls import runtime
 from ppcls.config import Config, ConfigSource, as_config, load_config, require
@@ -48,6 +48,7 @@ def report(
     most: int = MOST_IMAGES,
     language: Optional[str] = None,
     device: Optional[str] = None,
+    imports: Sequence[str] = (),
 ) -> ReportResult:
     """Write `report.html` and `report.json` into the folder of a run.
 
@@ -60,6 +61,8 @@ def report(
         most: how many images of each set are looked at; of larger sets so many are drawn.
         language: "en" or "zh", which the page shows at first; by default that of this machine.
         device: where the network runs: "auto", "cpu", "gpu:0", ...; by default as in training.
+        imports: files or packages with the run's own parts, which are run; what its `config.yaml`
+            names itself is not imported, as it may be a stranger's.
 
     Raises:
         UsageError: there is no such run, or no such language.
@@ -70,7 +73,7 @@ def report(
     if not folder.config.is_file():
         raise UsageError(_no_run(folder))
     changes = [f"Global.device={device}"] if device else []
-    config = load_config(str(folder.config), changes)
+    config = load_config(str(folder.config), changes, imports, trusted=False)
     # The folder may have been moved or renamed since.
     config.Global.output_dir = str(folder.root)
     return _write(config, folder, folder.root / "report.html", most, language)

@@ -28,6 +28,14 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         help="change a value, e.g. -o Global.epochs=10 -o Arch.name=ResNet18; list items by index, "
         "e.g. DataLoader.Train.dataset.transform_ops.1.RandCropImage.size=32; ~KEY removes a key",
     )
+    add_import_argument(parser)
+    parser.add_argument(
+        "--print-config", action="store_true", help="print the resolved file and stop"
+    )
+
+
+def add_import_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names files and packages with parts of a user's own."""
     parser.add_argument(
         "--import",
         dest="imports",
@@ -36,9 +44,6 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE_OR_PACKAGE",
         help="import networks, losses, transforms, ... of your own before the file is checked: "
         "my_parts.py, or a package; it is run (as in Global.imports)",
-    )
-    parser.add_argument(
-        "--print-config", action="store_true", help="print the resolved file and stop"
     )
 
 

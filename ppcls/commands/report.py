@@ -6,7 +6,11 @@ import argparse
 import logging
 from pathlib import Path
 
+from ppcls.commands import add_import_argument
+
 _log = logging.getLogger("ppcls")
+
+EXAMPLES = ("ppcls report output/my_photos", "ppcls report output/my_photos --language zh")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", metavar="DEVICE", help="auto, cpu, gpu:0, ... (default: as in training)"
     )
+    add_import_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,6 +47,6 @@ def run(arguments: argparse.Namespace) -> int:
     from ppcls.api.report import MOST_IMAGES, describe_report, report
 
     most = MOST_IMAGES if arguments.most is None else arguments.most
-    made = report(arguments.run, most, arguments.language, arguments.device)
+    made = report(arguments.run, most, arguments.language, arguments.device, arguments.imports)
     _log.info("%s", describe_report(made))
     return 0

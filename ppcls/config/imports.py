@@ -7,8 +7,9 @@ not the user: there it is an error to name what has not been imported.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import Any, List, Sequence
+from typing import Any, Iterator, List, Sequence
 
 from ppcls.config.document import Document, Place
 from ppcls.config.schema import describe
@@ -20,18 +21,24 @@ _KEY = ("Global", "imports")
 
 
 def add_imports(document: Document, names: Sequence[str]) -> None:
-    """Add what the command line names to `Global.imports`, so that the run keeps a note of it."""
-    if not names:
-        return
+    """Import what the command line names, and add it to `Global.imports`: the run keeps a note.
+
+    Raises:
+        ConfigError: importing fails.
+    """
+    for name in names:
+        place = Place(f"--import {shortened(name)}")
+        with _naming(str(place)):
+            import_part(name)
+        _note(document, name, place)
+
+
+def _note(document: Document, name: str, place: Place) -> None:
     section = document.data.setdefault("Global", {})
-    if not isinstance(section, dict):
-        return  # the schema says what is wrong with it
-    found = section.get("imports") or []
-    if isinstance(found, list):
-        new = [name for name in names if name not in found]
-        section["imports"] = [*found, *new]
-        for index, name in enumerate(new, len(found)):
-            document.put((*_KEY, index), Place(f"--import {shortened(name)}"))
+    found = (section.get("imports") or []) if isinstance(section, dict) else None
+    if isinstance(found, list) and name not in found:  # else the schema says what is wrong
+        document.put((*_KEY, len(found)), place)
+        section["imports"] = [*found, name]
 
 
 def run_imports(document: Document, folder: Path) -> None:
@@ -45,11 +52,8 @@ def run_imports(document: Document, folder: Path) -> None:
         ConfigError: importing fails; the message begins with the place of the name.
     """
     for index, name in enumerate(_names(document)):
-        try:
+        with _naming(describe(document, (*_KEY, index))):
             import_part(name, folder)
-        except ConfigError as error:
-            where = describe(document, (*_KEY, index))
-            raise ConfigError(f"{where}: {error}") from None
 
 
 def refuse_imports(document: Document) -> None:
@@ -67,6 +71,15 @@ def refuse_imports(document: Document) -> None:
                 "it before: "
                 f"ppcls.import_parts(['{shortened(name)}'])"
             )
+
+
+@contextlib.contextmanager
+def _naming(where: str) -> Iterator[None]:
+    """Put a place in front of an error's text."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def _names(document: Document) -> List[str]:
