@@ -117,7 +117,7 @@ WRONG: Dict[str, str] = {
     "export -c a.yaml --qqq": "no option --qqq. 'ppcls export --help' shows those that it has\n",
     "predict --input x": "ppcls predict: one of the arguments --model_dir --model is required;",
     "predict --batch-size 3": "predict has no option --batch-size. Did you mean --batch_size?",
-    "data splitt": "ACTION: unknown 'splitt'. Did you mean 'split'? Accepted: prepare, split\n",
+    "data splitt": "ACTION: unknown 'splitt'. Did you mean 'split'? Accepted: prepare, split",
     "models a b": "ppcls models: this is one too many: b; ",
     "models --sort size": "--sort: unknown 'size'. Accepted: params, macs, accuracy\n",
 }
