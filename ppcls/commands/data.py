@@ -11,7 +11,8 @@ from typing import Any
 
 from ppcls.text import printable
 
-OWN_IMAGES = "quick_start/own_images.yaml"
+from ppcls.errors import UsageError
+
 _log = logging.getLogger("ppcls")
 
 EXAMPLES = (
@@ -26,7 +27,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     prepare = actions.add_parser("prepare", help="write a data set as image files and list files")
     prepare.add_argument(
-        "name", choices=["digits"], help="digits: 1,797 handwritten digits from scikit-learn"
+        "name",
+        choices=["digits", "cifar10"],
+        help="digits: 1,797 handwritten digits from scikit-learn; cifar10: 60,000 small photos "
+        "from an archive that you have",
+    )
+    prepare.add_argument(
+        "--from",
+        dest="archives",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="ARCHIVE",
+        help="of cifar10: cifar-10-binary.tar.gz, or tar archives that hold train/airplane/1.png "
+        "and test/airplane/1.png",
     )
     prepare.add_argument(
         "--output_dir", type=Path, help="where to write it (default: dataset/NAME)"
@@ -42,9 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_division(split)
     split.add_argument(
         "--base",
-        default=OWN_IMAGES,
         metavar="RECIPE",
-        help=f"recipe to start from (default: {OWN_IMAGES})",
+        help="recipe to start from (default: quick_start/own_images.yaml)",
     )
     split.add_argument(
         "--size",
@@ -124,16 +137,24 @@ def _fix(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    from ppcls.data.prepare import PREPARERS
+    from ppcls.data.cifar10 import SOURCES, prepare_cifar10
+    from ppcls.data.prepare import prepare_digits
 
-    prepare = PREPARERS[arguments.name]
-    _log.info("%s", prepare(arguments.output_dir or Path("dataset") / arguments.name))
+    folder = arguments.output_dir or Path("dataset") / arguments.name
+    if arguments.name == "digits":
+        if arguments.archives:
+            raise UsageError("the digits come with scikit-learn, so leave --from out")
+        _log.info("%s", prepare_digits(folder))
+        return 0
+    if not arguments.archives:
+        raise UsageError(f"cifar10 needs --from ARCHIVE: {SOURCES}")
+    _log.info("%s", prepare_cifar10(folder, arguments.archives))
     return 0
 
 
 def _split(arguments: argparse.Namespace) -> int:
     from ppcls.data.division import DivisionRequest
-    from ppcls.data.split import split
+    from ppcls.data.split import OWN_IMAGES, split
 
     request = DivisionRequest(
         arguments.val, arguments.test, arguments.folds, arguments.seed, arguments.group_by
@@ -141,7 +162,7 @@ def _split(arguments: argparse.Namespace) -> int:
     report = split(
         arguments.data,
         request,
-        arguments.base,
+        arguments.base or OWN_IMAGES,
         arguments.size,
         arguments.output_dir,
         arguments.overwrite,

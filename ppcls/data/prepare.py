@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Callable, Dict, List, Tuple, Union
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple, Union
 
 import cv2
 import numpy as np
@@ -22,9 +22,9 @@ _EVERY_FIFTH = slice(2, None, 5)
 class Prepared:
     """What stands in a prepared folder; as text, one line for people.
 
-    The folder holds ``train/<class>/*.png``, ``val/<class>/*.png``, ``train_list.txt``,
+    The folder holds ``train/<class>/*.png``, ``<held>/<class>/*.png``, ``train_list.txt``,
     ``val_list.txt`` (paths from the folder on) and ``label_list.txt``, so that it can be read as
-    list files and as class folders.
+    list files and as class folders. `held` is what the folder of the validation images is called.
     """
 
     name: str
@@ -33,12 +33,21 @@ class Prepared:
     val: int
     classes: int
     is_new: bool
+    held: str = "val"
 
     def __str__(self) -> str:
         what = f"{self.train} training and {self.val} validation images of {self.classes} classes"
         verb = f"wrote {what} to" if self.is_new else f"{what} are already in"
         files = "train_list.txt, val_list.txt, label_list.txt"
-        return f"{self.name}: {verb} {self.folder}{os.sep} (folders train and val; {files})"
+        return f"{self.name}: {verb} {self.folder}{os.sep} (folders train and {self.held}; {files})"
+
+
+class Image(NamedTuple):
+    """An image file to be written: its path in the folder, the number of its class, its bytes."""
+
+    path: str
+    label: int
+    data: bytes
 
 
 def prepare_digits(output_dir: Union[str, Path], size: int = 64) -> Prepared:
@@ -62,19 +71,41 @@ def prepare_digits(output_dir: Union[str, Path], size: int = 64) -> Prepared:
     held_back = np.zeros(len(labels), dtype=bool)
     held_back[order[_EVERY_FIFTH]] = True
     metadata = {"dataset": "digits", "size": size, "images": len(labels)}
+    names = [f"{'val' if held else 'train'}" for held in held_back]
+    paths = [f"{names[i]}/{label}/{i:04d}.png" for i, label in enumerate(labels)]
+
+    def files() -> Iterator[Image]:
+        for path, label, image in zip(paths, labels.tolist(), images):
+            yield Image(path, label, _enlarged_png(image, size))
+
+    is_new = write_prepared(folder, metadata, files, [str(digit) for digit in range(10)], "val")
     val = int(held_back.sum())
-    is_new = not _is_complete(folder, metadata)
-    if is_new:
-        entries = [
-            (f"{'val' if held else 'train'}/{label}/{number:04d}.png", int(label))
-            for number, (label, held) in enumerate(zip(labels, held_back))
-        ]
-        _write(folder, metadata, entries, [_enlarged_png(image, size) for image in images])
     return Prepared("digits", folder, len(labels) - val, val, len(set(labels.tolist())), is_new)
 
 
-PREPARERS: Dict[str, Callable[[Union[str, Path]], Prepared]] = {"digits": prepare_digits}
-"""The data sets that `ppcls data prepare` knows."""
+def write_prepared(
+    folder: Path,
+    metadata: Dict[str, object],
+    files: Callable[[], Iterable[Image]],
+    class_names: Sequence[str],
+    held: str,
+) -> bool:
+    """Write a data set, unless it is there already; return whether it was written.
+
+    Args:
+        folder: is made, or is empty, or holds this data set.
+        metadata: what tells data sets apart; "images" is how many there are.
+        files: gives the images, when they are needed.
+        class_names: in the order of the labels.
+        held: what the folder of the validation images is called.
+
+    Raises:
+        UsageError: the folder holds something else, or cannot be written.
+    """
+    is_new = not _is_complete(folder, metadata)
+    if is_new:
+        _write(folder, metadata, files(), class_names, held)
+    return is_new
 
 
 def _load_digits() -> Tuple[np.ndarray, np.ndarray]:
@@ -130,26 +161,34 @@ def _lines(file: Path) -> List[str]:
 
 
 def _write(
-    folder: Path, metadata: Dict[str, object], entries: List[Tuple[str, int]], files: List[bytes]
+    folder: Path,
+    metadata: Dict[str, object],
+    images: Iterable[Image],
+    class_names: Sequence[str],
+    held: str,
 ) -> None:
     """Write everything beside the folder, then move it there: it is never half written."""
     try:
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".partial-", dir=folder.absolute().parent) as partial:
             whole = Path(partial) / "new"
-            _write_files(whole, entries, files)
+            lines = _write_files(whole, images)
+            for part, name in (("train", "train"), ("val", held)):
+                found = [line for line in lines if line.startswith(f"{name}/")]
+                (whole / f"{part}_list.txt").write_text("".join(found), "utf-8")
+            labels = "".join(f"{i} {name}\n" for i, name in enumerate(class_names))
+            (whole / "label_list.txt").write_text(labels, "utf-8")
             (whole / _MARKER).write_text(json.dumps(metadata, indent=1) + "\n", "utf-8")
             whole.replace(folder.absolute())
     except OSError as error:
         raise UsageError(f"'{folder}' cannot be written: {error.strerror or error}") from None
 
 
-def _write_files(folder: Path, entries: List[Tuple[str, int]], files: List[bytes]) -> None:
-    for (name, _), data in zip(entries, files):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    for part in ("train", "val"):
-        lines = [f"{name} {label}\n" for name, label in entries if name.startswith(f"{part}/")]
-        (folder / f"{part}_list.txt").write_text("".join(lines), "utf-8")
-    classes = sorted({label for _, label in entries})
-    (folder / "label_list.txt").write_text("".join(f"{c} {c}\n" for c in classes), "utf-8")
+def _write_files(folder: Path, images: Iterable[Image]) -> List[str]:
+    """Write the images, and return their lines of a list file."""
+    lines = []
+    for image in images:
+        (folder / image.path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / image.path).write_bytes(image.data)
+        lines.append(f"{image.path} {image.label}\n")
+    return lines

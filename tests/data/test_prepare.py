@@ -14,7 +14,7 @@ import pytest
 
 from ppcls.data import prepare
 from ppcls.data.dataset import ClassMap, ImageFolder, ImageNetDataset
-from ppcls.data.prepare import PREPARERS, prepare_digits
+from ppcls.data.prepare import prepare_digits
 from ppcls.errors import UsageError
 
 
@@ -84,7 +84,7 @@ def test_makes_parents_and_accepts_an_empty_folder(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     assert prepare_digits("empty", size=8).is_new
-    assert PREPARERS["digits"](Path("new") / "deep").folder == Path("new/deep")
+    assert prepare_digits(Path("new") / "deep").folder == Path("new/deep")
     assert sorted(os.listdir(tmp_path)) == ["empty", "new"]
 
 
