@@ -9,9 +9,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from ppcls.text import printable
-
 from ppcls.errors import UsageError
+from ppcls.text import printable
 
 _log = logging.getLogger("ppcls")
 
