@@ -74,9 +74,16 @@ def report(
         raise UsageError(_no_run(folder))
     changes = [f"Global.device={device}"] if device else []
     config = load_config(str(folder.config), changes, imports, trusted=False)
-    # The folder may have been moved or renamed since.
-    config.Global.output_dir = str(folder.root)
+    _adapt(config, folder)
     return _write(config, folder, folder.root / "report.html", most, language)
+
+
+def _adapt(config: Config, folder: RunFolder) -> None:
+    """Say where the run's folder is now; names of classes that are gone stand in the weights."""
+    config.Global.output_dir = str(folder.root)
+    names = config.Global.class_id_map_file
+    if names is not None and not Path(names).is_file():
+        config.Global.class_id_map_file = None
 
 
 def report_on_evaluation(
@@ -130,7 +137,7 @@ def _write(
 ) -> ReportResult:
     language = _language(language)
     runtime.use_device(config.Global.device)
-    trained = load_trained(config, eval_transform(config))
+    trained = load_trained(_of_run(config) if folder else config, eval_transform(config))
     found = gather(config, trained, folder, most, with_train=folder is not None)
     photos = Photos({split: judged.dataset for split, judged in found.judged.items()})
     # What is computed comes first, so that there is room for it.
@@ -143,6 +150,14 @@ def _write(
     if kept:
         _log.info("fixes were confirmed in the report that was there; it is kept as %s", kept)
     return ReportResult(page, json_file, found.findings)
+
+
+def _of_run(config: Config) -> Config:
+    """Return the configuration without the weights that the run started from."""
+    own = config.model_copy()
+    own.Global = config.Global.model_copy(update={"pretrained_model": None})
+    own.Arch = config.Arch.model_copy(update={"pretrained": False})
+    return own
 
 
 def _language(wanted: Optional[str]) -> str:

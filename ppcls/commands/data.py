@@ -124,14 +124,15 @@ def _fix(arguments: argparse.Namespace) -> int:
     planned = plan_fixes(read_report(arguments.report))
     for change in planned:
         _log.info("%s", printable(change.words))
-    if arguments.dry_run:
-        _log.info("%d changes would be made; nothing was changed (--dry-run)", len(planned))
-        return 0
-    for backup in apply_fixes(planned):
-        _log.info("the list as it was: %s", backup)
-    _log.info("%d changes made", len(planned))
+    count = "1 change" if len(planned) == 1 else f"{len(planned)} changes"
     if not planned:
-        _log.info('set "confirmed": true in %s on what is to be changed', arguments.report)
+        _log.info('nothing is confirmed: set "confirmed": true where labels are to be corrected')
+    elif arguments.dry_run:
+        _log.info("%s; nothing was changed (--dry-run)", count)
+    else:
+        for backup in apply_fixes(planned):
+            _log.info("the list as it was: %s", backup)
+        _log.info("%s made", count)
     return 0
 
 

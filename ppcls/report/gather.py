@@ -74,6 +74,7 @@ def gather(
             continue
         try:
             found.judged[split] = judge(split, dataset(), trained.network, most)
+            _log.info("looked at %d images of %s", len(found.judged[split].scored), split)
         except (PpclsError, OSError, AssertionError) as error:
             _refuse(found.findings, split, str(error) or f"there is no set for {split}")
     _judge_all(found)

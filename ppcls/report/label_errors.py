@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import warnings
 from operator import attrgetter
-from typing import Iterator, List, NamedTuple, Set
+from typing import Any, Iterator, List, NamedTuple, Set
 
 import numpy as np
 
@@ -17,6 +17,10 @@ _PENALTY = 0.03
 """The inverse strength of the penalty on the weights of the linear head. It is strong, since the
 head must not learn single images, of which some are labelled wrongly.
 """
+
+
+_MOST_WEIGHTS, _FEWER = 200_000, 128
+"""Above how many weights of the head it works on so many main components, to end in time."""
 
 
 class LabelIssue(NamedTuple):
@@ -130,16 +134,26 @@ def out_of_sample(
         # A head that has not converged to the last digit judges as well.
         warnings.simplefilter("ignore")
         predicted = cross_val_predict(
-            _linear_head(), embeddings[kept], labels[kept], cv=folds, method="predict_proba"
+            _linear_head(embeddings[kept], len(known)),
+            embeddings[kept],
+            labels[kept],
+            cv=folds,
+            method="predict_proba",
         )
     found[kept] = 0.0
     found[np.ix_(kept, known)] = predicted
     return found
 
 
-def _linear_head() -> object:
+def _linear_head(embeddings: np.ndarray, classes: int) -> Any:
+    from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), LogisticRegression(C=_PENALTY, max_iter=200))
+    steps = [StandardScaler(), LogisticRegression(C=_PENALTY, max_iter=200)]
+    if embeddings.shape[1] * classes > _MOST_WEIGHTS:
+        # Half of the images at least train each head.
+        fewer = min(_FEWER, len(embeddings) // 2, embeddings.shape[1])
+        steps.insert(1, PCA(fewer, random_state=0))
+    return make_pipeline(*steps)
