@@ -31,6 +31,11 @@ NNCF = [*OPENVINO, "nncf>=2.14,<4"]
 # What the shell completes is asked of the program itself, so that verbs stay lazy.
 COMPLETION = ["argcomplete>=3.1,<4"]
 
+# Writes TensorBoard's files with three small dependencies; TensorBoard's own package needs gRPC.
+TENSORBOARD = "tensorboardX>=2.6,<3"
+
+OPTUNA = "optuna>=4.0,<5"
+
 EXTRAS = {
     "cpu": [PADDLE, SETUPTOOLS],
     "gpu": ["paddlepaddle-gpu>=2.6.2,!=3.0.*,<4", SETUPTOOLS],
@@ -41,6 +46,9 @@ EXTRAS = {
     "loadgen": ["mlcommons-loadgen>=6,<7"],
     "visualdl": ["visualdl>=2.5,<3"],
     "completion": COMPLETION,
+    "tensorboard": [TENSORBOARD],
+    "wandb": ["wandb>=0.17,<1"],
+    "tune": [OPTUNA],
     "demo": [PADDLE, SETUPTOOLS, WEIGHTS],
     "dev": [
         WEIGHTS,
@@ -49,6 +57,8 @@ EXTRAS = {
         *INT8,
         *NNCF,
         *COMPLETION,
+        OPTUNA,
+        TENSORBOARD,
         "hypothesis>=6.100,<7",
         "mypy>=1.15,<3",
         # With pytest 9.2, pytest-xdist 3.8 silently distributes single tests instead of groups, and

@@ -181,6 +181,19 @@ def locked(path: Path, wait: bool = False) -> Iterator[Lock]:
         file.close()
 
 
+def check_not_busy(path: Path) -> None:
+    """See whether another process holds the lock file `path`, without taking or making it.
+
+    Raises:
+        Busy: one does.
+    """
+    with contextlib.suppress(OSError), open(path, encoding="utf-8", opener=not_a_link) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(file.read(_LONGEST_OWNER).strip() or "another process") from None
+
+
 def _acquired(path: Path, wait: bool) -> Tuple[IO[str], Lock]:
     waited = False
     while True:

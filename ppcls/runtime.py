@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Dict, FrozenSet, Iterator, List
 
 from ppcls.errors import PADDLE_MISSING, UsageError
+from ppcls.progress import waiting
 
 ctrl_c_leaves = False
 """Whether Ctrl-C may end the process while Paddle is imported: it may where it is a command's."""
@@ -75,7 +76,8 @@ def prepare() -> Dict[str, str]:
         return _catch_up(changed)
     os.environ.update(changed)
     # Paddle prints two lines about any number of threads but one, which says nothing to users.
-    with _leaving_at_once(), contextlib.redirect_stderr(io.StringIO()) as aside:
+    aside = io.StringIO()
+    with waiting("loading Paddle"), _leaving_at_once(), contextlib.redirect_stderr(aside):
         importlib.import_module("paddle")
     _return_stderr(aside)
     return changed

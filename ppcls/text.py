@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
-from typing import Any, Iterator, List, Sequence, Union
+from typing import Any, Iterator, List, Optional, Sequence, Union
 
 _UNPRINTABLE = re.compile(
     "[\\0-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
@@ -86,6 +87,40 @@ def _widths(rows: Rows) -> List[int]:
 def _width(text: str) -> int:
     """Columns on a screen: Chinese characters take two."""
     return sum(2 if "\u2e80" <= character <= "\uffef" else 1 for character in text)
+
+
+_HEIGHTS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+_HEIGHTS_IN_ASCII = str.maketrans(_HEIGHTS, "_.-~=+*#")
+
+
+def sparkline(values: Sequence[float], width: int = 40) -> str:
+    """Draw values as a row of bars, the lowest for the smallest: where there are more than `width`,
+    each bar is the mean of some. Values that are not finite are left out, or leave a gap.
+    """
+    groups = min(width, len(values))
+    edges = [i * len(values) // groups for i in range(groups + 1)] if groups else []
+    means = [_finite_mean(values[start:end]) for start, end in zip(edges, edges[1:])]
+    finite = [mean for mean in means if mean is not None]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
+    span, most = high - low or 1.0, len(_HEIGHTS) - 1
+    return "".join(
+        " " if mean is None else _HEIGHTS[round((mean - low) / span * most)] for mean in means
+    )
+
+
+def _finite_mean(values: Sequence[float]) -> Optional[float]:
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else None
+
+
+def encodable(text: str, encoding: Optional[str]) -> str:
+    """Return a text as a stream of that encoding can write it: bars in ASCII where it has none."""
+    try:
+        text.encode(encoding or "ascii")
+        return text
+    except UnicodeEncodeError:
+        plain = text.translate(_HEIGHTS_IN_ASCII)
+        return plain.encode(encoding or "ascii", "backslashreplace").decode(encoding or "ascii")
 
 
 def shown(value: Any, most: int = 200) -> str:

@@ -25,7 +25,7 @@ LAYERS = [
     {"engine", "exporters", "inference", "quantisation"},
     {"arch", "weights", "data", "loss", "metric", "optimizer"},
     {"config", "registry", "checking", "labels", "runtime", "errors", "files", "logs", "text"}
-    | {"own_parts", "signatures", "yaml_text"},
+    | {"own_parts", "progress", "signatures", "yaml_text"},
 ]
 """From the command down to the foundation: imports point down, or stay in their layer."""
 

@@ -76,7 +76,7 @@ def test_core_leaves_the_choice_of_paddle_to_the_user(package: Dict[str, Any]) -
     names = {Requirement(line).name.lower() for line in package["install_requires"]}
     assert not names & {"paddlepaddle", "paddlepaddle-gpu", "visualdl", "onnxruntime", "openvino"}
     extras = {"cpu", "gpu", "onnx", "openvino", "int8", "nncf", "loadgen", "visualdl"}
-    extras |= {"completion", "demo", "dev"}
+    extras |= {"completion", "tensorboard", "wandb", "tune", "demo", "dev"}
     assert extras == set(package["extras_require"])
 
 
@@ -135,7 +135,7 @@ def test_every_core_range_is_tested_at_its_lower_end(package: Dict[str, Any]) ->
 def test_every_import_of_the_package_is_declared(package: Dict[str, Any]) -> None:
     distributions = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn", "PIL": "pillow"}
     distributions.update(paddle="paddlepaddle", yaml="pyyaml", pydantic_core="pydantic")
-    distributions.update(mlperf_loadgen="mlcommons-loadgen")
+    distributions.update(mlperf_loadgen="mlcommons-loadgen", tensorboardX="tensorboardx")
     declared = {item.name.lower() for item in all_requirements(package)} | {"ppcls"}
     imported = set()
     for file in (ROOT / "ppcls").rglob("*.py"):

@@ -8,7 +8,6 @@ from typing import List, Optional
 
 import numpy as np
 import paddle
-from tqdm import tqdm
 
 from ppcls import runtime
 from ppcls.config import Config, ConfigSource, as_config, require
@@ -21,6 +20,7 @@ from ppcls.engine.world import World
 from ppcls.labels import LabelKind
 from ppcls.loss import CombinedLoss
 from ppcls.metric.confusion import ConfusionCounts
+from ppcls.progress import track
 
 
 @dataclass
@@ -80,7 +80,7 @@ def _evaluate(config: Config, trained: Trained, device: str, keep_scores: bool) 
         observers.append(
             lambda batch, outputs: counts.update(outputs, batch.labels.map(paddle.to_tensor))
         )
-    batches = tqdm(loader.epoch(0), "evaluating", len(loader), leave=False, disable=None)
+    batches = track(loader.epoch(0), "evaluating", len(loader))
     found = evaluate_network(trained.network, batches, metrics, loss, world, observers)
     return EvaluationResult(
         **vars(found),

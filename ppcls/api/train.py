@@ -170,6 +170,7 @@ def _run_info(trainer: Trainer) -> RunInfo:
         trainer.job.settings.epochs,
         trainer.batches,
         keep=partial(is_behind, state=trainer.state),
+        step=trainer.state.step,
     )
 
 

@@ -73,7 +73,7 @@ def build_job(config: Config, device: str, world: World) -> Job:
         metrics=CombinedMetric(metrics, class_num=len(class_map)),
         eval_metrics=eval_metrics,
         optimizer=_build_optimizer(config, network, len(train)),
-        selection=_selection(config, eval_metrics),
+        selection=model_selection(config, eval_metrics),
         precision=Precision(config.AMP, device),
         ema=ExponentialMovingAverage(network, config.EMA.decay) if config.EMA else None,
         settings=_settings(config.Global),
@@ -344,7 +344,7 @@ def check_images_fit(config: Config, network: Network, transform: Pipeline, name
         check_logits(network, given, network.class_num)
 
 
-def _selection(config: Config, metrics: CombinedMetric) -> ModelSelection:
+def model_selection(config: Config, metrics: CombinedMetric) -> ModelSelection:
     """Return how the best model is told from the others, and when training stops early."""
     name, early = _best_metric(config, metrics), config.Global.early_stop
     return ModelSelection(

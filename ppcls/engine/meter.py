@@ -15,6 +15,8 @@ from ppcls.metric import CombinedMetric
 
 T = TypeVar("T")
 
+_ALONE = World()
+
 
 class Meter:
     """Loss and metrics of the epoch so far over all processes, and speed since the last look."""
@@ -68,18 +70,26 @@ class Meter:
         """Return what is shown of the batches since the last look, and begin a new window; nothing
         is shown, and the window goes on, where no image could be read.
         """
+        shown = self._look(self.world, batches_left)
+        if shown:
+            self._open_window()
+        return shown
+
+    def glance(self, batches_left: int) -> Dict[str, Any]:
+        """Return the same as this process alone sees it, and let the window go on."""
+        return self._look(_ALONE, batches_left)
+
+    def _look(self, world: World, batches_left: int) -> Dict[str, Any]:
         seconds = max(time.perf_counter() - self._began, 1e-9)
-        loss_sum, images = self._window.read(self.world)
+        loss_sum, images = self._window.read(world)
         if not images:
             return {}
-        shown = {
-            "metrics": {"loss": loss_sum / images, **self.world.compute(self.metrics)},
+        return {
+            "metrics": {"loss": loss_sum / images, **world.compute(self.metrics)},
             "images_per_second": images / seconds,
             "data_wait": min(1.0, self._waited / seconds),
             "eta_seconds": seconds / max(1, self._batches) * batches_left,
         }
-        self._open_window()
-        return shown
 
     def epoch_metrics(self) -> Dict[str, float]:
         """Return mean loss and metrics of the whole epoch; empty when no image could be read."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Iterable, Iterator, TypeVar
 
 from ppcls.engine.checkpoint import TrainState
 from ppcls.engine.evaluator import Evaluation
 from ppcls.engine.loggers import Loggers, Record
 from ppcls.engine.meter import Meter
 from ppcls.optimizer.schedule import Schedule
+
+T = TypeVar("T")
 
 
 class Reporter:
@@ -23,12 +25,18 @@ class Reporter:
         self.meter, self.schedule, self.epochs, self.batches = meter, schedule, epochs, batches
         self.loggers = Loggers([])
 
+    def watch(self, state: TrainState, batches: Iterable[T]) -> Iterator[T]:
+        """Yield what is left of the epoch's batches, and tell the loggers how far `state` is."""
+        self._advance(state)
+        for batch in batches:
+            yield batch
+            self._advance(state)
+
     def step(self, state: TrainState) -> None:
         """Report the batches since the last report, unless none of their images could be read."""
-        shown = self.meter.read_window((self.epochs - state.epoch) * self.batches - state.batch)
+        shown = self.meter.read_window(self._batches_left(state))
         if shown:
-            lr = self.schedule.at(state.step - 1)
-            self._write("train", state, lr=lr, batch=state.batch, **shown)
+            self.loggers.write(self._of_train(state, shown))
 
     def epoch(self, state: TrainState) -> None:
         """Report the whole epoch, unless none of its images could be read."""
@@ -40,10 +48,27 @@ class Reporter:
         """Report an evaluation after the epoch that `state` stands in."""
         self._write("eval", state, metrics=found.metrics, images=found.images, best=best)
 
+    def _advance(self, state: TrainState) -> None:
+        def look() -> Record:
+            shown = self.meter.glance(self._batches_left(state))
+            return self._of_train(state, shown) if shown else {}
+
+        self.loggers.advance(state.epoch + 1, state.batch, look)
+
+    def _batches_left(self, state: TrainState) -> int:
+        return (self.epochs - state.epoch) * self.batches - state.batch
+
+    def _of_train(self, state: TrainState, shown: Record) -> Record:
+        lr = self.schedule.at(max(0, state.step - 1))
+        return self._record("train", state, lr=lr, batch=state.batch, **shown)
+
     def _write(self, event: str, state: TrainState, **values: Any) -> None:
+        self.loggers.write(self._record(event, state, **values))
+
+    def _record(self, event: str, state: TrainState, **values: Any) -> Record:
         position = state.epoch + state.batch / self.batches
         record = {"event": event, "epoch": state.epoch + 1, "step": state.step}
-        self.loggers.write({**record, "position": position, **values})
+        return {**record, "position": position, **values}
 
 
 def is_behind(record: Record, state: TrainState) -> bool:

@@ -10,26 +10,26 @@ from typing import Iterator, List, Optional, Tuple
 from ppcls.errors import TrainingError, UsageError
 from ppcls.files import Busy, locked, remove_leftovers
 
-_LOCK = ".lock"
-
 
 class RunFolder:
     """Paths inside `Global.output_dir`.
 
     Attributes:
         root: the folder itself.
+        lock: what a process that trains in it holds.
         config: the resolved configuration that the run uses.
         log: what the run said, as plain lines.
         records: all metrics, one JSON object a line.
         curves: the picture of loss, learning rate and accuracy.
         checkpoints: full states to resume from.
         best_model: the weights with the best metric so far.
-        visualdl: scalars for VisualDL.
+        visualdl, tensorboard, wandb: metrics for these.
         inference: the exported bundle, unless `Global.save_inference_dir` says otherwise.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.lock = root / ".lock"
         self.config = root / "config.yaml"
         self.log = root / "train.log"
         self.records = root / "train_log.jsonl"
@@ -37,13 +37,16 @@ class RunFolder:
         self.checkpoints = root / "checkpoints"
         self.best_model = root / "best_model.safetensors"
         self.visualdl = root / "visualdl"
+        self.tensorboard = root / "tensorboard"
+        self.wandb = root / "wandb"
         self.inference = root / "inference"
         self._claimed: Optional[Tuple[int, int]] = None
 
     def contents(self) -> List[Path]:
         """Return what an earlier run left here."""
         paths = [self.checkpoints, self.best_model, self.records, self.log, self.curves]
-        return [path for path in [*paths, self.config, self.visualdl] if _holds_something(path)]
+        paths += [self.config, self.visualdl, self.tensorboard, self.wandb]
+        return [path for path in paths if _holds_something(path)]
 
     @contextlib.contextmanager
     def claim(self, resume: bool, overwrite: bool) -> Iterator[None]:
@@ -56,7 +59,7 @@ class RunFolder:
         with contextlib.ExitStack() as held:
             try:
                 self.root.mkdir(parents=True, exist_ok=True)
-                held.enter_context(locked(self.root / _LOCK))
+                held.enter_context(locked(self.lock))
             except Busy as owner:
                 raise UsageError(
                     f"the output folder {self.root} is in use by {owner}; wait for that run, stop "

@@ -6,10 +6,11 @@ import contextlib
 import logging
 import math
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Iterator
 
 from ppcls import runtime, weights
 from ppcls.config import to_yaml
+from ppcls.data.batch import Batch
 from ppcls.engine.bad_samples import BadSampleCount
 from ppcls.engine.checkpoint import Checkpoint, CheckpointFolder, TrainState, save_best_model
 from ppcls.engine.evaluator import Evaluation, evaluate_network
@@ -28,6 +29,7 @@ from ppcls.engine.sanity import FiniteCheck
 from ppcls.engine.share import on_device
 from ppcls.engine.world import World
 from ppcls.errors import DataError
+from ppcls.progress import track
 from ppcls.weights.weight_file import arrays_of
 
 _log = logging.getLogger("ppcls")
@@ -91,7 +93,7 @@ class Trainer:
         job.network.train()
         self.meter.begin_epoch(state.running)
         pending = 0
-        for batch in self.meter.timed(job.train.epoch(state.epoch, start=state.batch)):
+        for batch in self._rest_of_epoch():
             # Name the images that cannot be read; too many of them end the run
             self.bad.add(batch.bad)
             # Make random layers a function of the position, which a resumed run comes back to
@@ -124,6 +126,11 @@ class Trainer:
             self.stop.check()
         self.finite.loss(self.meter, state)
         self.reporter.epoch(state)
+
+    def _rest_of_epoch(self) -> Iterator[Batch]:
+        """Return the batches to come, while their waiting times are taken and progress is shown."""
+        batches = self.job.train.epoch(self.state.epoch, start=self.state.batch)
+        return self.reporter.watch(self.state, self.meter.timed(batches))
 
     def _save_between_updates(self) -> None:
         """Save, unless gradients wait for the rest of their update."""
@@ -165,8 +172,9 @@ class Trainer:
         try:
             with job.ema.applied() if job.ema else contextlib.nullcontext():
                 batches = self.stop.watch(job.eval.epoch(0), self.world)
+                shown = track(batches, "evaluating", len(job.eval))
                 found = evaluate_network(
-                    job.network, batches, job.eval_metrics, job.eval_loss, self.world
+                    job.network, shown, job.eval_metrics, job.eval_loss, self.world
                 )
                 found.check_not_empty()
         except (Interrupted, DataError):
@@ -184,6 +192,7 @@ class Trainer:
             self.world.on_main(lambda: self._save_best(found))
         self.reporter.evaluation(self.state, found, is_best)
         selection.stop_early(self.state)
+        self.state.finished |= self.world.any(self.reporter.loggers.want_to_stop)
 
     def _save_best(self, found: Evaluation) -> None:
         arrays = self.job.ema.arrays() if self.job.ema else arrays_of(self.job.network)

@@ -37,9 +37,10 @@ from ppcls.exporters.parity import DEFINITIONS, RANDOM_IMAGES, Parity
 from ppcls.exporters.pooling import refuse_uneven_pooling
 from ppcls.exporters.staging import check_target, staging
 from ppcls.exporters.static import Shape, run_dynamic
-from ppcls.inference.bundle import PARITY_NAME, file_record, read_bundle
+from ppcls.inference.bundle import PARITY_NAME, Bundle, file_record, read_bundle
 from ppcls.inference.description import CONFIG_NAME, Description
 from ppcls.inference.postprocess import TOPK
+from ppcls.progress import waiting
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def export_bundle(
     with staging(target) as folder:
         _write_network(model, folder, about, formats, form)
         bundle = read_bundle(folder)
-        found = {one: compare_format(model, bundle, one, form, sample) for one in formats}
+        found = {one: _compare(model, bundle, one, form, sample) for one in formats}
         _write_parity(folder, found)
         files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     parity = {
@@ -216,10 +217,10 @@ def _write_network(
 ) -> None:
     """Write the network in each format, and the description of all files."""
     shape, about = description.Bundle.input.shape, description.Bundle
-    written = {
-        name: FORMATS[name](model, folder / STEM, shape, True, form)
-        for name in writing_order(formats)
-    }
+    written = {}
+    for name in writing_order(formats):
+        with waiting(f"writing the network ({name})"):
+            written[name] = FORMATS[name](model, folder / STEM, shape, True, form)
     about.formats = {name: [path.name for path in written[name]] for name in formats}
     about.files = {path.name: file_record(path) for paths in written.values() for path in paths}
     try:
@@ -229,6 +230,13 @@ def _write_network(
             f"the bundle's provenance holds more than plain values: {error}"
         ) from None
     (folder / CONFIG_NAME).write_text(text, encoding="utf-8")
+
+
+def _compare(
+    model: nn.Layer, bundle: Bundle, name: str, form: Form, sample: Sample
+) -> Dict[str, Comparison]:
+    with waiting(f"comparing what was written ({name}) with the network"):
+        return compare_format(model, bundle, name, form, sample)
 
 
 def _write_parity(folder: Path, found: Mapping[str, Mapping[str, Comparison]]) -> None:

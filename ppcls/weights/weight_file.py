@@ -15,7 +15,7 @@ import numpy as np
 
 from ppcls.errors import CheckpointError
 from ppcls.weights.formats.any_format import PathLike, read_any_format
-from ppcls.weights.formats.safetensors import write_safetensors
+from ppcls.weights.formats.safetensors import read_texts, write_safetensors
 from ppcls.weights.metadata import FORMAT, LONGEST, check_metadata, parse_metadata
 
 _KEY = "ppcls"
@@ -74,6 +74,22 @@ def read(path: PathLike) -> WeightFile:
             than arrays, or is of a newer format than this version reads.
     """
     arrays, texts = read_any_format(path)
+    return WeightFile(arrays, _noted(path, texts), Path(path))
+
+
+def read_metadata(path: Path) -> Dict[str, Any]:
+    """Return what this toolkit notes in a safetensors file, without reading its arrays.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or of a newer format than this version reads.
+    """
+    try:
+        return _noted(path, read_texts(path))
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _noted(path: PathLike, texts: Mapping[str, str]) -> Dict[str, Any]:
     try:
         metadata = parse_metadata(texts.get(_KEY, "{}"))
         _refuse_newer(path, metadata.get("format"))
@@ -82,7 +98,7 @@ def read(path: PathLike) -> WeightFile:
         raise CheckpointError(
             f"{path}: what this toolkit notes in its files is damaged in this one: {error}"
         ) from None
-    return WeightFile(arrays, metadata, Path(path))
+    return metadata
 
 
 def _refuse_newer(path: PathLike, found: Any) -> None:

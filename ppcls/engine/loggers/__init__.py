@@ -1,4 +1,4 @@
-"""Where a run's metrics go: the terminal, a file of JSON lines, a picture, VisualDL.
+"""Where a run's metrics go: the terminal, a file of JSON lines, a picture, other programs.
 
 A logger is a part: a class that is registered as ``logger`` in a module of this package, and named
 in the section `Loggers` of a configuration.
@@ -35,6 +35,7 @@ class RunInfo:
         batches: how many an epoch has.
         keep: whether a record that an interrupted run left is one that this run, which goes on
             from a checkpoint, will not make again.
+        step: how many updates were made before; 0 unless the run goes on from a checkpoint.
     """
 
     folder: RunFolder
@@ -42,15 +43,32 @@ class RunInfo:
     epochs: int
     batches: int
     keep: Callable[[Record], bool]
+    step: int = 0
 
 
 class Logger(abc.ABC):
     """Receives every record of a run. Its constructor takes what a configuration may say, and
     touches no file: the output folder may still be another run's.
+
+    Attributes:
+        has_seen_enough: set by a logger that asks the run to end after the evaluation which it was
+            told of last, as an early stop does.
     """
+
+    has_seen_enough: bool = False
 
     def open(self, run: RunInfo) -> None:  # noqa: B027 - not every logger has to
         """Begin: the folder is this run's, and records will come."""
+
+    def advance(self, epoch: int, batch: int, look: Callable[[], Record]) -> None:  # noqa: B027
+        """Take note of how far an epoch is: once before its first batch, and after each.
+
+        Args:
+            epoch: the epoch, from 1.
+            batch: how many of its batches are done.
+            look: returns a record of "train" with the values so far, which may be empty; the host
+                waits for the device, so ask once in a while.
+        """
 
     @abc.abstractmethod
     def write(self, record: Record) -> None:
@@ -66,10 +84,20 @@ class Loggers(Logger):
     def __init__(self, members: Sequence[Logger]) -> None:
         self.members: List[Logger] = list(members)
 
+    @property
+    def want_to_stop(self) -> bool:
+        """Whether one of them has seen enough."""
+        return any(member.has_seen_enough for member in self.members)
+
     def open(self, run: RunInfo) -> None:
         """Open all."""
         for member in self.members:
             member.open(run)
+
+    def advance(self, epoch: int, batch: int, look: Callable[[], Record]) -> None:
+        """Tell all how far the epoch is."""
+        for member in self.members:
+            member.advance(epoch, batch, look)
 
     def write(self, record: Record) -> None:
         """Hand on one record."""
@@ -84,6 +112,14 @@ class Loggers(Logger):
             except OSError as error:
                 what = error.filename or type(member).__name__
                 _log.warning("%s is not up to date: %s", what, error.strerror or error)
+
+
+def scalars(record: Record) -> Dict[str, float]:
+    """Return the metrics of a record, and its learning rate, by names such as "eval/top1"."""
+    rate = {"lr": record["lr"]} if "lr" in record else {}
+    return {
+        f"{record['event']}/{name}": value for name, value in {**record["metrics"], **rate}.items()
+    }
 
 
 def build_loggers(parts: Sequence[Part], use_visualdl: bool) -> List[Logger]:

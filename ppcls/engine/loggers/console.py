@@ -5,23 +5,25 @@ also in the log file.
 from __future__ import annotations
 
 import logging
-import shutil
 import sys
+import time
 from datetime import timedelta
-from typing import Mapping, Optional
-
-from tqdm import tqdm
+from typing import Callable, Mapping, Optional
 
 from ppcls.engine.loggers import Logger, Record, RunInfo
 from ppcls.logs import FILE_ONLY
+from ppcls.progress import Bar, columns
 from ppcls.registry import register
 
 _log = logging.getLogger("ppcls")
 
-_WIDE = "{desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt}{postfix}"
-_NARROW = "{desc} {percentage:3.0f}%{postfix}"
-_WIDE_FROM = 115
+_WIDE = "{desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} {elapsed}{postfix}"
+_NARROW = "{desc} {percentage:3.0f}% {elapsed}{postfix}"
+_WIDE_FROM = 125
 """How many columns a terminal needs for a bar besides the metrics."""
+
+_LOOK = 0.5
+"""Seconds after which the metrics behind the bar are renewed."""
 
 
 @register("logger")
@@ -32,11 +34,20 @@ class Console(Logger):
 
     def __init__(self) -> None:
         self._epochs = self._batches = 0
-        self._bar: Optional[tqdm[None]] = None
+        self._bar: Optional[Bar] = None
+        self._looked = 0.0
 
     def open(self, run: RunInfo) -> None:
         """Take note of how long the run is."""
         self._epochs, self._batches = run.epochs, run.batches
+
+    def advance(self, epoch: int, batch: int, look: Callable[[], Record]) -> None:
+        """Move the bar, which stands before the first batch, and renew what is behind it."""
+        if self._bar is None:
+            self._bar = self._new_bar(epoch, batch)
+        if self._bar.is_shown and time.monotonic() - self._looked > _LOOK:
+            self._say(look())
+        self._bar.advance_to(batch)
 
     def write(self, record: Record) -> None:
         """Show one record."""
@@ -48,19 +59,22 @@ class Console(Logger):
         self._drop_bar()
 
     def _train(self, record: Record) -> None:
-        with_bar = sys.stdout.isatty()
+        with_bar = sys.stdout.isatty() and self._bar is not None and self._bar.is_shown
         if with_bar:
-            self._advance(record)
+            self._say(record)
         place = f"epoch {record['epoch']}/{self._epochs} batch {record['batch']}/{self._batches}"
         _log.info("%s  %s", place, describe_step(record), extra={FILE_ONLY: with_bar})
 
-    def _advance(self, record: Record) -> None:
-        if self._bar is None:
-            shape = _WIDE if shutil.get_terminal_size().columns >= _WIDE_FROM else _NARROW
-            self._bar = tqdm(total=self._batches, bar_format=shape, file=sys.stdout, leave=False)
-            self._bar.set_description_str(f"epoch {record['epoch']}/{self._epochs}")
-        self._bar.set_postfix_str(describe_briefly(record), refresh=False)
-        self._bar.update(record["batch"] - self._bar.n)
+    def _new_bar(self, epoch: int, batch: int) -> Bar:
+        shape = _WIDE if columns() >= _WIDE_FROM else _NARROW
+        return Bar(f"epoch {epoch}/{self._epochs}", self._batches, batch, shape)
+
+    def _say(self, record: Record) -> None:
+        if record and self._bar is not None:
+            self._looked = time.monotonic()
+            words, room = describe_briefly(record), columns()
+            taken = len(f"epoch {record['epoch']}/{self._epochs} 100% 0:00:00, ")
+            self._bar.say(words if room >= _WIDE_FROM else words[: max(0, room - taken)])
 
     def _epoch(self, record: Record) -> None:
         self._drop_bar()
@@ -98,8 +112,8 @@ def describe_briefly(record: Record) -> str:
     loss, *others = record["metrics"].items()
     main = "".join(f" {name} {value:.1%}" for name, value in others[:1])
     eta = str(timedelta(seconds=int(record["eta_seconds"])))
-    speed = f"{record['images_per_second']:.0f} img/s wait {record['data_wait']:.0%}"
-    return f"loss {loss[1]:.3f}{main} lr {record['lr']:.2g} {speed} ETA {eta}"
+    speed = f"{record['images_per_second']:.0f} img/s ETA {eta} wait {record['data_wait']:.0%}"
+    return f"loss {loss[1]:.3f}{main} lr {record['lr']:.2g} {speed}"
 
 
 def describe_metrics(metrics: Mapping[str, float]) -> str:

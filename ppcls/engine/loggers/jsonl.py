@@ -8,7 +8,7 @@ from typing import Iterator, List
 
 from ppcls.engine.loggers import Logger, Record, RunInfo
 from ppcls.errors import TrainingError
-from ppcls.files import write_text
+from ppcls.files import read_regular, write_text
 from ppcls.registry import register
 
 
@@ -47,22 +47,25 @@ def kept_records(run: RunInfo) -> List[Record]:
     return [record for record in read_records(run.folder.records) if run.keep(record)]
 
 
-def read_records(path: Path) -> List[Record]:
-    """Return the records of a file, leaving out a last line that a killed run did not finish."""
-    return list(_records(path)) if path.exists() else []
+def read_records(path: Path, most: int = 1 << 32) -> List[Record]:
+    """Return the records of a file, leaving out a last line that a killed run did not finish.
+
+    Raises:
+        OSError: it cannot be read, or has more than `most` bytes.
+    """
+    return list(_records(read_regular(path, most))) if path.exists() else []
 
 
-def _records(path: Path) -> Iterator[Record]:
+def _records(content: bytes) -> Iterator[Record]:
     # A killed run may have stopped within a character.
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in content.decode("utf-8", "replace").splitlines():
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if not isinstance(record, dict):
-            continue
-        # Older logs say `figures`.
-        yield {"metrics" if key == "figures" else key: value for key, value in record.items()}
+        if isinstance(record, dict):
+            # Older logs say `figures`.
+            yield {"metrics" if key == "figures" else key: value for key, value in record.items()}
 
 
 def _line(record: Record) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ppcls.engine.loggers import Logger, Record, RunInfo
+from ppcls.engine.loggers import Logger, Record, RunInfo, scalars
 from ppcls.errors import UsageError
 from ppcls.registry import register
 
@@ -26,9 +26,8 @@ class VisualDL(Logger):
 
     def write(self, record: Record) -> None:
         """Add the metrics of one record."""
-        scalars = {**record["metrics"], **{key: record[key] for key in ("lr",) if key in record}}
-        for name, value in scalars.items():
-            self._writer.add_scalar(f"{record['event']}/{name}", value, record["step"])
+        for name, value in scalars(record).items():
+            self._writer.add_scalar(name, value, record["step"])
 
     def close(self) -> None:
         """Flush to disk."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import Dict, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple, Union
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -52,18 +53,33 @@ def read_safetensors(file: Path) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]
         CheckpointError: the file is truncated or damaged, or holds arrays that NumPy lacks, or more
             than any network has.
     """
+    with _opened(file) as content:
+        names = content.keys()
+        if len(names) > MOST_ARRAYS or any(len(name) > LONGEST_NAME for name in names):
+            raise CheckpointError(f"{file} holds more arrays, or longer names, than networks do")
+        arrays = {name: _plain(content.get_tensor(name)) for name in names}
+        return arrays, content.metadata() or {}
+
+
+def read_texts(file: Path) -> Dict[str, str]:
+    """Return the metadata of a safetensors file alone, without reading its arrays.
+
+    Raises:
+        CheckpointError: the file is truncated or damaged.
+    """
+    with _opened(file) as content:
+        return content.metadata() or {}
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    """Yield an open file, and turn what is wrong with it into an error that says so."""
     if _header_length(file) > _LARGEST_HEADER:
         reason = _damage(file) or "its list of arrays is longer than any network needs"
         raise CheckpointError(f"{file} is not a readable safetensors file: {reason}")
     try:
         with safe_open(file, framework="numpy") as content:
-            names = content.keys()
-            if len(names) > MOST_ARRAYS or any(len(name) > LONGEST_NAME for name in names):
-                raise CheckpointError(
-                    f"{file} holds more arrays, or longer names, than networks do"
-                )
-            arrays = {name: _plain(content.get_tensor(name)) for name in names}
-            return arrays, content.metadata() or {}
+            yield content
     except SafetensorError as error:
         reason = _damage(file) or f"it is truncated or damaged ({error})"
         raise CheckpointError(f"{file} is not a readable safetensors file: {reason}") from None

@@ -21,6 +21,7 @@ from urllib3 import BaseHTTPResponse, Retry, exceptions
 
 from ppcls.errors import DownloadError, UnreachableError, WrongContentError
 from ppcls.files import locked, not_a_link, replacing, sha256_of
+from ppcls.progress import Bar, waiting
 from ppcls.text import megabytes
 from ppcls.weights.hub.cache import lock_of
 from ppcls.weights.hub.connections import SlowError
@@ -30,7 +31,8 @@ from ppcls.weights.hub.part import Check, Part, accept
 _BLOCK = 1 << 18
 _LARGEST = 1 << 34
 _LONGEST_PAUSE = 60.0
-_BAR = {"unit": "B", "unit_scale": True, "leave": False}
+_BYTES = {"unit": "B", "unit_scale": True}
+_UNSIZED = "{desc} {n_fmt}B {elapsed}"
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 _log = logging.getLogger("ppcls")
@@ -160,7 +162,9 @@ def _give_up(part: Part, error: _PassingError) -> str:
 
 def _attempt(part: Part, timeout: float) -> None:
     """Make one request and append what it brings to the part."""
-    with _explained(part, timeout), request(part.address, part.headers, timeout) as answer:
+    with _explained(part, timeout), contextlib.ExitStack() as held:
+        with waiting(f"asking {host_of(part.address)}"):
+            answer = held.enter_context(request(part.address, part.headers, timeout))
         _begin(part, answer)
         _append(part, answer)
     part.end()
@@ -192,13 +196,11 @@ def _asked_pause(answer: BaseHTTPResponse) -> float:
 
 def _append(part: Part, answer: BaseHTTPResponse) -> None:
     """Write the body to the part as it comes."""
-    from tqdm import tqdm
-
-    bar = tqdm(total=part.total, initial=part.size, desc=part.target.name, disable=None, **_BAR)
+    bar = Bar(part.target.name, part.total, part.size, None if part.total else _UNSIZED, **_BYTES)
     with open(part.path, "ab", opener=not_a_link) as file, bar:
         while block := answer.read1(_BLOCK):
             file.write(block)
-            bar.update(len(block))
+            bar.advance(len(block))
             if file.tell() > _LARGEST:
                 raise DownloadError(f"{part.address} does not end after {megabytes(_LARGEST)}")
 

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, TypeVar
@@ -81,23 +82,26 @@ def test_the_log_file_has_lines_where_the_terminal_has_a_bar(
     terminal = Terminal()
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(sys, "stderr", terminal)
     log_to_terminal(results_on_stdout=False)
     console = opened(Console(), tmp_path)
     with log_to_file(tmp_path / "train.log"):
+        console.advance(1, 0, dict)
+        console.advance(1, 4, lambda: train_record(4))
         console.write(train_record(4))
         console.write(eval_record(10))
         console.close()
     lines = (tmp_path / "train.log").read_text().splitlines()
     assert [line.split(" epoch ")[1].split("  ")[0] for line in lines] == ["1/3 batch 4/10", "1/3"]
-    assert "batch 4/10" not in terminal.getvalue() and "0/10\r" in terminal.getvalue()
+    assert "batch 4/10" not in terminal.getvalue() and "0/10 00:00\r" in terminal.getvalue()
     assert "epoch 1/3  eval:  loss 0.4000" in terminal.getvalue()
 
 
 def test_the_metrics_fit_a_terminal_of_80_columns() -> None:
     record = {**train_record(4, loss=12.345), "lr": 0.00123, "images_per_second": 1234.0}
     words = describe_briefly({**record, "data_wait": 0.15})
-    assert words == "loss 12.345 top1 25.0% lr 0.0012 1234 img/s wait 15% ETA 1:02:05"
-    assert len(f"epoch 90/90  43%, {words}") <= 82
+    assert words == "loss 12.345 top1 25.0% lr 0.0012 1234 img/s ETA 1:02:05 wait 15%"
+    assert len(f"epoch 90/90  43% 12:34, {words}".partition(" wait")[0]) <= 80
 
 
 def test_metrics_for_people() -> None:
@@ -247,3 +251,139 @@ def test_visualdl_gets_every_metric(tmp_path: Path) -> None:
     assert {"train/loss", "train/lr", "eval/top1"} <= {
         tag for group in tags.values() for tag in group
     }
+
+
+def events(file: Path) -> List[Any]:
+    """The events of a TensorBoard file: records of length, checksum, content, checksum."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    data, found = file.read_bytes(), []
+    while data:
+        length = int.from_bytes(data[:8], "little")
+        found.append(Event.FromString(data[12 : 12 + length]))
+        data = data[16 + length :]
+    return found
+
+
+def points(folder: Path) -> List[Any]:
+    """What TensorBoard shows of a folder: (name, step, value), points that were purged left out."""
+    shown: List[Any] = []
+    for file in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns):
+        for event in events(file):
+            if event.HasField("session_log"):  # 1 is its START
+                shown = [point for point in shown if point[1] < event.step]
+            values = event.summary.value
+            shown += [(one.tag, event.step, pytest.approx(one.simple_value)) for one in values]
+    return shown
+
+
+needs_tensorboard = pytest.mark.skipif(
+    importlib.util.find_spec("tensorboardX") is None, reason="tensorboardX is not installed"
+)
+
+
+@needs_tensorboard
+def test_tensorboard_gets_every_metric(tmp_path: Path) -> None:
+    from ppcls.engine.loggers.tensorboard import TensorBoard
+
+    logger = opened(TensorBoard(), tmp_path)
+    logger.write(train_record(1))
+    logger.write(eval_record(10))
+    logger.close()
+    assert points(tmp_path / "tensorboard") == [
+        ("train/loss", 1, 0.5),
+        ("train/top1", 1, 0.25),
+        ("train/lr", 1, 0.01),
+        ("eval/loss", 10, 0.4),
+        ("eval/top1", 10, 0.75),
+    ]
+
+
+@needs_tensorboard
+@pytest.mark.parametrize("repeats", [False, True])
+def test_a_resumed_run_gives_tensorboard_no_point_twice(tmp_path: Path, repeats: bool) -> None:
+    """Where a run goes on from the last batch of an epoch, it evaluates the epoch again."""
+    from ppcls.engine.loggers.tensorboard import TensorBoard
+
+    killed = opened(TensorBoard(), tmp_path)
+    for step in (2, 4, 6):
+        killed.write(train_record(step))
+    killed.write(eval_record(4))
+    killed.close()
+    resumed = TensorBoard()
+    keep: Callable[[Record], bool] = lambda record: not repeats or record["event"] == "train"  # noqa: E731
+    resumed.open(RunInfo(RunFolder(tmp_path), "LeNet", 3, 10, keep, step=4))
+    if repeats:
+        resumed.write(eval_record(4))
+    resumed.write(train_record(6))
+    resumed.close()
+    losses = [point[:2] for point in points(tmp_path / "tensorboard") if "loss" in point[0]]
+    assert len(losses) == len(set(losses))
+    assert {("train/loss", 2), ("eval/loss", 4), ("train/loss", 6)} <= set(losses)
+
+
+@pytest.mark.parametrize(
+    ("logger", "package"), [("TensorBoard", "tensorboardX"), ("WandB", "wandb")]
+)
+def test_a_missing_package_names_its_extra(
+    logger: str,
+    package: str,
+    members: Callable[[str], List[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    extra = rf"{package} cannot be imported .*pip install 'ppcls\[{logger.lower()}\]'"
+    with pytest.raises(UsageError, match=extra):
+        members(f"Loggers: [{logger}]")
+
+
+def test_weights_and_biases_asks_for_a_login(
+    members: Callable[[str], List[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    package = SimpleNamespace(api=SimpleNamespace(api_key=None))
+    monkeypatch.setitem(sys.modules, "wandb", package)
+    with pytest.raises(UsageError, match="Run `wandb login`, or .*mode: offline"):
+        members("Loggers: [WandB]")
+    assert members("Loggers: [{WandB: {mode: offline}}]") == ["WandB"]
+
+
+def history(file: Path) -> List[Dict[str, Any]]:
+    """The rows of metrics in a file of wandb: its head, then records of checksum, length, kind,
+    content.
+    """
+    from wandb.proto.wandb_internal_pb2 import Record as Message
+
+    data, found = file.read_bytes()[7:], []
+    while data:
+        length = int.from_bytes(data[4:6], "little")
+        message = Message.FromString(data[7 : 7 + length])
+        items = message.history.item
+        row = {item.key or item.nested_key[0]: json.loads(item.value_json) for item in items}
+        found += [row] if row else []
+        data = data[7 + length :]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb is not installed")
+def test_weights_and_biases_gets_every_metric_once(tmp_path: Path) -> None:
+    from ppcls.engine.loggers.wandb import WandB
+
+    (tmp_path / "config.yaml").write_text("Arch: {name: LeNet}\n")
+
+    def go(steps: range, keep: Callable[[Record], bool]) -> None:
+        loggers = opened(Loggers([WandB(mode="offline"), JsonLines()]), tmp_path, keep)
+        for step in steps:
+            loggers.write(train_record(step))
+        loggers.write(eval_record(steps[-1]))
+        loggers.close()
+
+    go(range(1, 5), lambda record: True)
+    time.sleep(1.1)  # wandb names its folders by the second
+    go(range(3, 7), lambda record: record["step"] < 3)
+    (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    rows = history(file)
+    assert [row["_step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert {row["train/loss"] for row in rows} == {0.5}
+    assert [row.get("eval/top1") for row in rows] == [None] * 5 + [0.75]
