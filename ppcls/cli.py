@@ -25,6 +25,9 @@ class _Verb(NamedTuple):
 # A verb is the module of that name in `ppcls.commands`, imported when it is the one that is wanted.
 _VERBS = {
     "train": _Verb("train a network"),
+    "tune": _Verb("train with other settings again and again, and find the best"),
+    "plot": _Verb("draw a learning rate, or what training makes of a photo"),
+    "show": _Verb("say what a run was and came to, or list the runs", True),
     "eval": _Verb("evaluate a trained network"),
     "report": _Verb("say why a trained network errs, in one page"),
     "infer": _Verb("predict images with a trained network", True),

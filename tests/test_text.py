@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import List
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from ppcls.text import (
     network_order,
     shortened,
     shown,
+    sparkline,
     table,
 )
 
@@ -74,3 +77,16 @@ def test_long_values_are_cut() -> None:
     assert shown(list(range(9999)), 10) == "[0, 1, 2, ..."
     assert shortened("abcdef", 3) == "abc..."
     assert shortened("abc", 3) == "abc"
+
+
+def test_sparklines_are_means_of_neighbours_between_the_ends() -> None:
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
+    assert sparkline([0, 0, 7, 7], width=2) == "▁█"
+    assert sparkline([1.0, 1.0]) == "▁▁"
+    assert sparkline([]) == ""
+    assert sparkline([0.0, float("nan"), 1.0]) == "▁ █"
+
+
+@given(st.lists(st.floats(width=32), max_size=99), st.integers(1, 50))
+def test_sparklines_have_a_bar_for_each_value_or_group(values: List[float], width: int) -> None:
+    assert len(sparkline(values, width)) == min(width, len(values))
