@@ -1,0 +1,3 @@
+"""Trying settings out: what is searched (`search`), the trials (`study`), and what they came to
+(`results`).
+"""
