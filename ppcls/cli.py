@@ -25,11 +25,11 @@ class _Verb(NamedTuple):
 # A verb is the module of that name in `ppcls.commands`, imported when it is the one that is wanted.
 _VERBS = {
     "train": _Verb("train a network"),
-    "tune": _Verb("train with other settings again and again, and find the best"),
-    "plot": _Verb("draw a learning rate, or what training makes of a photo"),
-    "show": _Verb("say what a run was and came to, or list the runs", True),
     "eval": _Verb("evaluate a trained network"),
     "report": _Verb("say why a trained network errs, in one page"),
+    "show": _Verb("say what a run was and came to, or list the runs", True),
+    "tune": _Verb("train with other settings again and again, and find the best"),
+    "plot": _Verb("draw a learning rate, or what training makes of a photo"),
     "infer": _Verb("predict images with a trained network", True),
     "export": _Verb("export a trained network as a bundle"),
     "quantize": _Verb("add networks in 8-bit integers to a bundle"),

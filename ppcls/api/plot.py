@@ -123,14 +123,14 @@ def plot_augmentation(
     try:
         data = read_image_file(str(photo))
         original = DecodeImage()(data, np.random.default_rng(0))
-        results = [visible(pipeline(data, rng), pipeline.spec()) for rng in rngs]
+        results = [denormalised(pipeline(data, rng), pipeline.spec()) for rng in rngs]
     except BadImageError as error:
         raise BadImageError(f"{photo}: {error}") from None
     _draw_grid([original, *results], names, output)
     return names
 
 
-def visible(image: np.ndarray, spec: Sequence[Dict[str, Dict[str, Any]]]) -> np.ndarray:
+def denormalised(image: np.ndarray, spec: Sequence[Dict[str, Dict[str, Any]]]) -> np.ndarray:
     """Undo the normalisation of an image.
 
     Args:

@@ -14,20 +14,25 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("ppcls")
 
+EXAMPLES = (
+    "ppcls plot lr -c configs/quick_start/LeNet_digits.yaml",
+    "ppcls plot augment photo.jpg -c my_photos/recipe.yaml --output augment.png",
+)
+
 _MOST = 99
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    rate = actions.add_parser("lr", help="the learning rate over the whole run", allow_abbrev=False)
+    rate = actions.add_parser("lr", help="the learning rate over the whole run")
     rate.add_argument(
         "--batches",
         type=_positive,
         metavar="N",
         help="batches of an epoch (default: as many as the training set has)",
     )
-    photo = actions.add_parser("augment", help="what training makes of a photo", allow_abbrev=False)
+    photo = actions.add_parser("augment", help="what training makes of a photo")
     photo.add_argument("photo", metavar="PHOTO", help="an image file")
     photo.add_argument(
         "-n", type=_few, default=11, metavar="N", help="how often it is shown (default: 11)"

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+EXAMPLES = ("ppcls show", "ppcls show output/LeNet_digits")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("ppcls")
 
+EXAMPLES = (
+    "ppcls tune -c configs/quick_start/LeNet_digits.yaml --trials 12 -o Global.epochs=5",
+    "ppcls tune -c my_photos/recipe.yaml --search 'Optimizer.lr.learning_rate=log(0.001,0.1)'",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""

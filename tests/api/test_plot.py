@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppcls.api.plot import plot_augmentation, plot_learning_rate, visible
+from ppcls.api.plot import denormalised, plot_augmentation, plot_learning_rate
 from ppcls.cli import main
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import BadImageError, DataError
@@ -66,7 +66,7 @@ def test_normalisation_is_undone_exactly(to_rgb: bool) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     data = cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes()
     pipeline = Pipeline([decode, *colour_ops(channel_num=4)])
-    np.testing.assert_array_equal(visible(pipeline(data), pipeline.spec()), pixels)
+    np.testing.assert_array_equal(denormalised(pipeline(data), pipeline.spec()), pixels)
 
 
 def test_a_photo_and_what_the_network_sees_of_it(

@@ -101,6 +101,8 @@ def tune(
         Interrupted: Ctrl-C or termination, after saving; all trials are kept.
     """
     optuna = _optuna()
+    if trials < 1:
+        raise UsageError(f"--trials {trials}: there must be one at least")
     recipe = load_config(config, overrides)
     require(recipe, "DataLoader.Eval")
     dimensions = read_search(search, recipe)
