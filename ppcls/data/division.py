@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -202,6 +203,20 @@ def _each_class(classes: np.ndarray) -> List[np.ndarray]:
     """Return the places of the images of each class."""
     order = np.argsort(classes, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(classes[order])) + 1)
+
+
+def whole_groups(division: Division, group_by: Optional[str]) -> Tuple[Optional[int], List[str]]:
+    """Return how many groups there are, and a warning on those in two parts, as a set can have them
+    that was divided already.
+    """
+    if not group_by:
+        return None, []
+    everything = functools.reduce(joined, division.values())
+    groups = groups_of(everything, group_by)
+    parts = np.repeat(np.arange(len(division)), [len(part) for part in division.values()])
+    count, pairs = int(groups.max()) + 1, len(np.unique(np.stack([groups, parts]), axis=1).T)
+    torn = f"{pairs - count} of {count} groups are in two parts, because the set has these already"
+    return count, [torn] if pairs > count else []
 
 
 def lacking_classes(names: Sequence[str], division: Division) -> List[str]:

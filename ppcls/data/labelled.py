@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Sequence, Union
+from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from ppcls.data.dataset.table import Table, has_table_form, read_table
 from ppcls.errors import DataError, did_you_mean
 from ppcls.text import first_few
 
+ENDINGS_TRIED = ("", ".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG", ".webp", ".bmp")
 LIST_SUFFIXES = (".txt", ".lst", ".csv")
 
 
@@ -65,7 +66,8 @@ def located_images(where: Union[str, Path], columns: Sequence[str] = ()) -> Loca
     White space divides path and class, or a tab, comma, semicolon or bar on every line.
     Paths begin in the folder of the list file or, where its first image is not there, in the folder
     around that one: lists stand beside the images, or name the folder that they are in. Those of a
-    table may also begin in a folder beside it, of its name or "images" rather than another.
+    table may also begin in a folder beside it, of its name or "images" rather than another, and
+    may lack the ending of the file (.jpg, .png), as long as all have the same.
 
     Args:
         where: the file.
@@ -84,11 +86,21 @@ def located_images(where: Union[str, Path], columns: Sequence[str] = ()) -> Loca
         file.refuse({}, "Each line is 'path class'.")
         paths, words = file.paths, [file.words[code] for code in file.codes]
     homes = _homes(Path(where), with_folders=table is not None)
-    home = next((one for one in homes if os.path.isfile(one / paths[0])), homes[0])
+    home, ending = _start(homes, paths[0], ENDINGS_TRIED if table else [""])
+    paths = [f"{path}{ending}" for path in paths] if ending else paths
     missing = [one for one in paths if not os.path.isfile(home / one)]
     if missing:
         raise DataError(_not_there(where, home, missing, len(paths), table is not None))
     return Located(home, paths, words, table)
+
+
+def _start(homes: Sequence[Path], first: str, endings: Sequence[str]) -> Tuple[Path, str]:
+    """Return the folder in which the first image is, and what ends its name besides."""
+    for ending in endings:
+        for home in homes:
+            if os.path.isfile(home / f"{first}{ending}"):
+                return home, ending
+    return homes[0], ""
 
 
 def _is_table(where: Union[str, Path], columns: Sequence[str]) -> bool:

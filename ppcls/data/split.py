@@ -11,7 +11,7 @@ from typing import Dict, List, Optional, Sequence, Union
 
 import yaml
 
-from ppcls.data.division import Division, DivisionRequest, divide, lacking_classes
+from ppcls.data.division import Division, DivisionRequest, divide, lacking_classes, whole_groups
 from ppcls.data.groups import column_of
 from ppcls.data.layouts import OwnImages, OwnSplit, recognise
 from ppcls.data.own_recipe import OwnLists, own_recipe
@@ -41,6 +41,7 @@ class SplitReport:
         folder: where the lists and recipes are.
         divisions: the images of each part, once or for each fold.
         recipes: one for each division.
+        groups: how many groups of images there are, where they stay together.
         warnings: what the user should know.
     """
 
@@ -48,6 +49,7 @@ class SplitReport:
     folder: Path
     divisions: List[Division]
     recipes: List[Path]
+    groups: Optional[int] = None
     warnings: List[str] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -55,13 +57,23 @@ class SplitReport:
         held = [f"{len(first[part])} {what}" for part, what in _HELD.items() if part in first]
         folds = f"in each of {len(self.divisions)} folds " if len(self.divisions) > 1 else ""
         each = f" and so on to {self.recipes[-1].name}" if folds else ""
+        whole = f"; {self.groups} groups stay whole" if self.groups else ""
+        judge = f"\njudge it with: {self._judging()}" if "test" in first else ""
         return printable(
             f"recognised {self.images.how}\n"
             f"{len(names)} classes: {first_few(names)}\n"
-            f"{folds}{len(first['train'])} images to learn from, {', '.join(held)}\n"
+            f"{folds}{len(first['train'])} images to learn from, {', '.join(held)}{whole}\n"
             f"lists and recipe{'s' * bool(folds)} are in {self.folder}\n"
-            f"train with: ppcls train -c {shlex.quote(str(self.recipes[0]))}{each}"
+            f"train with: ppcls train -c {shlex.quote(str(self.recipes[0]))}{each}{judge}"
         )
+
+    def _judging(self) -> str:
+        """Return the command that evaluates the trained network on the part to test."""
+        recipe = self.recipes[0]
+        start = recipe.name[: -len("recipe.yaml")]
+        file = os.path.abspath(self.folder / f"{start}test_list.txt")
+        key = "DataLoader.Eval.dataset.cls_label_path"
+        return f"ppcls eval -c {shlex.quote(str(recipe))} -o {shlex.quote(f'{key}={file}')}"
 
 
 def split(
@@ -108,9 +120,10 @@ def split(
         for file, text in texts.items():
             write_text(folder / file, text)
     lacking = [line for one in divisions for line in lacking_classes(images.class_names, one)]
-    warnings = list(dict.fromkeys([*images.warnings, *lacking]))
+    groups, torn = whole_groups(divisions[0], request.group_by)
+    warnings = list(dict.fromkeys([*images.warnings, *lacking, *torn]))
     recipes = [folder / f"{name}recipe.yaml" for name in starts]
-    return SplitReport(images, folder, divisions, recipes, warnings)
+    return SplitReport(images, folder, divisions, recipes, groups, warnings)
 
 
 def _names(folds: Optional[int]) -> List[str]:

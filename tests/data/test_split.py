@@ -158,6 +158,24 @@ def test_a_table_is_divided_by_its_column(tmp_path: Path) -> None:
     )
     train, val = (set(report.divisions[0][part].columns["cage"]) for part in ("train", "val"))
     assert len(val) == 1 and len(train) == 3 and not train & val
+    assert report.groups == 4 and "; 4 groups stay whole" in str(report) and not report.warnings
+
+
+def test_the_part_to_test_has_a_command(tmp_path: Path) -> None:
+    folder = photos(tmp_path / "p", cat=10, dog=10)
+    report = split(folder, DivisionRequest(test=0.2, group_by="photo (.)"))
+    (line,) = (line for line in str(report).splitlines() if line.startswith("judge it with: "))
+    assert line.endswith(f"-o DataLoader.Eval.dataset.cls_label_path={folder}/test_list.txt")
+    with pytest.raises(UsageError, match="divided already"):
+        split(folder)
+
+
+def test_groups_that_the_set_itself_tears(tmp_path: Path) -> None:
+    folder = photos(tmp_path / "p/train", cat=3, dog=3).parent
+    photos(folder / "val", cat=1, dog=1)
+    report = split(folder, DivisionRequest(group_by="photo (.)"))
+    torn = "1 of 3 groups are in two parts, because the set has these already"
+    assert torn in report.warnings
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from ppcls.registry import Part, PartsOf, Provided, register
 from ppcls.text import first_few
 
 _SUFFIXES = tuple(IMAGE_SUFFIXES)
+_OF_SYSTEMS = {"__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"}
+"""Folders that operating systems and archives leave behind."""
 
 
 @register("dataset")
@@ -80,9 +82,14 @@ def images_by_class(root: str) -> Dict[str, List[str]]:
     return {name: images_below(root, name) for name in _class_folders(root)}
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a folder is none of a class: hidden, or left behind by a system."""
+    return name.startswith(".") or name in _OF_SYSTEMS
+
+
 def _class_folders(root: str) -> List[str]:
     with os.scandir(root) as entries:
-        names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+        names = sorted(e.name for e in entries if e.is_dir() and not is_hidden(e.name))
     if not names:
         raise DataError(f"'{root}' holds no folder; {_layout(root)}")
     return names

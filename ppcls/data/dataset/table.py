@@ -18,7 +18,7 @@ MOST_BYTES = 1 << 28
 
 PATH_COLUMNS = (
     *("path", "filepath", "filepaths", "file_path", "filename", "file_name", "file"),
-    *("image_path", "img_path", "image_name", "image", "img"),
+    *("image_path", "img_path", "image_name", "image", "img", "image_id", "id"),
 )
 CLASS_COLUMNS = ("label", "labels", "class", "class_name", "category", "target", "class_id")
 SPLIT_COLUMNS = ("split", "set", "subset", "partition", "data_set")
@@ -196,7 +196,11 @@ def _fault(
     if len(fields) != len(header):
         return f"{len(fields)} fields, but the header has {len(header)}"
     empty = [header[place] for place in places if place is not None and not fields[place]]
-    return f"nothing in the column '{shortened(empty[0])}'" if empty else None
+    if empty:
+        return f"nothing in the column '{shortened(empty[0])}'"
+    if any("\udc80" <= letter <= "\udcff" for letter in fields[places[1] or 0]):
+        return "the class is not UTF-8; save the file as 'CSV UTF-8'"
+    return None
 
 
 def _refuse_rows(path: Union[str, Path], bad: Mapping[int, str], wrong: int, right: int) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Counter, Dict, Iterable, List, Optional, Sequence
 
-from ppcls.data.dataset.folder import images_by_class
+from ppcls.data.dataset.folder import images_by_class, is_hidden
 from ppcls.data.layouts.understood import Found, Rows
 from ppcls.data.transforms.imagefile import IMAGE_SUFFIXES
 from ppcls.errors import DataError, did_you_mean
@@ -18,6 +18,9 @@ SPLIT_FOLDERS = {
     "test": ("test", "testing"),
 }
 """What the parts of a set are called, in any capitals."""
+
+_PARTS = {"train", "val", "valid", "validation", "test"}
+"""Those of the names that no class has."""
 
 
 def split_folders(folder: Path, columns: Sequence[str]) -> Optional[Found]:
@@ -38,7 +41,7 @@ def split_folders(folder: Path, columns: Sequence[str]) -> Optional[Found]:
     others = sorted(
         one.name
         for one in folder.iterdir()
-        if one.is_dir() and one not in known.values() and one.name[0] != "."
+        if one.is_dir() and one not in known.values() and not is_hidden(one.name)
     )
     warnings = [f"left out, because no class folders are in them: {first_few(others)}"]
     return Found(
@@ -57,6 +60,7 @@ def class_folders(folder: Path, columns: Sequence[str]) -> Optional[Found]:
         return None
     _refuse_columns(folder, columns)
     classes = images_by_class(str(folder))
+    _refuse_parts(folder, classes)
     _refuse_wrapper(folder, classes)
     _refuse_empty(folder, classes)
     warnings = _left_out_warning([folder])
@@ -80,7 +84,7 @@ def _split_places(folder: Path) -> Dict[str, Path]:
 
 def _has_class_folders(folder: Path) -> bool:
     """Whether a folder holds folders with an image somewhere; the first one is enough."""
-    below = [one for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")]
+    below = [one for one in folder.iterdir() if one.is_dir() and not is_hidden(one.name)]
     return any(_has_image(one) for one in below)
 
 
@@ -108,6 +112,17 @@ def _refuse_columns(folder: Path, columns: Sequence[str]) -> None:
         raise DataError(
             f"'{folder}' has class folders, and no table with a column '{columns[0]}'; name the "
             "CSV file itself"
+        )
+
+
+def _refuse_parts(folder: Path, classes: Dict[str, List[str]]) -> None:
+    """Refuse folders that are called like parts of a set and have no folders of classes."""
+    parts = [name for name in classes if name.lower() in _PARTS]
+    if parts:
+        raise DataError(
+            f"'{folder}' holds {listed_words(parts)}, which look like parts of a divided set, not "
+            f"like classes; the images in them must lie in a folder for each class, as in "
+            f"{folder / parts[0] / 'cat' / '1.jpg'}, or a table must name them"
         )
 
 
@@ -150,10 +165,12 @@ def _left_out_warning(folders: Iterable[Path]) -> List[str]:
         os.path.splitext(name)[1].lower() or name
         for folder in folders
         for one in folder.iterdir()
-        if one.is_dir() and not one.name.startswith(".")
+        if one.is_dir() and not is_hidden(one.name)
         for _, _, names in os.walk(one)
         for name in names
         if not name.startswith(".") and not name.lower().endswith(tuple(IMAGE_SUFFIXES))
     )
     endings = ", ".join(f"{count} {printable(ending)}" for ending, count in others.most_common(5))
-    return [f"left out, because they are no images by their ending: {endings}"] if others else []
+    advice = "; export .heic and .heif as JPEG" if {".heic", ".heif"} & others.keys() else ""
+    what = f"left out, because they are no images by their ending: {endings}{advice}"
+    return [what] if others else []

@@ -75,6 +75,7 @@ def test_the_likeliest_column_is_taken(tmp_path: Path) -> None:
         ("path,label\n" + "x\n" * 30, r"(?s)t\.csv:2: 1 fields.*and 20 more"),
         ('path,label\n"a.jpg,cat\n', r"t\.csv:2: this is not CSV: unexpected end of data"),
         (b"path,label\na\0,b\n", "is not UTF-8 text"),
+        (b"path,label\na,caf\xe9\n", r"t\.csv:2: the class is not UTF-8; save .*'CSV UTF-8'"),
         ("a," * 2000 + "b\n", "2001 columns, where 1,000 are accepted"),
         (f"path,label\n{'x' * 200_000},a\n", "this is not CSV: field larger"),
     ],

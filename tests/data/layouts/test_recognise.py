@@ -152,6 +152,23 @@ def test_a_table_beside_class_folders_is_not_taken(photos: Any) -> None:
     assert recognise(folder).how == "a folder for each class"
 
 
+def test_names_without_ending(photos: Any) -> None:
+    folder = photos("train/a1.jpg", "train/a2.jpg", "test/a3.jpg")
+    (folder / "labels.csv").write_text("id,category\n" + "a1,cat\na2,dog\n" * 2)
+    found = recognise(folder)
+    assert told(found)["train"][:2] == [("a1.jpg", "cat"), ("a2.jpg", "dog")]
+    assert found.root == str(folder / "train")
+
+
+def test_what_systems_leave_behind_is_no_class(photos: Any) -> None:
+    found = recognise(photos(*ALL, "__MACOSX/cat/._1.jpg", ".thumbs/1.jpg", "cat/3.heic"))
+    assert found.class_names == ["cat", "dog"]
+    assert found.warnings == [
+        "left out, because they are no images by their ending: 1 .heic; export .heic and .heif as "
+        "JPEG"
+    ]
+
+
 def test_a_list_is_taken_alone(photos: Any, tmp_path: Path) -> None:
     folder = photos(*ALL)
     (folder / "some.txt").write_text("".join(f"{name}\t{name[:3]}\n" for name in ALL))
@@ -173,6 +190,7 @@ def test_a_list_is_taken_alone(photos: Any, tmp_path: Path) -> None:
         ),
         (["cat/1.jpg", "cat/2.jpg", "dog/1.heic"], "1 of 2 class folders hold no image: dog"),
         (["1.jpg", "2.jpg"], r"holds 2 images, and nothing says(.|\n)*FOLDER/cat/1.jpg"),
+        (["train/1.jpg", "test/2.jpg"], "test and train, which look like parts of a divided set"),
         (["a.txt"], "no images in a layout that is known"),
         (
             ["train/cat/1.jpg", "train/dog/1.jpg", "val/dgo/1.jpg"],
