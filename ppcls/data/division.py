@@ -10,6 +10,7 @@ import numpy as np
 
 from ppcls.data.groups import divide_groups, groups_of
 from ppcls.data.layouts import OwnImages, OwnSplit
+from ppcls.data.layouts.own_images import chosen
 from ppcls.errors import DataError, UsageError
 from ppcls.text import first_few, printable
 
@@ -104,13 +105,6 @@ def joined(one: OwnSplit, other: OwnSplit) -> OwnSplit:
     columns = {name: [*values, *other.columns[name]] for name, values in one.columns.items()}
     numbers = np.concatenate([one.numbers, other.numbers])
     return OwnSplit([*one.paths, *other.paths], numbers, columns)
-
-
-def chosen(images: OwnSplit, where: np.ndarray) -> OwnSplit:
-    """Return the images at some places, in ascending order."""
-    places = where.tolist()
-    columns = {name: [values[i] for i in places] for name, values in images.columns.items()}
-    return OwnSplit([images.paths[i] for i in places], images.numbers[where], columns)
 
 
 def _ordered(parts: Division) -> Division:

@@ -14,13 +14,14 @@ from ppcls.data.layouts import recognise
 from ppcls.data.split import label_words, split
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import DataError, UsageError
+from tests.data.photo_files import photo_of
 
 
 def photos(folder: Path, **counts: int) -> Path:
     for name, count in counts.items():
         (folder / name).mkdir(parents=True)
         for i in range(count):
-            (folder / name / f"photo {i}.jpg").write_bytes(f"{name}{i}".encode())
+            (folder / name / f"photo {i}.jpg").write_bytes(photo_of(f"{name}{i}"))
     return folder
 
 
@@ -97,7 +98,7 @@ def test_dividing_again_is_asked_for_and_sees_new_photos(tmp_path: Path) -> None
     folder = photos(tmp_path, cat=5, dog=5)
     split(folder, DivisionRequest(test=0.2))
     assert (folder / "test_list.txt").is_file()
-    (folder / "dog" / "new.jpg").write_bytes(b"new")
+    (folder / "dog" / "new.jpg").write_bytes(photo_of("new"))
     with pytest.raises(UsageError, match="divided already.*--overwrite"):
         split(folder)
     report = split(folder, overwrite=True)
@@ -206,7 +207,7 @@ def test_odd_names_of_files(tmp_path: Path, parts: Any) -> None:
         str(folder), str(folder / "train_list.txt"), parts("DecodeImage"), class_map=classes
     )
     assert all(Path(found.path(i)).is_file() for i in range(len(found)))
-    (folder / "dog" / "a\nb.jpg").write_bytes(b"")
+    (folder / "dog" / "a\nb.jpg").write_bytes(photo_of("odd"))
     with pytest.raises(DataError, match="has a line break.*rename it"):
         split(folder, overwrite=True)
 

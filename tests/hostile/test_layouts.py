@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ppcls.data.layouts import recognise
+from tests.data.photo_files import photo_of
 from tests.hostile.harness import Limits, attack, expect_no_failure
 from tests.hostile.mutate import damaged
 
@@ -57,7 +58,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder with two photos."""
     (tmp_path / "set/images").mkdir(parents=True)
     for name in ("1.jpg", "2 b.jpg"):
-        (tmp_path / "set/images" / name).write_bytes(name.encode())
+        (tmp_path / "set/images" / name).write_bytes(photo_of(name))
     return tmp_path / "set"
 
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ppcls.data.layouts.own_images import OwnImages, OwnSplit
-from ppcls.data.layouts.recognise import recognise
+from ppcls.data.layouts.recognition import recognise
 
 __all__ = ["OwnImages", "OwnSplit", "recognise"]

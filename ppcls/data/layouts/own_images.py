@@ -29,6 +29,13 @@ class OwnSplit:
         return len(self.paths)
 
 
+def chosen(images: OwnSplit, where: np.ndarray) -> OwnSplit:
+    """Return the images at some places, in ascending order."""
+    places = where.tolist()
+    columns = {name: [values[i] for i in places] for name, values in images.columns.items()}
+    return OwnSplit([images.paths[i] for i in places], images.numbers[where], columns)
+
+
 @dataclass(frozen=True, eq=False)
 class OwnImages:
     """A set of one's own images.

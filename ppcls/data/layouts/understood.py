@@ -10,6 +10,7 @@ import numpy as np
 from ppcls.data.labelled import classes_of
 from ppcls.data.layouts.duplicates import same_photos
 from ppcls.data.layouts.own_images import OwnImages, OwnSplit
+from ppcls.data.layouts.readable import readable
 from ppcls.errors import DataError
 from ppcls.text import first_few, printable
 
@@ -60,9 +61,13 @@ def understood(where: str, found: Found) -> OwnImages:
         for name, rows in found.splits.items()
         if rows.paths
     }
-    images = OwnImages(os.path.abspath(found.root), names, splits, found.how)
+    root = os.path.abspath(found.root)
+    splits, warnings = readable(root, splits)
+    if "train" not in splits:
+        raise DataError(f"'{where}' holds no image to learn from: {'; '.join(warnings)}")
+    images = OwnImages(root, names, splits, found.how, [*found.warnings, *warnings])
     _refuse_single_photos(where, images)
-    images.warnings.extend([*found.warnings, *_empty_classes(images), *same_photos(images)])
+    images.warnings.extend([*_empty_classes(images), *same_photos(images)])
     return images
 
 

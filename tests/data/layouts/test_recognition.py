@@ -7,10 +7,13 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List
 
+import cv2
+import numpy as np
 import pytest
 
-from ppcls.data.layouts import OwnImages, recognise
+from ppcls.data.layouts import OwnImages, duplicates, readable, recognise
 from ppcls.errors import DataError
+from tests.data.photo_files import photo_of
 
 ALL = ["cat/1.jpg", "cat/2.jpg", "dog/1.jpg", "dog/2 b.JPEG"]
 
@@ -237,12 +240,10 @@ def test_tables_that_are_not_understood(photos: Any) -> None:
 
 def test_the_same_photo_in_two_classes(photos: Any) -> None:
     photos(*ALL)
-    photos("cat/3.jpg", content=b"twice")
-    folder = photos("dog/3.jpg", content=b"twice")
-    photos("dog/4.jpg", content=b"twine")
-    photos("dog/5.jpg", content=b"dog/1.jpg")
-    os.mkfifo(folder / "cat/pipe.jpg")
-    (folder / "cat/nothing.jpg").touch()
+    photos("cat/3.jpg", content=photo_of("twice"))
+    folder = photos("dog/3.jpg", content=photo_of("twice"))
+    photos("dog/4.jpg", content=photo_of("twine"))
+    photos("dog/5.jpg", content=photo_of("dog/1.jpg"))
     assert recognise(folder).warnings == [
         "1 photo is in two classes: cat/3.jpg and dog/3.jpg; they teach contradictions; keep each "
         "in one"
@@ -251,12 +252,42 @@ def test_the_same_photo_in_two_classes(photos: Any) -> None:
 
 def test_the_same_photo_in_two_parts(photos: Any) -> None:
     photos(*(f"train/{name}" for name in ALL))
-    photos("train/cat/x.jpg", content=b"known")
-    folder = photos("val/cat/y.jpg", content=b"known")
+    photos("train/cat/x.jpg", content=photo_of("known"))
+    folder = photos("val/cat/y.jpg", content=photo_of("known"))
     (warning,) = recognise(folder).warnings
     assert warning.startswith(
         "1 photo is in two of train, val and test: train/cat/x.jpg and val/cat/y.jpg"
     )
+
+
+def test_photos_that_cannot_be_read_are_left_out(photos: Any) -> None:
+    folder = photos(*ALL)
+    os.mkfifo(folder / "cat/pipe.jpg")
+    (folder / "cat/nothing.jpg").touch()
+    (folder / "dog/cut.jpg").write_bytes(photo_of("cut")[:50])
+    (folder / "dog/page.jpg").write_text("<html>")
+    (folder / "dog/dot.png").write_bytes(cv2.imencode(".png", np.zeros((1, 9)))[1].tobytes())
+    found = recognise(folder)
+    assert sorted(found.train.paths) == sorted([*ALL, "dog/dot.png"])
+    bad, tiny = found.warnings
+    assert bad.startswith("left out, because they cannot be read: 4 (cat/nothing.jpg: the file is ")
+    assert "dog/cut.jpg: the PNG file is truncated" in bad and bad.endswith("; ...)")
+    assert tiny == "images of less than 8 pixels: 1 (dog/dot.png)"
+    for name in ALL[2:]:
+        (folder / name).write_bytes(b"")
+    with pytest.raises(DataError, match="two images at least.*dog"):
+        recognise(folder)
+
+
+def test_large_sets_are_not_opened(photos: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = photos(*ALL)
+    (folder / "cat/nothing.jpg").touch()
+    for limit in ("MOST_OPENED", "MOST_BYTES"):
+        monkeypatch.setattr(readable, limit, 4)
+        assert len(recognise(folder).train) == 5
+        monkeypatch.undo()
+    monkeypatch.setattr(duplicates, "MOST_COMPARED", 3)
+    assert recognise(folder).warnings[1].startswith("these are 4 photos, so they were not searched")
 
 
 @pytest.mark.exhaustive

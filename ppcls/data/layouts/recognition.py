@@ -31,8 +31,10 @@ _LAYOUTS: Tuple[_Layout, ...] = (split_folders, tables, class_folders)
 def recognise(
     path: Union[str, Path], columns: Sequence[str] = (), without_lists: bool = False
 ) -> OwnImages:
-    """Recognise the layout of one's own images and read all of it; nothing is moved or copied, and
-    no image is opened but to compare those whose files have the same size.
+    """Recognise the layout of one's own images and read all of it; nothing is moved or copied.
+
+    Images that cannot be read are left out, as `readable` says; those that are there twice are
+    named, as `same_photos` says. No image is decoded.
 
     A folder may hold (the first that it has):
 
