@@ -108,4 +108,4 @@ def test_groups_that_cannot_be_divided() -> None:
             divide(images([5, 5]), request)
     folds = divide(images([5, 5, 5]), DivisionRequest(folds=3, group_by="folder"))
     lines = lacking_classes(["a", "b", "c"], folds[0])
-    assert len(lines) == 2 and "1 classes have no image in train: " in lines[0]
+    assert len(lines) == 2 and "1 class has no image in train: " in lines[0]
