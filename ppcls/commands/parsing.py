@@ -72,7 +72,8 @@ def describe_verb(parser: argparse.ArgumentParser, text: str, examples: Sequence
     for action in _actions(parser):
         helps = {item.dest: item.help for item in action._choices_actions}
         for name, inner in action.choices.items():
-            inner.description = inner.description or (helps.get(name) or "").capitalize()
+            known = helps.get(name) or ""
+            inner.description = inner.description or known[:1].upper() + known[1:]
             inner.epilog = _as_epilog([line for line in examples if line.startswith(inner.prog)])
 
 

@@ -220,7 +220,7 @@ def lacking_classes(names: Sequence[str], division: Division) -> List[str]:
     }
     some = (counts["train"] + counts["val"]) > 0
     return [
-        f"{'1 class has' if len(lacking) == 1 else f'{len(lacking)} classes have'} no image in {part}: "
+        f"{len(lacking)} class{'es have' if len(lacking) > 1 else ' has'} no image in {part}: "
         f"{printable(first_few([names[i] for i in lacking.tolist()]))}"
         for part, lacking in ((part, np.flatnonzero(some & (n == 0))) for part, n in counts.items())
         if len(lacking)
