@@ -32,6 +32,7 @@ _VERBS = {
     "plot": _Verb("draw a learning rate, or what training makes of a photo"),
     "infer": _Verb("predict images with a trained network", True),
     "export": _Verb("export a trained network as a bundle"),
+    "calibrate": _Verb("let a bundle's scores mean what they say, and answer 'unknown'"),
     "quantize": _Verb("add networks in 8-bit integers to a bundle"),
     "predict": _Verb("say what is in images", True),
     "benchmark": _Verb("time exported bundles on this machine", True),

@@ -425,7 +425,7 @@ def check_command(words: List[str]) -> None:
 
 def check_program(given: List[str]) -> None:
     parsed = cli._parse(given)
-    if "config" in parsed:
+    if getattr(parsed, "config", None):
         load_config(parsed.config, parsed.override, parsed.imports)
     if parsed.verb == "predict":
         for path in parsed.input:

@@ -11,18 +11,19 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from ppcls import runtime
+from ppcls.api.calibrate import bundle_folder
 from ppcls.api.ranking import names_of, topk_of
 from ppcls.config import Config, ConfigSource, as_config
 from ppcls.data.dataset import ClassMap
 from ppcls.data.dataset.list_file import ListFile
 from ppcls.data.transforms import Pipeline
-from ppcls.engine.run_folder import RunFolder
 from ppcls.engine.trained import Trained, eval_transform, load_trained
-from ppcls.errors import BadImageError, DataError, UsageError
+from ppcls.errors import BadImageError, BundleError, DataError, UsageError
 from ppcls.exporters import ExportOptions, ExportReport, Processing, export_bundle
 from ppcls.exporters.form import AS_IS
 from ppcls.exporters.formats import check_formats, format_obstacle
 from ppcls.exporters.input_size import Size, check_network_takes, resized
+from ppcls.inference.description import read_description
 from ppcls.inference.sources import find_images
 from ppcls.registry import is_built_in, lookup
 
@@ -74,9 +75,11 @@ def export(
     if input_size is not None:
         check_network_takes(trained.network, input_size)
     names = names_of(checked, trained.class_map)
+    target = bundle_folder(checked, output_dir)
+    was_calibrated = _is_calibrated(target)
     report = export_bundle(
         trained.network,
-        _target(checked, output_dir),
+        target,
         Processing(transform, names, topk_of(checked)),
         formats=chosen,
         images=_real_images(checked, trained.class_map, transform),
@@ -84,6 +87,12 @@ def export(
         overwrite=overwrite,
         options=replace(options, model_name=options.model_name or checked.Global.model_name),
     )
+    if was_calibrated:
+        _log.warning(
+            "the bundle that was in %s had calibrated scores, and the new one has not: run 'ppcls "
+            "calibrate' again, since they belong to the network that they were found with",
+            report.folder,
+        )
     return replace(report, left_out=left_out)
 
 
@@ -103,17 +112,20 @@ def _warn_of_own_transforms(transform: Pipeline) -> None:
         )
 
 
+def _is_calibrated(folder: Path) -> bool:
+    """Whether there is a bundle with a calibration; one that is damaged has none."""
+    try:
+        return read_description(folder).Bundle.calibration is not None
+    except BundleError:
+        return False
+
+
 def _formats(given: Optional[Sequence[str]]) -> Tuple[List[str], Optional[str]]:
     """Return the formats to write, and why the usual ones are not all among them."""
     if given is not None:
         return list(given), None
     obstacle = format_obstacle("onnx")
     return (["paddle"], obstacle) if obstacle else (["paddle", "onnx"], None)
-
-
-def _target(config: Config, given: Union[str, Path, None]) -> Path:
-    inside = RunFolder(Path(config.Global.output_dir)).inference
-    return Path(given or config.Global.save_inference_dir or inside)
 
 
 def _real_images(

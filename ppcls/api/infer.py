@@ -2,47 +2,65 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Iterable, Iterator, List, Optional, Union
 
 from ppcls import runtime
 from ppcls.api.ranking import names_of, topk_of
 from ppcls.config import Config, ConfigSource, as_config, require
 from ppcls.engine.builder import check_images_fit
 from ppcls.engine.trained import eval_transform, load_trained
+from ppcls.files import sha256_of
 from ppcls.inference.engines.network import NetworkEngine
 from ppcls.inference.postprocess import Topk
-from ppcls.inference.predictor import Classifier, Prediction
+from ppcls.inference.predictor import Classifier, Image, Prediction, refuse_below_one
 from ppcls.inference.sources import find_images
 
 
-def infer(config: ConfigSource) -> Iterator[Prediction]:
-    """Yield a prediction for each image of `Infer.infer_imgs`, by a trained network.
+def infer(
+    config: ConfigSource,
+    images: Union[Image, Iterable[Image], None] = None,
+    topk: Optional[int] = None,
+) -> Iterator[Prediction]:
+    """Yield a prediction for each image, by a trained network.
 
     The weights are those that `ppcls.engine.trained.load_trained` finds.
 
     Args:
         config: a checked configuration, the path of a file, or its content as a mapping.
+        images: what `ppcls.inference.Predictor` takes; by default the files of `Infer.infer_imgs`.
+        topk: classes of a prediction; by default as `Infer.PostProcess` says.
 
     Raises:
         ConfigError: the configuration is wrong.
-        UsageError: there are no such images.
+        UsageError: there are no images in `Infer.infer_imgs`.
         CheckpointError: there are no weights, or they do not fit.
     """
     config = as_config(config)
+    chosen = images_of_recipe(config) if images is None else images
+    yield from trained_classifier(config, topk)(chosen)
+
+
+def images_of_recipe(config: Config) -> List[str]:
+    """Return the files of `Infer.infer_imgs`, a file or a folder.
+
+    Raises:
+        ConfigError: there is no such key.
+        UsageError: there are no such images.
+    """
     require(config, "Infer.infer_imgs")
     with config.naming("Infer", "infer_imgs"):
-        paths = find_images([str(config.Infer.infer_imgs)])
-    yield from trained_classifier(config)(paths)
+        return find_images([str(config.Infer.infer_imgs)])
 
 
-def trained_classifier(config: Config) -> Classifier:
+def trained_classifier(config: Config, topk: Optional[int] = None) -> Classifier:
     """Return the trained network of a configuration, ready to predict.
 
     Raises:
-        UsageError: the device is not there.
+        ConfigError: the configuration is wrong.
+        UsageError: `topk` is below 1.
         CheckpointError: there are no weights, or they do not fit.
-        ConfigError: the parts do not fit each other.
     """
+    refuse_below_one(topk=topk)
     runtime.use_device(config.Global.device)
     transform = eval_transform(config)
     trained = load_trained(config, transform)
@@ -53,6 +71,7 @@ def trained_classifier(config: Config) -> Classifier:
         transform,
         (transform.channels, height, width),
         NetworkEngine(trained.network),
-        Topk(topk=min(topk_of(config), len(names)), label_list=names),
+        Topk(topk=min(topk or topk_of(config), len(names)), label_list=names),
         config.Infer.batch_size,
+        {"weights": sha256_of(trained.path), "preprocessing": transform.spec(), "names": names},
     )

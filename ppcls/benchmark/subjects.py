@@ -22,7 +22,6 @@ from ppcls.inference.engines import (
 )
 from ppcls.inference.engines.auto import open_fastest
 from ppcls.inference.network_files import checked_network
-from ppcls.inference.postprocess import Topk
 from ppcls.inference.predictor import Classifier
 from ppcls.runtime import available_cores
 
@@ -143,7 +142,7 @@ def _open(subject: Subject, bundle: Bundle, options: EngineOptions) -> Opened:
     engine, reason = (
         open_fastest(bundle, options) if name == AUTO else (open_engine(name, bundle, options), "")
     )
-    names = Topk(min(bundle.topk, len(bundle.labels)), label_list=bundle.labels)
+    names = bundle.ranker()
     size = options.batch_size
     classify = Classifier(bundle.pipeline(), bundle.input.image_shape, engine, names, size)
     about = {**_plain(engine.describe()), **({"reason": reason} if reason else {})}

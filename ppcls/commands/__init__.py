@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from ppcls.config import Config
 
 
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+def add_config_arguments(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add what all verbs that read a configuration file have in common."""
     parser.add_argument(
-        "-c", "--config", required=True, metavar="FILE", help="configuration file (YAML)"
+        "-c", "--config", required=required, metavar="FILE", help="configuration file (YAML)"
     )
     parser.add_argument(
         "-o",

@@ -1,13 +1,13 @@
-"""``ppcls infer``: predict the images of Infer.infer_imgs with a trained network, before it is
-exported.
-"""
+"""``ppcls infer``: predict images with a trained network, before it is exported."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING
 
 from ppcls.commands import add_config_arguments, run_with_config
+from ppcls.inference import cli
 
 if TYPE_CHECKING:
     from ppcls.config import Config
@@ -18,19 +18,28 @@ EXAMPLES = ("ppcls infer -c my_photos/recipe.yaml -o Infer.infer_imgs=new_photo.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     add_config_arguments(parser)
+    cli.add_image_arguments(parser)
+    cli.add_output_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Predict and print; status 1 when every image failed."""
+    """Predict and print, or write a file; see `ppcls.inference.cli`."""
+    _take_images_from_overrides(arguments)
     return run_with_config(arguments, _run)
 
 
-def _run(config: Config, arguments: argparse.Namespace) -> int:
-    from ppcls.api.infer import infer
-    from ppcls.inference.output import as_text
+def _take_images_from_overrides(arguments: argparse.Namespace) -> None:
+    """Let images stand behind ``-o KEY=VALUE``, which takes all words that follow."""
+    images = [word for word in arguments.override if "=" not in word and os.path.exists(word)]
+    arguments.images += images
+    arguments.override = [word for word in arguments.override if word not in images]
 
-    good = False
-    for prediction in infer(config):
-        print(as_text(prediction))
-        good = good or prediction.error is None
-    return int(not good)
+
+def _run(config: Config, arguments: argparse.Namespace) -> int:
+    from ppcls.api.infer import images_of_recipe, trained_classifier
+
+    if arguments.images or arguments.input:
+        images = cli.images_of(arguments)
+    else:
+        images = [*images_of_recipe(config)]
+    return cli.predict_to(images, lambda: trained_classifier(config, arguments.topk), arguments)

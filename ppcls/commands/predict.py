@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppcls import runtime
@@ -60,10 +61,12 @@ def _published(arguments: argparse.Namespace) -> Classifier:
     """Return a network with its published weights, preprocessing, and ImageNet's classes."""
     from ppcls.data.imagenet_classes import imagenet_classes
     from ppcls.data.transforms import Pipeline
+    from ppcls.files import sha256_of
     from ppcls.inference.engines.network import NetworkEngine
     from ppcls.inference.postprocess import TOPK, Topk
     from ppcls.inference.predictor import Classifier, refuse_below_one
     from ppcls.registry import parse
+    from ppcls.weights.hub.published import published_weights
     from ppcls.weights.hub.records import find_record
 
     numbers = {name: getattr(arguments, name) for name in ("batch_size", "threads", "topk")}
@@ -74,21 +77,21 @@ def _published(arguments: argparse.Namespace) -> Classifier:
     runtime.prepare()
     runtime.use_device(arguments.device, to_cpu="--device cpu")
     names = imagenet_classes().names
+    path = published_weights(record.name)
     return Classifier(
         Pipeline([parse("transform", op) for op in record.transform_ops()]),
         (3, record.crop, record.crop),
-        NetworkEngine(_network(record)),
+        NetworkEngine(_network(record, path)),
         Topk(min(arguments.topk or TOPK, len(names)), label_list=names),
         arguments.batch_size,
+        {"network": record.name, "weights": sha256_of(path)},
     )
 
 
-def _network(record: Record) -> Any:
+def _network(record: Record, path: Path) -> Any:
     from ppcls import weights
     from ppcls.arch import create_model
-    from ppcls.weights.hub.published import published_weights
 
-    path = published_weights(record.name)
     network = create_model(record.network)
     weights.load(network, path)
     network.eval()  # type: ignore[union-attr]

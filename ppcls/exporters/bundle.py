@@ -224,7 +224,8 @@ def _write_network(
     about.formats = {name: [path.name for path in written[name]] for name in formats}
     about.files = {path.name: file_record(path) for paths in written.values() for path in paths}
     try:
-        text = yaml.safe_dump(description.model_dump(), sort_keys=False, allow_unicode=True)
+        plain = description.model_dump(exclude={"Bundle": {"calibration"}})
+        text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     except yaml.YAMLError as error:
         raise ExportError(
             f"the bundle's provenance holds more than plain values: {error}"

@@ -21,13 +21,16 @@ from ppcls.checking import mistakes, moved
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import BundleError, ConfigError
 from ppcls.files import sha256_of
+from ppcls.inference.calibrated import CalibratedTopk
 from ppcls.inference.description import (
     CONFIG_NAME,
+    CalibrationKeys,
     Description,
     FileKeys,
     InputKeys,
     read_description,
 )
+from ppcls.inference.postprocess import Topk
 
 PARITY_NAME = "parity.json"
 _PADDLES = {".json", ".pdmodel", ".pdiparams"}
@@ -40,7 +43,8 @@ class Bundle:
 
     `formats` gives the files of each format, the preferred one first; `transform_ops` starts with
     DecodeImage; `input` says how the network takes images; `labels` has one name per output of the
-    network; the network's output is the probability of each class.
+    network; the network's output is the probability of each class; `calibration` is None where
+    these are the scores.
     """
 
     folder: Path
@@ -51,11 +55,21 @@ class Bundle:
     topk: int
     input: InputKeys
     provenance: Mapping[str, Any]
+    calibration: Optional[CalibrationKeys] = None
 
     @property
     def input_shape(self) -> Tuple[int, int, int]:
         """The shape of an image, (channels, height, width)."""
         return self.input.shape
+
+    def ranker(self, topk: Optional[int] = None) -> Topk:
+        """Return what ranks and names the classes, `topk` of them, else as many as the bundle
+        says, with calibrated scores where it is calibrated.
+        """
+        count = min(topk or self.topk, len(self.labels))
+        if self.calibration is not None:
+            return CalibratedTopk(count, self.labels, self.calibration)
+        return Topk(count, label_list=self.labels)
 
     def pipeline(self) -> Pipeline:
         """Build the preprocessing.
@@ -129,7 +143,19 @@ def read_bundle(folder: Union[str, Path]) -> Bundle:
         topk=topk.topk,
         input=about.input,
         provenance=about.provenance,
+        calibration=_checked_calibration(folder / CONFIG_NAME, description),
     )
+
+
+def _checked_calibration(where: Path, description: Description) -> Optional[CalibrationKeys]:
+    found, classes = description.Bundle.calibration, description.Bundle.output.classes
+    thresholds = found.class_thresholds if found else None
+    if thresholds is not None and len(thresholds) != classes:
+        raise BundleError(
+            f"{where}: Bundle.calibration.class_thresholds: has {len(thresholds)} numbers, but the "
+            f"network has {classes} classes; run 'ppcls calibrate' again"
+        )
+    return found
 
 
 def file_record(path: Path) -> FileKeys:

@@ -1,4 +1,4 @@
-"""``ppcls predict``: names and probabilities for image files, from an exported bundle.
+"""``ppcls predict``: names and probabilities for images, from an exported bundle.
 
 Exit status: 0 when at least one image was predicted (each failed one is an error row), 1 when every
 image failed or the bundle cannot be used, 2 when the command line or the device is wrong.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import logging
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, List, Optional
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence
 
 if TYPE_CHECKING:
     from ppcls.inference.predictor import Classifier, Timing
+    from ppcls.inference.sources import FileOrSource
 
+_BAR: Dict[str, Any] = {"desc": "predicting", "unit": " images", "leave": False}
 _log = logging.getLogger("ppcls")
 
 
@@ -21,20 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiv
     """Declare the options of ``ppcls predict``; return those of which one names the network."""
     networks = parser.add_mutually_exclusive_group(required=True)
     networks.add_argument("--model_dir", metavar="DIR", help="an exported bundle")
-    parser.add_argument(
-        "images", nargs="*", metavar="FILE_OR_FOLDER", help="image files, or folders of them"
-    )
-    parser.add_argument(
-        "--input", nargs="+", default=[], metavar="FILE_OR_FOLDER", help="the same as an option"
-    )
-    parser.add_argument(
-        "--output",
-        metavar="FILE",
-        help="write the predictions to FILE.jsonl or FILE.csv instead of printing",
-    )
-    parser.add_argument(
-        "--topk", type=int, metavar="N", help="classes per image (default: the bundle's, else 5)"
-    )
+    add_image_arguments(parser)
+    add_output_arguments(parser)
     parser.add_argument(
         "--batch_size", type=int, default=8, metavar="N", help="images per step (default: 8)"
     )
@@ -58,6 +48,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiv
     return networks
 
 
+def add_image_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what names images."""
+    parser.add_argument(
+        "images",
+        nargs="*",
+        metavar="IMAGES",
+        help="image files, folders, 'patterns/*.jpg' in quotes, list files (.txt or .csv with a "
+        "path on each line), http(s) addresses, or - for an image or a list on standard input",
+    )
+    parser.add_argument(
+        "--input", nargs="+", default=[], metavar="IMAGES", help="the same as an option"
+    )
+    parser.add_argument(
+        "--recursive",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="search the folders inside of folders too, as is usual, or only the folders named",
+    )
+    parser.add_argument(
+        "--private-urls",
+        action="store_true",
+        help="fetch images from private networks and from this machine too",
+    )
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare where predictions go, and how many there are of each image."""
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write the predictions to FILE.jsonl or FILE.csv instead of printing; - is JSONL on "
+        "standard output",
+    )
+    parser.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        help="with --output: go on with FILE.part of a run that was interrupted, or start anew",
+    )
+    parser.add_argument(
+        "--topk",
+        type=int,
+        metavar="N",
+        help="classes per image (default: as the bundle or the recipe says, else 5)",
+    )
+
+
 def run(arguments: argparse.Namespace, opener: Optional[Callable[[], Classifier]] = None) -> int:
     """Predict and print, or write to `--output`; return the exit status.
 
@@ -68,24 +104,57 @@ def run(arguments: argparse.Namespace, opener: Optional[Callable[[], Classifier]
     Raises:
         PpclsError: the network, the input, the output or the device cannot be used.
     """
-    from ppcls.inference.output import as_text
+    images = images_of(arguments)
+    return predict_to(images, opener or (lambda: _open_bundle(arguments, len(images))), arguments)
 
-    paths = _images(arguments)
-    classifier = opener() if opener else _open_bundle(arguments, len(paths))
-    failed = 0
+
+def predict_to(
+    images: Sequence[FileOrSource], opener: Callable[[], Classifier], arguments: argparse.Namespace
+) -> int:
+    """Predict images and print that, or write it to `--output`; return the exit status.
+
+    Args:
+        images: see `ppcls.inference.sources`.
+        opener: makes what predicts.
+        arguments: what `add_output_arguments` declares.
+
+    Raises:
+        PpclsError: the network, the output or the device cannot be used.
+    """
+    from tqdm import tqdm
+
+    from ppcls.inference.destinations import check_destination, open_destination
+    from ppcls.inference.sources import refuse_all_missing
+
+    check_destination(arguments.output, arguments.resume)
+    if arguments.output is None:
+        refuse_all_missing(images)
+    classifier = opener()
     times = Times()
-    with _open_output(arguments.output, classifier.postprocess.topk) as output:
-        for prediction in classifier(paths):
-            failed += prediction.error is not None
-            times.add(prediction.timing)
-            if output is None or prediction.error is not None:
-                print(as_text(prediction), flush=True)
-            if output is not None:
+    opened = open_destination(arguments.output, arguments.resume, classifier, images)
+    with opened as output:
+        failed = output.failed
+        bar = tqdm(total=len(images), initial=output.done, disable=output.hides_bar, **_BAR)
+        with bar:
+            for prediction in classifier(islice(images, output.done, None)):
+                failed += prediction.error is not None
+                times.add(prediction.timing)
                 output.write(prediction)
-    print(_closing_line(len(paths), failed, arguments.output))
+                bar.update()
+    _say_end(len(images), failed, arguments.output)
     if times.line():
         _log.info("%s", times.line())
-    return int(failed == len(paths))
+    return int(failed == len(images))
+
+
+def _say_end(images: int, failed: int, output: Optional[str]) -> None:
+    line = f"{images} image{'s' * (images != 1)}, {failed} error{'s' * (failed != 1)}"
+    from ppcls.inference.destinations import STDOUT
+
+    if output == STDOUT:
+        _log.info("%s", line)
+    else:
+        print(line if output is None else f"{line}; written to {output}")
 
 
 class Times:
@@ -115,19 +184,26 @@ class Times:
         )
 
 
-def _images(arguments: argparse.Namespace) -> List[str]:
-    from ppcls.errors import UsageError
-    from ppcls.inference.sources import find_images
+def images_of(arguments: argparse.Namespace) -> List[FileOrSource]:
+    """Return the images that a command line names; see `ppcls.inference.sources.Gathering`.
 
-    given = [*arguments.images, *arguments.input]
-    if not given:
+    Raises:
+        UsageError: it names none.
+        DataError: a list cannot be read.
+    """
+    from ppcls.errors import UsageError
+    from ppcls.inference.sources import Gathering
+
+    words = [*arguments.images, *arguments.input]
+    if not words:
         raise UsageError("which images? Name files or folders: ppcls predict ... PHOTO.jpg")
-    return find_images(given)
+    return Gathering(arguments.recursive, arguments.private_urls).sources(words)
 
 
 def _open_bundle(arguments: argparse.Namespace, images: int) -> Classifier:
     from ppcls.inference.predictor import Predictor
 
+    _log.info("opening %s", arguments.model_dir)
     predictor = Predictor(
         arguments.model_dir,
         engine=arguments.engine,
@@ -147,14 +223,3 @@ def engine_line(described: Dict[str, Any], reason: str) -> str:
     known = "{name} {version}, {device}, {precision}, {threads} threads".format(**described)
     chosen = f"; chosen: {reason}" if reason else ""
     return f"engine: {known}{chosen}; it reports: {described['report']}"
-
-
-def _open_output(path: Optional[str], topk: int) -> ContextManager[Any]:
-    from ppcls.inference.output import PredictionFile
-
-    return nullcontext() if path is None else PredictionFile(path, topk)
-
-
-def _closing_line(images: int, failed: int, output: Optional[str]) -> str:
-    line = f"{images} image{'s' * (images != 1)}, {failed} error{'s' * (failed != 1)}"
-    return line if output is None else f"{line}; written to {output}"

@@ -120,6 +120,23 @@ class FileKeys(_Keys):
     sha256: str
 
 
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class CalibrationKeys(_Keys):
+    """`Bundle.calibration`: what `ppcls calibrate` found out.
+
+    Scores are softmax(log(probabilities) / `temperature`). The answer is "unknown" where the most
+    probable class has a score below `threshold` or, where they are given, below its own of
+    `class_thresholds`, one for each class. `measured` says how well that goes, in plain values.
+    """
+
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    threshold: Probability = 0.0
+    class_thresholds: Optional[List[Probability]] = None
+    measured: Dict[str, Any] = {}
+
+
 FileNames = Annotated[List[FileName], Field(min_length=1)]
 
 
@@ -127,7 +144,8 @@ class BundleKeys(_Keys):
     """`Bundle`: what PaddleX has no word for.
 
     `formats` lists the files of each format that the network is written in, the preferred one
-    first; `provenance` says where the network comes from, in plain values.
+    first; `provenance` says where the network comes from, in plain values; `calibration` is of
+    `ppcls calibrate`, so that a new export has none.
     """
 
     format_version: int
@@ -136,6 +154,7 @@ class BundleKeys(_Keys):
     formats: Annotated[Optional[Dict[str, FileNames]], Field(min_length=1)] = None
     files: Dict[FileName, FileKeys]
     provenance: Dict[str, Any]
+    calibration: Optional[CalibrationKeys] = None
 
 
 class Description(_Keys):

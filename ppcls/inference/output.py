@@ -1,15 +1,13 @@
-"""Predictions as people read them, and as JSONL or CSV files."""
+"""Predictions as people read them, and as rows of JSONL or CSV files."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any, Callable, Dict, Iterator, List, Optional, Type, Union
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Protocol
 
-from ppcls.errors import UsageError
-from ppcls.files import temporary_beside
+from ppcls.inference.postprocess import UNKNOWN
 from ppcls.inference.predictor import Prediction
 from ppcls.text import printable
 
@@ -25,90 +23,101 @@ def as_text(prediction: Prediction) -> str:
         return f"{source}\n  error: {printable(prediction.error)}"
     ranked = zip(prediction.scores, prediction.names, prediction.class_ids)
     lines = [f"  {score:8.3%}  {printable(name)} (class {index})" for score, name, index in ranked]
-    return "\n".join([source, *lines])
+    doubt = [f"  {UNKNOWN}; the most probable would be:"] if prediction.is_unknown else []
+    return "\n".join([source, *doubt, *lines])
 
 
-class PredictionFile:
-    """Writes predictions line by line to a hidden file that becomes FILE at the end of the `with`,
-    or FILE.part where an error ends it.
+class Row(NamedTuple):
+    """A row that was read back: which image it is of, whether that failed, and its text."""
 
-    ``.jsonl`` holds one object per image with the fields of `Prediction`. ``.csv`` holds one row
-    per image: source, error, then class_id_N, name_N and score_N for the `topk` most probable
-    classes.
+    source: str
+    failed: bool
+    text: str
 
-    Raises:
-        UsageError: the name ends otherwise, or its folder cannot be written to.
-    """
 
-    def __init__(self, path: Union[str, Path], topk: int) -> None:
-        self.path = Path(path)
-        writers: Dict[str, Callable[[], Callable[[Prediction], None]]] = {
-            ".jsonl": self._jsonl_writer,
-            ".csv": lambda: self._csv_writer(topk),
-        }
-        if self.path.suffix.lower() not in writers:
-            raise UsageError(f"{path}: --output takes a file that ends in {' or '.join(writers)}")
-        self._file = self._opened()
-        self._write_row = writers[self.path.suffix.lower()]()
+class RowForm(Protocol):
+    """How a file holds predictions."""
 
-    def __enter__(self) -> PredictionFile:
-        return self
+    head: str
+    """What stands before the first row."""
 
-    def __exit__(self, kind: Optional[Type[BaseException]], *details: Any) -> None:
-        part = self.path.with_name(f"{self.path.name}.part")
-        try:
-            with self._errors_named():
-                self._file.close()
-        except UsageError:
-            self._draft.replace(part)
-            raise
-        with self._errors_named():
-            self._draft.replace(self.path if kind is None else part)
+    def text(self, prediction: Prediction) -> str:
+        """Return an image's row, with the end of its line."""
 
-    def write(self, prediction: Prediction) -> None:
-        """Add one image's row.
+    def rows(self, lines: Iterator[str]) -> Iterator[Row]:
+        """Read rows, up to one that is cut off.
 
         Raises:
-            UsageError: the file cannot be written, for example because the disk is full.
+            ValueError, KeyError, TypeError, RecursionError, csv.Error: a row is none.
         """
-        with self._errors_named():
-            self._write_row(prediction)
 
-    @contextmanager
-    def _errors_named(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise UsageError(f"{self.path}: cannot be written: {error.strerror}") from None
 
-    def _opened(self) -> IO[str]:
-        if self.path.is_dir():
-            raise UsageError(f"{self.path}: is a folder; --output takes a file name")
-        with self._errors_named():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._draft = temporary_beside(self.path)
-            # File names may hold bytes that are not UTF-8; they are written as escapes.
-            return self._draft.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+class Jsonl:
+    """One object for each image, with the fields of `Prediction`."""
 
-    def _jsonl_writer(self) -> Callable[[Prediction], None]:
-        def write(prediction: Prediction) -> None:
-            self._file.write(json.dumps(prediction.to_dict(), ensure_ascii=False) + "\n")
+    head = ""
 
-        return write
+    def text(self, prediction: Prediction) -> str:
+        """Return an image's object."""
+        return json.dumps(prediction.to_dict(), ensure_ascii=False) + "\n"
 
-    def _csv_writer(self, topk: int) -> Callable[[Prediction], None]:
-        rows = csv.writer(self._file)
-        columns = [
-            f"{name}_{rank}"
-            for rank in range(1, topk + 1)
-            for name in ("class_id", "name", "score")
-        ]
-        rows.writerow(["source", "error", *columns])
+    def rows(self, lines: Iterator[str]) -> Iterator[Row]:
+        """Read the objects, up to one that is cut off."""
+        for line in lines:
+            if line.endswith("\n"):
+                found = json.loads(line)
+                yield Row(found["source"], found["error"] is not None, line)
 
-        def write(prediction: Prediction) -> None:
-            ranked = zip(prediction.class_ids, prediction.names, prediction.scores)
-            cells: List[Any] = [cell for triple in ranked for cell in triple]
-            blanks = [""] * (len(columns) - len(cells))
-            rows.writerow([prediction.source, prediction.error or "", *cells, *blanks])
 
-        return write
+class Csv:
+    """One row for each image: source, error, answer, then class_id_N, name_N and score_N for the
+    `topk` most probable classes.
+    """
+
+    def __init__(self, topk: int) -> None:
+        names = ("class_id", "name", "score")
+        ranks = [f"{name}_{rank}" for rank in range(1, topk + 1) for name in names]
+        self._columns = ["source", "error", "answer", *ranks]
+        self.head = _csv_line(self._columns)
+
+    def text(self, prediction: Prediction) -> str:
+        """Return an image's row."""
+        ranked = zip(prediction.class_ids, prediction.names, prediction.scores)
+        cells: List[Any] = [prediction.source, prediction.error or "", prediction.answer or ""]
+        cells += [cell for triple in ranked for cell in triple]
+        return _csv_line(cells + [""] * (len(self._columns) - len(cells)))
+
+    def rows(self, lines: Iterator[str]) -> Iterator[Row]:
+        """Read the rows below the head, up to one that is cut off."""
+        read = _Recorded(lines)
+        for number, cells in enumerate(csv.reader(read)):
+            text, read.text = read.text, ""
+            if number and text.endswith("\r\n"):
+                source, error, _, *ranked = cells
+                if len(ranked) == len(self._columns) - 3:
+                    yield Row(source, bool(error), text)
+
+
+def _csv_line(cells: List[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()
+
+
+class _Recorded:
+    """Lines, and the text of those that were read since `text` was emptied."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines, self.text = lines, ""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.text += line
+        return line
+
+
+FORMS: Dict[str, Callable[[int], RowForm]] = {".jsonl": lambda topk: Jsonl(), ".csv": Csv}
+"""End of a file's name -> its form, for so many classes of each image."""

@@ -14,6 +14,9 @@ from ppcls.registry import register
 TOPK = 5
 """How many classes are shown when nothing says so."""
 
+UNKNOWN = "unknown"
+"""The answer where no class is probable enough."""
+
 
 class Ranking(NamedTuple):
     """The most probable classes of one image, the most probable first."""
@@ -21,6 +24,8 @@ class Ranking(NamedTuple):
     class_ids: List[int]
     names: List[str]
     scores: List[float]
+    is_doubtful: bool = False
+    """Whether the most probable class is too improbable to be an answer."""
 
 
 @register("postprocess")

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import (
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 
 from ppcls.data.transforms import Pipeline
+from ppcls.data.transforms.decode import pixels_of_pillow
 from ppcls.data.transforms.imagefile import read_image_file
 from ppcls.errors import BadImageError, BundleError, PpclsError, UsageError
+from ppcls.files import sha256_of
 from ppcls.inference.bundle import Bundle, label_mismatch, read_bundle
 from ppcls.inference.description import CONFIG_NAME
 from ppcls.inference.engines import Engine, EngineOptions, Runner, open_engine
 from ppcls.inference.engines.auto import open_fastest
-from ppcls.inference.postprocess import Ranking, Topk
+from ppcls.inference.postprocess import UNKNOWN, Ranking, Topk
+from ppcls.inference.sources import Source
 
-Image = Union[str, Path, bytes, np.ndarray]
-"""A path, an image file's bytes, or decoded pixels, HWC uint8 RGB (HxW or HxWx1 for grey)."""
+Image = Union[str, Path, bytes, np.ndarray, Source, Any]
+"""A path, an image file's bytes, decoded pixels, HWC uint8 RGB (HxW or HxWx1 for grey), an image of
+Pillow, or a `Source`.
+"""
 
 
 class Timing(NamedTuple):
@@ -35,16 +52,24 @@ class Timing(NamedTuple):
 class Prediction:
     """What the network says about one image: its most probable classes, the most probable first.
 
-    `source` is the path, or "bytes[i]" or "array[i]" with the image's position in the input. When
-    the image could not be used, `error` says why, the lists are empty, and there is no `timing`.
+    `source` is the path or address, or "bytes[i]", "array[i]" or "image[i]" (one of Pillow's) with
+    the image's position in the input. `answer` is the name of the most probable class or, where
+    that is less probable than the bundle's calibration asks for, "unknown". When the image could
+    not be used, `error` says why, the lists are empty, and there is neither `answer` nor `timing`.
     """
 
     source: str
     class_ids: List[int] = field(default_factory=list)
     names: List[str] = field(default_factory=list)
     scores: List[float] = field(default_factory=list)
+    answer: Optional[str] = None
     error: Optional[str] = None
     timing: Optional[Timing] = field(default=None, compare=False)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether no class is probable enough to be the answer."""
+        return self.answer is not None and self.answer != self.names[0]
 
     def to_dict(self) -> Dict[str, Any]:
         """Return plain values, as a line of JSONL holds them: what is the same in every run."""
@@ -60,6 +85,7 @@ class Classifier:
         engine: turns such arrays, [n, *input_shape], into probabilities [n, classes].
         postprocess: ranks and names the classes.
         batch_size: how many images go through the network at once.
+        identity: what the numbers depend on, besides the images and `batch_size`.
 
     Raises:
         UsageError: `batch_size` is below 1.
@@ -72,6 +98,7 @@ class Classifier:
         engine: Runner,
         postprocess: Topk,
         batch_size: int = 8,
+        identity: Optional[Mapping[str, Any]] = None,
     ) -> None:
         refuse_below_one(batch_size=batch_size)
         self.transform = transform
@@ -79,6 +106,7 @@ class Classifier:
         self.engine = engine
         self.postprocess = postprocess
         self.batch_size = batch_size
+        self.identity = dict(identity or {})
         self._memory: Optional[np.ndarray] = None
 
     def __call__(self, images: Union[Image, Iterable[Image]]) -> Iterator[Prediction]:
@@ -141,7 +169,9 @@ class Classifier:
 def _prediction(source: str, row: np.ndarray, best: Ranking, timing: Timing) -> Prediction:
     if not np.isfinite(row).all():
         return Prediction(source, error="the network's output is not finite (NaN or Inf)")
-    return Prediction(source, best.class_ids, best.names, best.scores, timing=timing)
+    names = best.names
+    answer = UNKNOWN if best.is_doubtful else names[0]
+    return Prediction(source, best.class_ids, names, best.scores, answer, timing=timing)
 
 
 class Predictor(Classifier):
@@ -186,8 +216,9 @@ class Predictor(Classifier):
             transform,
             bundle.input.image_shape,
             opened,
-            Topk(min(topk or bundle.topk, len(bundle.labels)), label_list=bundle.labels),
+            bundle.ranker(topk),
             batch_size,
+            {**self.described, "report": "", "bundle": sha256_of(bundle.folder / CONFIG_NAME)},
         )
 
     def _probabilities(self, images: np.ndarray) -> np.ndarray:
@@ -228,14 +259,24 @@ def refuse_below_one(**numbers: Optional[int]) -> None:
 def _several(images: Any) -> Iterable[Image]:
     """Return `images`, or a list of it if it is a single one."""
     single_array = isinstance(images, np.ndarray) and images.ndim <= 3
-    single = single_array or isinstance(images, (str, Path, bytes, bytearray))
-    return [images] if single else images
+    single = single_array or isinstance(images, (str, Path, bytes, bytearray, Source))
+    return [images] if single or _is_pillow(images) else images
+
+
+def _is_pillow(image: Any) -> bool:
+    """Whether it is an image of Pillow, which is not imported for that."""
+    module = sys.modules.get("PIL.Image")
+    return module is not None and isinstance(image, module.Image)
 
 
 def _source_name(position: int, image: Image) -> str:
     if isinstance(image, (str, Path)):
         return str(image)
-    return f"{'array' if isinstance(image, np.ndarray) else 'bytes'}[{position}]"
+    if isinstance(image, Source):
+        return image.name
+    if isinstance(image, np.ndarray):
+        return f"array[{position}]"
+    return f"{'image' if _is_pillow(image) else 'bytes'}[{position}]"
 
 
 def _readable(image: Image) -> Union[bytes, np.ndarray]:
@@ -246,4 +287,11 @@ def _readable(image: Image) -> Union[bytes, np.ndarray]:
         return bytes(image)
     if isinstance(image, np.ndarray):
         return image
-    raise BadImageError(f"expected a path, bytes or an array of pixels, got {type(image).__name__}")
+    if isinstance(image, Source):
+        return image.read()
+    if _is_pillow(image):
+        return pixels_of_pillow(image)
+    raise BadImageError(
+        f"expected a path, bytes, an array of pixels or an image of Pillow, got "
+        f"{type(image).__name__}"
+    )

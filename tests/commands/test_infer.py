@@ -71,8 +71,26 @@ def test_standard_output_holds_results_only(
     assert main(arguments) == 0
     captured = capsys.readouterr()
     lines = captured.out.splitlines()
-    assert lines[0] == str(image) and len(lines) == 5
+    assert lines[0] == str(image) and len(lines) == 6 and lines[5] == "1 image, 0 errors"
     assert captured.err.startswith("weights: ")
+
+
+def test_images_may_be_named_like_for_predict(
+    trained: Any, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [str(digits / "val/d2/3.png"), str(digits / "val/d1/1.png")]
+    given = ["infer", "-c", str(trained.config)]
+    capsys.readouterr()
+    assert main([*given, *images, "--topk", "1"]) == 0
+    expected = read(capsys.readouterr().out)
+    assert list(expected) == images and all(len(rows) == 1 for rows in expected.values())
+    assert main([*given, "--topk", "1", "-o", "Infer.batch_size=2", *images]) == 0
+    assert read(capsys.readouterr().out).keys() == expected.keys(), "behind -o too"
+    assert main([*given, "--input", *images, "--output", str(tmp_path / "p.csv")]) == 0
+    assert len((tmp_path / "p.csv").read_text().splitlines()) == 3
+    assert main([*given, *images, "--topk", "0"]) == 2
+    assert main([*given, "gone.png"]) == 1
+    assert "gone.png: no such file or folder" in capsys.readouterr().err
 
 
 def test_topk_is_what_the_recipe_says(

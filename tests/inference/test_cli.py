@@ -10,7 +10,7 @@ from typing import Callable, List
 
 import pytest
 
-from ppcls.errors import BundleError, UsageError
+from ppcls.errors import BundleError, DataError, UsageError
 from ppcls.inference import cli
 from ppcls.inference.predictor import Timing
 
@@ -73,7 +73,7 @@ def test_writes_jsonl_and_csv(
 
 
 def test_bad_input_is_named_before_anything_is_loaded(exported: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such file or folder"):
+    with pytest.raises(DataError, match="no such file or folder"):
         _run(["--model_dir", exported, "--input", tmp_path / "gone"])
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(BundleError, match="no such folder"):
@@ -82,6 +82,32 @@ def test_bad_input_is_named_before_anything_is_loaded(exported: Path, tmp_path: 
         _run(
             ["--model_dir", exported, "--input", tmp_path / "a.png", "--output", tmp_path / "p.txt"]
         )
+
+
+def test_missing_files_among_others_are_error_rows(
+    exported: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [tmp_path / "gone.png", photos / "2.png", photos / "*.gif"]
+    assert _run(["--model_dir", exported, *given]) == 0
+    out = capsys.readouterr().out
+    assert f"{given[0]}\n  error: the file does not exist" in out
+    assert f"{given[2]}\n  error: no file matches this pattern" in out
+    assert out.splitlines()[-1] == "3 images, 2 errors"
+    target = tmp_path / "p.csv"
+    assert _run(["--model_dir", exported, given[0], "--output", target]) == 1
+    assert len(target.read_text().splitlines()) == 2, "a file gets its row all the same"
+
+
+def test_rows_on_standard_output_stand_alone(
+    exported: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(["--model_dir", exported, photos, "--no-recursive", "--output", "-"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [Path(row["source"]).name for row in rows] == ["2.png", "3.png", "10.png"]
+    assert [row["error"] is None for row in rows] == [True, False, True]
+    assert rows[0]["answer"] == rows[0]["names"][0]
+    with pytest.raises(UsageError, match="--resume and --no-resume belong to --output FILE"):
+        _run(["--model_dir", exported, photos, "--output", "-", "--resume"])
 
 
 def test_no_images_at_once_is_refused_for_one_image_too(exported: Path, photos: Path) -> None:
@@ -95,7 +121,8 @@ def test_says_which_engine_runs_what_it_reports_and_how_long_an_image_takes(
 ) -> None:
     caplog.set_level("INFO", "ppcls")
     assert _run(["--model_dir", exported, "--input", photos, "--threads", 1]) == 0
-    first, last = caplog.messages
+    opening, first, last = caplog.messages
+    assert opening == f"opening {exported}"
     assert re.match(
         r"engine: paddle \d\S+, cpu, fp32, 1 threads; chosen: no other is instal", first
     )
@@ -104,7 +131,7 @@ def test_says_which_engine_runs_what_it_reports_and_how_long_an_image_takes(
     assert found and float(found[1]) >= float(found[2])
     caplog.clear()
     _run(["--model_dir", exported, "--input", photos / "3.png", "--engine", "paddle"])
-    assert len(caplog.messages) == 1 and "chosen" not in caplog.messages[0]
+    assert len(caplog.messages) == 2 and "chosen" not in caplog.messages[1]
 
 
 def test_times_are_means_without_the_first_batch() -> None:
@@ -130,5 +157,5 @@ def test_door_in_deploy(
     assert done.stdout.splitlines()[-1] == "4 images, 1 error"
     assert "Traceback" not in done.stderr and "new_executor" not in done.stderr
     done = run_python(script, *options, "--input", tmp_path / "gone", cwd=tmp_path, env=environment)
-    assert done.returncode == 2 and "no such file or folder" in done.stderr
+    assert done.returncode == 1 and "no such file or folder" in done.stderr
     assert "Traceback" not in done.stderr

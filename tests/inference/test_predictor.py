@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, Iterator, List
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from ppcls.errors import BundleError, UsageError
 from ppcls.inference import Prediction, Predictor
@@ -54,6 +55,24 @@ def test_one_image_alone(predictor: Predictor, tmp_path: Path) -> None:
         assert row.error is None
     assert len(list(predictor(np.stack([_image(), _image(1)])))) == 2
     assert list(predictor([])) == []
+
+
+def test_images_of_pillow(predictor: Predictor, tmp_path: Path) -> None:
+    turned = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    Image.fromarray(_image()).save(turned, quality=95, exif=exif, subsampling=0)
+    grey = Image.fromarray(_image()).convert("L")
+    clear = Image.fromarray(_image()).convert("RGBA")
+    with Image.open(turned) as opened:
+        rows = list(predictor([Image.fromarray(_image()), _image(), grey, clear, opened, turned]))
+    assert [row.source for row in rows[:3]] == ["image[0]", "array[1]", "image[2]"]
+    assert all(row.error is None for row in rows)
+    np.testing.assert_allclose(rows[0].scores, rows[1].scores, rtol=1e-4)
+    np.testing.assert_allclose(rows[3].scores, rows[1].scores, rtol=1e-4)
+    np.testing.assert_allclose(rows[4].scores, rows[5].scores, rtol=0.01)
+    (row,) = predictor(grey)
+    assert row.scores == pytest.approx(rows[2].scores, rel=1e-4)
 
 
 def test_grey_arrays_are_images(predictor: Predictor) -> None:

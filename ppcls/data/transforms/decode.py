@@ -154,6 +154,19 @@ def _with_pillow(file: ImageFile) -> Optional[np.ndarray]:
         return None
 
 
+def pixels_of_pillow(image: Any) -> np.ndarray:
+    """Return an image of Pillow as a file with its content is decoded: height x width x 3, uint8,
+    RGB, upright.
+
+    Raises:
+        BadImageError: its levels are not 8 or 16 bits deep.
+        OSError: it was opened from a file that is damaged.
+    """
+    from PIL import ImageOps
+
+    return _pillow_rgb(ImageOps.exif_transpose(image))
+
+
 def _pillow_rgb(image: Any) -> np.ndarray:
     if image.mode[0] in "IF":
         return cv2.cvtColor(_high_bytes(np.asarray(image)), cv2.COLOR_GRAY2RGB)

@@ -74,6 +74,7 @@ def open_fastest(bundle: Bundle, options: EngineOptions) -> Choice:
         with contextlib.suppress(BundleError, UsageError):  # then it is measured again
             name = min(known, key=known.__getitem__)
             return Choice(open_engine(name, bundle, options), _told(known))
+    _log.info("measuring which is the fastest here, once: %s", ", ".join(names))
     images = _batch(bundle, options)
     opened = _open_all(names, bundle, options, images)
     medians = _measured(opened, images)

@@ -23,9 +23,9 @@ from ppcls.errors import DownloadError, UnreachableError, WrongContentError
 from ppcls.files import locked, not_a_link, replacing, sha256_of
 from ppcls.progress import Bar, waiting
 from ppcls.text import megabytes
+from ppcls.web.connections import SlowError
+from ppcls.web.http import cause_of, check_address, check_answer, host_of, request
 from ppcls.weights.hub.cache import lock_of
-from ppcls.weights.hub.connections import SlowError
-from ppcls.weights.hub.http import check_address, check_answer, host_of, request
 from ppcls.weights.hub.part import Check, Part, accept
 
 _BLOCK = 1 << 18
@@ -220,7 +220,7 @@ def _explained(part: Part, timeout: float) -> Iterator[None]:
             f"{part.address}: the server's answer makes no sense ({error})"
         ) from None
     except exceptions.HTTPError as error:
-        raise _failure(part, error, _cause(error)) from None
+        raise _failure(part, error, cause_of(error)) from None
 
 
 def _failure(part: Part, error: exceptions.HTTPError, cause: BaseException) -> Exception:
@@ -236,9 +236,3 @@ def _failure(part: Part, error: exceptions.HTTPError, cause: BaseException) -> E
         return _PassingError(f"no answer ({reason})", no_answer=True)
     words = "" if isinstance(cause, http.client.IncompleteRead) else f" ({reason})"
     return _PassingError(f"it broke off after {part.size} of {part.total or '?'} bytes{words}")
-
-
-def _cause(error: BaseException) -> BaseException:
-    """Return what the system reported, which urllib3 wraps up to three times."""
-    inner = next((arg for arg in error.args if isinstance(arg, Exception)), error.__cause__)
-    return _cause(inner) if inner else error

@@ -15,7 +15,7 @@ from urllib3 import BaseHTTPResponse
 from ppcls.errors import DownloadError, WrongContentError
 from ppcls.files import replacing, sha256_of, write_text
 from ppcls.text import megabytes
-from ppcls.weights.hub.http import host_of
+from ppcls.web.http import host_of
 
 _SPARE = 16 << 20
 """Bytes that a download leaves free on the disk."""

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ppcls.errors import DownloadError, PpclsError, UnreachableError
-from ppcls.weights.hub import http
+from ppcls.web import http
+from ppcls.web.http import _redirected, check_address
 from ppcls.weights.hub.download import Patience, download
-from ppcls.weights.hub.http import _redirected, check_address
 
 HASTY = Patience(timeout=0.4, attempts=3, pause=0.01)
 

@@ -12,7 +12,7 @@ from ppcls.arch.family_data import families
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import UsageError
 from ppcls.registry import Part
-from ppcls.weights.hub.http import check_address
+from ppcls.web.http import check_address
 from ppcls.weights.hub.records import Record, find_network_record, find_record, record_names
 
 RECORDS = [find_record(name) for name in record_names()]

@@ -15,7 +15,7 @@ from urllib3.util import parse_url
 
 from ppcls import __version__
 from ppcls.errors import DownloadError, WrongContentError
-from ppcls.weights.hub.connections import is_private_host, pools
+from ppcls.web.connections import is_private_host, pools
 
 _REDIRECTIONS = 10
 
@@ -47,7 +47,7 @@ def host_of(address: str) -> str:
 
 @contextlib.contextmanager
 def request(
-    address: str, headers: Dict[str, str], timeout: float
+    address: str, headers: Dict[str, str], timeout: float, public_only: bool = False
 ) -> Iterator[urllib3.BaseHTTPResponse]:
     """Yield what the server answers, whatever its status, before its body is read.
 
@@ -57,14 +57,19 @@ def request(
             private network, whose servers may trust whoever can ask.
         headers: what to send besides the names of this program.
         timeout: seconds without a byte after which the connection counts as stalled.
+        public_only: ask no address of a private network, not even `address` itself.
 
     Raises:
-        DownloadError: a redirection is not accepted.
+        DownloadError: a redirection is not accepted, or the address is private and may not be.
         urllib3.exceptions.HTTPError: there is no answer, or none that makes sense; it is a
             LocationValueError if the proxy is none.
     """
     place, wanted = address, {"User-Agent": f"ppcls/{__version__}", "Accept-Encoding": "identity"}
-    public_only = False
+    if public_only and _is_private(place):
+        raise DownloadError(
+            f"{host_of(place)} is an address of a private network, or of this machine; "
+            "--private-urls lets it be asked"
+        )
     # urllib3 would follow redirections from https to http, and all of them through one proxy.
     for _ in range(_REDIRECTIONS + 1):
         with contextlib.closing(
@@ -136,6 +141,12 @@ def _not_followed(address: str, location: Any) -> str:
         f"{address}: the server redirects to {location!r}, which is not followed; only http:// and "
         "https:// addresses are, and not for ever"
     )
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """Return what the system reported, which urllib3 wraps up to three times."""
+    inner = next((arg for arg in error.args if isinstance(arg, Exception)), error.__cause__)
+    return cause_of(inner) if inner else error
 
 
 def check_answer(address: str, answer: urllib3.BaseHTTPResponse) -> None:

@@ -1,0 +1,1 @@
+"""Asking web servers that nobody vouches for: addresses, redirections, time, private networks."""
