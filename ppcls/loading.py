@@ -59,10 +59,7 @@ def _of_run(folder: Path, device: str, batch_size: int, topk: Optional[int]) -> 
     # The folder may have been moved since.
     config.Global.output_dir, config.Global.device = str(folder), device
     config.Infer.batch_size = batch_size
-    classifier = trained_classifier(config)
-    if topk is not None:
-        classifier.postprocess.topk = min(topk, len(classifier.postprocess.names))
-    return classifier
+    return trained_classifier(config, topk)
 
 
 def _nothing(folder: Path, name: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any, Optional
 
 from ppcls import runtime, weights
 from ppcls.arch import create_model
 from ppcls.data.imagenet_classes import imagenet_classes
 from ppcls.data.transforms import Pipeline
+from ppcls.files import sha256_of
 from ppcls.inference.engines.network import NetworkEngine
 from ppcls.inference.postprocess import TOPK, Topk
 from ppcls.inference.predictor import Classifier, refuse_below_one
@@ -38,17 +40,18 @@ def published_classifier(
     runtime.prepare()
     runtime.use_device(device, to_cpu="--device cpu")
     names = imagenet_classes().names
+    path = published_weights(record.name)
     return Classifier(
         Pipeline(record.transform_ops()),
         (3, record.crop, record.crop),
-        NetworkEngine(_network(record)),
+        NetworkEngine(_network(record, path)),
         Topk(min(topk or TOPK, len(names)), label_list=names),
         batch_size,
+        {"network": record.name, "weights": sha256_of(path)},
     )
 
 
-def _network(record: Record) -> Any:
-    path = published_weights(record.name)
+def _network(record: Record, path: Path) -> Any:
     network = create_model(record.network)
     weights.load(network, path)
     network.eval()  # type: ignore[union-attr]

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("ppcls")
 
+EXAMPLES = (
+    "ppcls calibrate -c my_photos/recipe.yaml",
+    "ppcls calibrate --model_dir bundle --images held_back.txt --min-precision 0.99",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""

@@ -12,7 +12,10 @@ from ppcls.inference import cli
 if TYPE_CHECKING:
     from ppcls.config import Config
 
-EXAMPLES = ("ppcls infer -c my_photos/recipe.yaml -o Infer.infer_imgs=new_photo.jpg",)
+EXAMPLES = (
+    "ppcls infer -c my_photos/recipe.yaml new_photo.jpg",
+    "ppcls infer -c my_photos/recipe.yaml photos/ --output found.csv --topk 1",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

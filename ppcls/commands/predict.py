@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ppcls import runtime
 from ppcls.errors import UsageError
@@ -14,9 +12,6 @@ from ppcls.inference import cli
 
 if TYPE_CHECKING:
     from ppcls.inference.predictor import Classifier
-    from ppcls.weights.hub.records import Record
-
-_log = logging.getLogger("ppcls")
 
 EXAMPLES = (
     "ppcls predict --model EfficientNetLite0 --pretrained photo.jpg",
@@ -59,41 +54,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _published(arguments: argparse.Namespace) -> Classifier:
     """Return a network with its published weights, preprocessing, and ImageNet's classes."""
-    from ppcls.data.imagenet_classes import imagenet_classes
-    from ppcls.data.transforms import Pipeline
-    from ppcls.files import sha256_of
-    from ppcls.inference.engines.network import NetworkEngine
-    from ppcls.inference.postprocess import TOPK, Topk
-    from ppcls.inference.predictor import Classifier, refuse_below_one
-    from ppcls.registry import parse
-    from ppcls.weights.hub.published import published_weights
-    from ppcls.weights.hub.records import find_record
+    from ppcls.inference.predictor import refuse_below_one
 
-    numbers = {name: getattr(arguments, name) for name in ("batch_size", "threads", "topk")}
-    refuse_below_one(**numbers)
-    record = find_record(arguments.model)
+    refuse_below_one(threads=arguments.threads)
     if arguments.threads:
         os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     runtime.prepare()
-    runtime.use_device(arguments.device, to_cpu="--device cpu")
-    names = imagenet_classes().names
-    path = published_weights(record.name)
-    return Classifier(
-        Pipeline([parse("transform", op) for op in record.transform_ops()]),
-        (3, record.crop, record.crop),
-        NetworkEngine(_network(record, path)),
-        Topk(min(arguments.topk or TOPK, len(names)), label_list=names),
-        arguments.batch_size,
-        {"network": record.name, "weights": sha256_of(path)},
+    from ppcls.api.published import published_classifier
+
+    return published_classifier(
+        arguments.model, arguments.device, arguments.batch_size, arguments.topk
     )
-
-
-def _network(record: Record, path: Path) -> Any:
-    from ppcls import weights
-    from ppcls.arch import create_model
-
-    network = create_model(record.network)
-    weights.load(network, path)
-    network.eval()  # type: ignore[union-attr]
-    _log.info("weights: %s", path)
-    return network
