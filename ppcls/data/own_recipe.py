@@ -23,10 +23,10 @@ UPDATES_AN_EPOCH = 6
 
 SMALLEST_BATCH = 8
 IMAGES_SEEN = 300_000
-FEWEST_EPOCHS = 30
-"""A run sees about so many images, counting each as often as it is seen, but does not end before so
-many epochs; nor is it longer than the recipe says.
-"""
+"""A run sees about so many images, counting each as often as it is seen, ..."""
+
+USUAL_EPOCHS = 30
+"""... in no more epochs than the recipe says or these, and in no fewer than either."""
 
 _ADAPTIVE = {"Adam", "AdamW", "RMSProp"}
 _RATES = ("learning_rate", "values", "eta_min", "end_lr", "warmup_start_lr")
@@ -189,7 +189,8 @@ def _adapt_schedule(recipe: Dict[str, Any], images: int) -> None:
         settings["update_freq"] = accumulated
     sampler["batch_size"] = batch
     epochs = settings.get("epochs", 1)
-    settings["epochs"] = min(epochs, max(FEWEST_EPOCHS, math.ceil(IMAGES_SEEN / images)))
+    fewest, most = sorted([epochs, USUAL_EPOCHS])
+    settings["epochs"] = min(most, max(fewest, math.ceil(IMAGES_SEEN / images)))
     for key in ("start_eval_epoch", "eval_interval", "save_interval"):
         if settings.get(key, 0) > settings["epochs"]:
             settings[key] = settings["epochs"]

@@ -147,6 +147,8 @@ def test_batch_epochs_and_rates_follow_from_the_size_of_the_set() -> None:
 def test_a_tiny_set_and_a_large_one() -> None:
     found = merged("quick_start/own_images.yaml", images=2)
     assert found["DataLoader"]["Train"]["sampler"]["batch_size"] == 8
+    assert merged("quick_start/LeNet_cifar10.yaml", images=200)["Global"]["epochs"] == 30
+    assert "epochs" not in merged("quick_start/LeNet_cifar10.yaml", images=50_000)["Global"]
     found = merged("ImageNet/VGG/VGG16.yaml", images=1_281_167, classes=1000)
     assert found["Global"]["epochs"] == 30
     assert "sampler" not in found["DataLoader"]["Train"]
