@@ -13,11 +13,11 @@ import numpy as np
 FOLDS = 5
 """How many parts the images are cut into; the labels of one are judged by the others."""
 
-_PENALTY = 0.03
-"""The inverse strength of the penalty on the weights of the linear head. It is strong, since the
-head must not learn single images, of which some are labelled wrongly.
+_PENALTY = 2.0
+"""The inverse strength of the penalty on the weights of the linear head, shared by its inputs, so
+that as much is allowed of wide embeddings as of narrow ones. It is strong, since the head must not
+learn single images, of which some are labelled wrongly.
 """
-
 
 _MOST_WEIGHTS, _FEWER = 200_000, 128
 """Above how many weights of the head it works on so many main components, to end in time."""
@@ -151,9 +151,10 @@ def _linear_head(embeddings: np.ndarray, classes: int) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    steps = [StandardScaler(), LogisticRegression(C=_PENALTY, max_iter=200)]
-    if embeddings.shape[1] * classes > _MOST_WEIGHTS:
+    steps: List[Any] = [StandardScaler()]
+    width = embeddings.shape[1]
+    if width * classes > _MOST_WEIGHTS:
         # Half of the images at least train each head.
-        fewer = min(_FEWER, len(embeddings) // 2, embeddings.shape[1])
-        steps.insert(1, PCA(fewer, random_state=0))
-    return make_pipeline(*steps)
+        width = min(_FEWER, len(embeddings) // 2, width)
+        steps.append(PCA(width, random_state=0))
+    return make_pipeline(*steps, LogisticRegression(C=_PENALTY / width, max_iter=200))
