@@ -1,5 +1,5 @@
-"""Whether a network is right as often as it says: reliability and the expected calibration error
-(Guo et al., "On Calibration of Modern Neural Networks", ICML 2017).
+"""Whether a network is right as often as it says: reliability, for a diagram (Guo et al., "On
+Calibration of Modern Neural Networks", ICML 2017).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import List
 
 import numpy as np
 
-BINS = 10
+from ppcls.calibration.measures import BINS
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,3 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS)
         means = (confidence[inside].mean(), right[inside].mean()) if count else (0.0, 0.0)
         found.append(Bin(i / bins, (i + 1) / bins, count, float(means[0]), float(means[1])))
     return found
-
-
-def expected_calibration_error(bins: List[Bin]) -> float:
-    """Return the mean distance of confidence and accuracy, weighted by images; nan without any."""
-    total = sum(one.images for one in bins)
-    gaps = sum(one.images * abs(one.confidence - one.accuracy) for one in bins)
-    return gaps / total if total else float("nan")

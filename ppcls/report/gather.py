@@ -8,6 +8,7 @@ from typing import Dict, List, Optional
 
 import numpy as np
 
+from ppcls.calibration.measures import calibration_error
 from ppcls.config import Config
 from ppcls.engine.builder import build_eval
 from ppcls.engine.loggers.jsonl import read_records
@@ -16,7 +17,7 @@ from ppcls.engine.trained import Trained
 from ppcls.engine.world import World
 from ppcls.errors import PpclsError
 from ppcls.metric.confusion import class_figures
-from ppcls.report.calibration import expected_calibration_error, reliability
+from ppcls.report.calibration import reliability
 from ppcls.report.duplicates import find_duplicates
 from ppcls.report.findings import ConfusedPair, DoubtfulLabel, Example, Findings, Twins
 from ppcls.report.judged import Judged, judge, train_set
@@ -138,7 +139,8 @@ def _judge_val(findings: Findings, val: Judged) -> None:
     findings.mistakes, findings.hard = wrong[:_MISTAKES], right[:_HARD]
     findings.right = list({e.label: e for e in right}.values())[:_RIGHT]
     findings.bins = reliability(val.probabilities, scored.labels)
-    findings.calibration_error = expected_calibration_error(findings.bins)
+    confidences, is_right = val.probabilities.max(axis=1), scored.predicted == scored.labels
+    findings.calibration_error = calibration_error(confidences, is_right)
 
 
 def _pairs(confusion: np.ndarray, wrong: List[Example]) -> List[ConfusedPair]:
