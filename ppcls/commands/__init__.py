@@ -25,8 +25,8 @@ def add_config_arguments(parser: argparse.ArgumentParser, required: bool = True)
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="change a value, e.g. -o Global.epochs=10 -o Arch.name=ResNet18; list items by index, "
-        "e.g. DataLoader.Train.dataset.transform_ops.1.RandCropImage.size=32; ~KEY removes a key",
+        help="change values, e.g. -o Global.epochs=10 Arch.name=ResNet18; items of a list by their "
+        "index from 0 (transform_ops.1.RandCropImage.size=32); ~KEY removes a key",
     )
     add_import_argument(parser)
     parser.add_argument(

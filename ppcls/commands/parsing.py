@@ -59,6 +59,11 @@ class Parser(argparse.ArgumentParser):
 class _Formatter(argparse.HelpFormatter):
     """Fills paragraphs, and leaves lines as they are in those that begin with spaces."""
 
+    def add_arguments(self, actions: Iterable[argparse.Action]) -> None:
+        """Add actions; verbs stand two letters to the right, which argparse does not count."""
+        super().add_arguments(actions)
+        self._action_max_length += 2
+
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         parts = text.strip("\n").split("\n\n")
         fill = super()._fill_text
@@ -72,8 +77,8 @@ def describe_verb(parser: argparse.ArgumentParser, text: str, examples: Sequence
     for action in _actions(parser):
         helps = {item.dest: item.help for item in action._choices_actions}
         for name, inner in action.choices.items():
-            known = helps.get(name) or ""
-            inner.description = inner.description or known[:1].upper() + known[1:]
+            text = helps.get(name) or ""
+            inner.description = inner.description or f"{text[:1].upper()}{text[1:]}."
             inner.epilog = _as_epilog([line for line in examples if line.startswith(inner.prog)])
 
 
