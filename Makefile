@@ -69,8 +69,8 @@ $(ready): requirements.txt setup.py pyproject.toml $(CONSTRAINTS) $(if $(is_fit)
 	@unfit=$$(ls -A "$(VENV)" 2> /dev/null | grep -E '^\.(unfinished|ready-)' | grep -vx '$(and $(is_fit),$(notdir $(ready)))' || true); \
 	$(if $(has_python),[ -z "$$unfit" ] || )"$(PYTHON)" -m venv $${unfit:+--clear} "$(VENV)"
 	@touch "$(VENV)/.unfinished"
-	$(python) -m pip install --quiet --upgrade pip
-	$(python) -m pip install --quiet $(if $(PADDLE_INDEX),--extra-index-url "$(PADDLE_INDEX)") $(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)") --editable '.[$(PADDLE),dev]' || \
+	@$(python) -m pip install -qq --upgrade pip
+	@$(python) -m pip install -qq $(if $(PADDLE_INDEX),--extra-index-url "$(PADDLE_INDEX)") $(if $(CONSTRAINTS),--constraint "$(CONSTRAINTS)") --editable '.[$(PADDLE),dev]' || \
 	{ [ $(PADDLE) = cpu ] || echo "setup: PyPI has paddlepaddle-gpu 2.6.2, for Python 3.9 to 3.12; Paddle's own index has 3.x: make setup PADDLE_INDEX=https://www.paddlepaddle.org.cn/packages/stable/cu126/ (without the GPU: make setup PADDLE=cpu)" >&2; exit 1; }
 	@mv "$(VENV)/.unfinished" "$@"
 
@@ -80,17 +80,13 @@ again:
 .PHONY: quickstart
 quickstart: setup  ## digits: prepare, train, evaluate, export, predict
 	$(VENV)/bin/ppcls data prepare digits
-	$(python) tools/train.py -c $(digits_config) --overwrite
+	$(python) tools/train.py -c $(digits_config) --overwrite -o 'Loggers=[Console: {interval: 10}, JsonLines, Curves]'
 	$(python) tools/eval.py -c $(digits_config) --json $(digits_run)/eval.json
 	$(python) tools/export_model.py -c $(digits_config) --overwrite
 	$(python) deploy/predict.py --model_dir $(digits_run)/inference --input $(digit)
 	@echo
-	@echo 'Done. The results:'
-	@echo '  images           dataset/digits/'
-	@echo '  learning curves  $(digits_run)/curves.png  (metrics: train_log.jsonl, log: train.log)'
-	@echo '  best weights     $(digits_run)/best_model.safetensors'
-	@echo '  accuracy         $(digits_run)/eval.json'
-	@echo '  exported model   $(digits_run)/inference/'
+	@echo 'Done. Look at the learning curves: $(digits_run)/curves.png'
+	@echo 'Accuracy: $(digits_run)/eval.json  exported model: $(digits_run)/inference/'
 
 # Style and types are checked beside the tests; what they have to say comes first or last, not between.
 define test_with_checks

@@ -138,7 +138,7 @@ def test_one_pip_call_brings_everything_and_a_second_set_up_only_looks(clone: Cl
         "-m",
         "pip",
         "install",
-        "--quiet",
+        "-qq",
         "--editable",
         ".[cpu,dev]",
     ]
@@ -163,7 +163,7 @@ def test_changed_requirements_are_installed_into_the_same_environment(
     ready = next((clone.folder / ".venv").glob(".ready-*")).stat().st_mtime
     os.utime(clone.folder / name, (ready + 5, ready + 5))
     clone.setup("PADDLE=cpu")
-    assert clone.calls[0] == "-m pip install --quiet --upgrade pip"
+    assert clone.calls[0] == "-m pip install -qq --upgrade pip"
     assert "--editable" in clone.calls[-1]
 
 
@@ -210,7 +210,7 @@ def test_an_environment_that_the_user_made_is_filled(clone: Clone) -> None:
     clone.setup("PADDLE=cpu")
     next((clone.folder / ".venv").glob(".ready-*")).unlink()
     clone.setup("PADDLE=cpu")
-    assert clone.calls[0] == "-m pip install --quiet --upgrade pip"
+    assert clone.calls[0] == "-m pip install -qq --upgrade pip"
     assert "--editable" in clone.calls[-1]
 
 

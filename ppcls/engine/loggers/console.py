@@ -8,7 +8,9 @@ import logging
 import sys
 import time
 from datetime import timedelta
-from typing import Callable, Mapping, Optional
+from typing import Annotated, Callable, Dict, Mapping, Optional
+
+from pydantic import Field
 
 from ppcls.engine.loggers import Logger, Record, RunInfo
 from ppcls.logs import FILE_ONLY
@@ -30,9 +32,14 @@ _LOOK = 0.5
 class Console(Logger):
     """Shows loss, learning rate, top-1, images per second, the fraction of time spent waiting for
     data, and ETA.
+
+    Args:
+        interval: epochs between two that have lines on the terminal; the last one always has. With
+            more than 1 batches have none. The log file has all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, interval: Annotated[int, Field(gt=0)] = 1) -> None:
+        self.interval = interval
         self._epochs = self._batches = 0
         self._bar: Optional[Bar] = None
         self._looked = 0.0
@@ -63,7 +70,9 @@ class Console(Logger):
         if with_bar:
             self._say(record)
         place = f"epoch {record['epoch']}/{self._epochs} batch {record['batch']}/{self._batches}"
-        _log.info("%s  %s", place, describe_step(record), extra={FILE_ONLY: with_bar})
+        _log.info(
+            "%s  %s", place, describe_step(record), extra={FILE_ONLY: with_bar or self.interval > 1}
+        )
 
     def _new_bar(self, epoch: int, batch: int) -> Bar:
         shape = _WIDE if columns() >= _WIDE_FROM else _NARROW
@@ -83,13 +92,20 @@ class Console(Logger):
             record["epoch"],
             self._epochs,
             describe_metrics(record["metrics"]),
+            extra=self._extra(record),
         )
 
     def _eval(self, record: Record) -> None:
         self._drop_bar()
         mark = "  (best so far)" if record.get("best") else ""
         metrics = describe_metrics(record["metrics"])
-        _log.info("epoch %d/%d  eval:  %s%s", record["epoch"], self._epochs, metrics, mark)
+        words = ("epoch %d/%d  eval:  %s%s", record["epoch"], self._epochs, metrics, mark)
+        _log.info(*words, extra=self._extra(record))
+
+    def _extra(self, record: Record) -> Dict[str, bool]:
+        """Say whether the terminal shows what is logged of an epoch."""
+        epoch = record["epoch"]
+        return {FILE_ONLY: bool(epoch % self.interval) and epoch != self._epochs}
 
     def _drop_bar(self) -> None:
         if self._bar is not None:

@@ -97,6 +97,20 @@ def test_the_log_file_has_lines_where_the_terminal_has_a_bar(
     assert "epoch 1/3  eval:  loss 0.4000" in terminal.getvalue()
 
 
+def test_every_nth_epoch_and_the_last_are_on_the_terminal_and_all_are_in_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log_to_terminal(results_on_stdout=False)
+    console = opened(Console(interval=2), tmp_path)
+    with log_to_file(tmp_path / "train.log"):
+        for epoch in (1, 2, 3):
+            console.write({**train_record(4), "epoch": epoch})
+            console.write({**eval_record(10), "epoch": epoch})
+    shown = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert shown == ["epoch 2/3", "epoch 3/3"]
+    assert len((tmp_path / "train.log").read_text().splitlines()) == 6
+
+
 def test_the_metrics_fit_a_terminal_of_80_columns() -> None:
     record = {**train_record(4, loss=12.345), "lr": 0.00123, "images_per_second": 1234.0}
     words = describe_briefly({**record, "data_wait": 0.15})
