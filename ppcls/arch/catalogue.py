@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Callable, Dict, List, Optional
 
-from ppcls import registry
+from ppcls.arch import list_models
 from ppcls.arch.family_data import NetworkData
 from ppcls.arch.family_data import networks as known_networks
 from ppcls.errors import UsageError, did_you_mean
@@ -106,7 +106,7 @@ def _key(value: Callable[[Model], Optional[float]]) -> Callable[[Model], Any]:
 
 def _models() -> List[Model]:
     known, published = known_networks(), set(record_names())
-    own = set(registry.names("arch")) - set(known) if offers_parts() else set()
+    own = set(list_models()) - set(known) if offers_parts() else set()
     models = [_model(name, row, name in published) for name, row in known.items()]
     models += [Model(name) for name in own]
     return sorted(models, key=lambda model: network_order(model.name))

@@ -157,6 +157,8 @@ def _options(parser: argparse.ArgumentParser) -> List[str]:
 def _unknown_option(prog: str, name: str, value: str, known: Sequence[str]) -> str:
     match, key = _meant(name, known)
     text = f"{prog} has no option {name}."
+    if key == "Global.device" and name != "--device":
+        value = "cpu" if name == "--cpu" else "gpu"
     if key:
         return f"{text} A recipe's values are changed with -o: -o {key}={value or 'VALUE'}"
     if match:
