@@ -105,6 +105,38 @@ def test_what_keeps_native_code_quiet_does_not_catch_the_bar() -> None:
     assert screen(on_terminal("-c", QUIET))[0] == "b''"
 
 
+DOWNLOAD = """
+import http.server, sys, threading, time
+from pathlib import Path
+from ppcls.weights.hub.download import download
+
+class Slow(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        time.sleep(0.3)
+        self.send_response(200)
+        self.send_header("Content-Length", "3000000")
+        self.end_headers()
+        for _ in range(3):
+            self.wfile.write(bytes(1000000))
+            self.wfile.flush()
+            time.sleep(0.2)
+
+    def log_message(self, *arguments):
+        pass
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+download(f"http://127.0.0.1:{server.server_port}/a.pdparams", Path(sys.argv[1]))
+"""
+
+
+def test_a_download_moves_from_the_start(tmp_path: Path) -> None:
+    text = "".join(piece for _, piece in on_terminal("-c", DOWNLOAD, tmp_path / "a.pdparams"))
+    assert "asking 127.0.0.1" in text
+    assert re.search(r"a\.pdparams +\d+%\|[^\r]*\| \d\.\d+M/3\.00M", text)
+    assert (tmp_path / "a.pdparams").stat().st_size == 3_000_000
+
+
 @pytest.mark.slow
 def test_a_training_moves_from_the_start(
     recipe: Dict[str, Any], write_recipe: Callable[..., Path], tmp_path: Path
@@ -116,7 +148,8 @@ def test_a_training_moves_from_the_start(
     text = "".join(piece for _, piece in seen)
     assert re.search(r"loading Paddle \.\.\. 00:0\d", text)
     loaded = max(at for at, piece in seen if "loading Paddle" in piece)
-    assert min(at for at, piece in seen if at > loaded) < loaded + 3
+    assert min(at for at, piece in seen if at > loaded) < loaded + 2
+    assert "reading the recipe" in text and "building the network" in text
     assert re.search(r"epoch 1/2   0%\|.*\| 0/80 00:00", text)
     assert re.search(
         r"epoch 2/2 +\d+%\|[^\r]*\| \d+/80 00:0\d, loss \d\.\d+ top1 [^\r]* ETA 0:0", text

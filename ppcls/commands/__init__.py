@@ -58,9 +58,12 @@ def run_with_config(
     from ppcls import runtime
 
     runtime.prepare()
-    from ppcls.config import load_config, to_yaml
+    from ppcls.progress import waiting
 
-    config = load_config(arguments.config, arguments.override, arguments.imports)
+    with waiting("reading the recipe"):
+        from ppcls.config import load_config, to_yaml
+
+        config = load_config(arguments.config, arguments.override, arguments.imports)
     if arguments.print_config:
         print(to_yaml(config.data), end="")
         return 0

@@ -66,6 +66,7 @@ def _tune(config: Config, arguments: argparse.Namespace) -> int:
             arguments.search,
             arguments.pruner,
             arguments.overwrite,
+            arguments.imports,
         )
     except Interrupted as stopped:
         _log.info("all trials are kept; the same command goes on")

@@ -27,6 +27,7 @@ from ppcls.errors import ConfigError, did_you_mean
 from ppcls.labels import LabelKind
 from ppcls.loss import CombinedLoss, TrainClasses
 from ppcls.metric import CombinedMetric
+from ppcls.progress import waiting
 from ppcls.registry import Part
 from ppcls.weights.hub.published import network_weights
 
@@ -36,6 +37,7 @@ Key = Tuple[str, str]
 _log = logging.getLogger("ppcls")
 
 
+@waiting("reading the data sets and building the network")
 def build_job(config: Config, device: str, world: World) -> Job:
     """Build all that training needs, and check that the parts fit each other.
 

@@ -28,6 +28,7 @@ from ppcls.engine.builder import (
 from ppcls.engine.checkpoint import CheckpointFolder
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import CheckpointError, ConfigError, PpclsError
+from ppcls.progress import waiting
 from ppcls.registry import Part, parse
 from ppcls.weights.metadata import noted_config
 
@@ -51,6 +52,7 @@ class Trained:
     metadata: Dict[str, Any]
 
 
+@waiting("building the network and reading its weights")
 def load_trained(config: Config, transform: Pipeline) -> Trained:
     """Build the network of a configuration and give it trained weights.
 

@@ -7,11 +7,12 @@ import io
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
-from ppcls.config import load_config, to_yaml
+from ppcls.config import to_yaml
 from ppcls.engine.loggers.console import format_metric
 from ppcls.engine.run_folder import RunFolder
 from ppcls.files import write_text
 from ppcls.text import shortened, table
+from ppcls.yaml_text import read_value
 
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "interrupted"}
 """What Optuna calls the state of a trial, and how it is told."""
@@ -63,7 +64,7 @@ def _write_best(study: Any, metric: str, root: Path) -> None:
     if best is None:
         return
     own = RunFolder(trial_folder(root, best.number))
-    data = load_config(str(own.config)).data
+    data = read_value(own.config)
     data = {**data, "Global": {**data["Global"], "output_dir": f"{root.parent}_best"}}
     value, count = format_metric(metric, best.value), len(study.trials)
     head = f"# The best of {count} trials ({own.root}): {metric} {value}.\n"

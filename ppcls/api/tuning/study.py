@@ -12,8 +12,9 @@ import math
 import shutil
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Iterator, List, Optional, Sequence
 
 from ppcls.api.train import train
 from ppcls.api.tuning.results import (
@@ -37,6 +38,9 @@ _log = logging.getLogger("ppcls")
 PRUNERS = ("median", "hyperband", "none")
 """What ends trials that promise little: worse than the median of those before them at the same
 epoch; Hyperband (Li et al. 2018); nothing."""
+
+Reader = Callable[[Sequence[str]], Config]
+"""Reads the recipe with the overrides that it is given."""
 
 _SEARCH = "search"
 _ENOUGH_CLASSES = 1000
@@ -83,6 +87,7 @@ def tune(
     search: Sequence[str] = (),
     pruner: str = "median",
     overwrite: bool = False,
+    imports: Sequence[str] = (),
 ) -> TuneResult:
     """Train a recipe again and again with other settings, and say which were the best.
 
@@ -94,6 +99,7 @@ def tune(
             and label smoothing around the recipe's own.
         pruner: one of `PRUNERS`.
         overwrite: delete the study that is there, with its runs.
+        imports: files or packages with parts of one's own, as for `ppcls.config.load_config`.
 
     Raises:
         ConfigError: the recipe is wrong, or does not accept a value that is to be tried.
@@ -103,16 +109,17 @@ def tune(
     optuna = _optuna()
     if trials < 1:
         raise UsageError(f"--trials {trials}: there must be one at least")
-    recipe = load_config(config, overrides)
+    read = partial(load_config, config, imports=imports)
+    recipe = read(overrides)
     require(recipe, "DataLoader.Eval")
     dimensions = read_search(search, recipe)
-    _check_values(config, overrides, dimensions)
+    _check_values(read, overrides, dimensions)
     selection = model_selection(recipe, build_eval_metrics(recipe, _ENOUGH_CLASSES))
     root = Path(recipe.Global.output_dir) / "tune"
     with _claimed(root, overwrite):
         study = _open_study(optuna, root, recipe, selection, pruner)
         _check_same_search(study, dimensions)
-        runner = _Runner(optuna, study, root, config, overrides, dimensions, selection)
+        runner = _Runner(optuna, study, root, read, overrides, dimensions, selection)
         runner.run(trials)
         best = best_trial(study)
     found = root / "best.yaml"
@@ -126,7 +133,7 @@ class _Runner:
     optuna: Any
     study: Any
     root: Path
-    config: str
+    read: Reader
     overrides: Sequence[str]
     dimensions: Sequence[Dimension]
     selection: ModelSelection
@@ -154,7 +161,7 @@ class _Runner:
         places = [f"Global.output_dir={folder}", "Global.checkpoints=null"]
         judge = _Judge(trial, self.selection.metric)
         try:
-            recipe = load_config(self.config, [*self.overrides, *values, *places])
+            recipe = self.read([*self.overrides, *values, *places])
             found = train(recipe, resume="auto" if resume else None, loggers=[judge])
         except (TrainingError, MemoryError) as error:
             _log.warning("trial %d failed: %s", trial.number, error)
@@ -177,12 +184,12 @@ class _Runner:
             _log.info("trial %d: %s %s", trial.number, name, format_metric(name, value))
 
 
-def _check_values(config: str, overrides: Sequence[str], dimensions: Sequence[Dimension]) -> None:
+def _check_values(read: Reader, overrides: Sequence[str], dimensions: Sequence[Dimension]) -> None:
     """Make sure that the recipe accepts the ends of every range, and every choice."""
     for dimension in dimensions:
         for value in dimension.ends():
             try:
-                load_config(config, [*overrides, f"{dimension.key}={value}"])
+                read([*overrides, f"{dimension.key}={value}"])
             except ConfigError as error:
                 raise ConfigError(f"--search {dimension}: {error}") from None
 

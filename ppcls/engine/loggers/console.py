@@ -118,7 +118,7 @@ def describe_step(record: Record) -> str:
     eta = str(timedelta(seconds=int(record["eta_seconds"])))
     return (
         f"{describe_metrics(record['metrics'])}  lr {record['lr']:.4g}  "
-        f"{record['images_per_second']:.0f} images/s  "
+        f"{_rate(record)} images/s  "
         f"waiting for data {record['data_wait']:.0%}  ETA {eta}"
     )
 
@@ -128,8 +128,13 @@ def describe_briefly(record: Record) -> str:
     loss, *others = record["metrics"].items()
     main = "".join(f" {name} {value:.1%}" for name, value in others[:1])
     eta = str(timedelta(seconds=int(record["eta_seconds"])))
-    speed = f"{record['images_per_second']:.0f} img/s ETA {eta} wait {record['data_wait']:.0%}"
+    speed = f"{_rate(record)} img/s ETA {eta} wait {record['data_wait']:.0%}"
     return f"loss {loss[1]:.3f}{main} lr {record['lr']:.2g} {speed}"
+
+
+def _rate(record: Record) -> str:
+    rate = record["images_per_second"]
+    return f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 def describe_metrics(metrics: Mapping[str, float]) -> str:
