@@ -79,7 +79,7 @@ def images_by_class(root: str) -> Dict[str, List[str]]:
         DataError: the folder is missing, or holds no folder.
     """
     require_folder(root)
-    return {name: images_below(root, name) for name in _class_folders(root)}
+    return {name: _images_in(root, name) for name in _class_folders(root)}
 
 
 def is_hidden(name: str) -> bool:
@@ -95,8 +95,8 @@ def _class_folders(root: str) -> List[str]:
     return names
 
 
-def images_below(root: str, name: str = "") -> List[str]:
-    """Return the sorted paths, relative to `root`, of the images in a folder of it and below."""
+def _images_in(root: str, name: str) -> List[str]:
+    """Return the sorted paths, relative to `root`, of the images in a class's folder and below."""
     images = []
     for folder, folders, files in os.walk(os.path.join(root, name)):
         folders[:] = sorted(f for f in folders if not f.startswith("."))

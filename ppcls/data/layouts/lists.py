@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ppcls.data.dataset.class_map import ClassMap
-from ppcls.data.dataset.folder import images_below
+from ppcls.data.dataset.list_file import IMAGE_ENDINGS
 from ppcls.data.dataset.table import Table, table_columns
 from ppcls.data.labelled import Located, located_images
 from ppcls.data.layouts.duplicates import MOST_COMPARED
@@ -123,16 +123,22 @@ def _joined(folder: Path, located: Dict[str, Located], files: Dict[str, Path]) -
 
 
 def _unlisted(root: Path, splits: Dict[str, Rows]) -> List[str]:
-    """Say how many images are below the root and on no list: photos that were added later."""
+    """Say how many images are beside those on the lists: photos that were added later."""
     known = {os.path.abspath(root / path) for rows in splits.values() for path in rows.paths}
     if len(known) > MOST_COMPARED:
         return []
-    found = images_below(os.path.abspath(root))
-    others = [path for path in found if os.path.abspath(root / path) not in known]
+    folders = sorted({os.path.dirname(path) for path in known})
+    others = [path for folder in folders for path in _images_in(folder) if path not in known]
     if not others:
         return []
-    example = printable(os.path.join(root, others[0]))
-    return [f"left out, because no list names them: {len(others)} images such as {example}"]
+    what = "1 image" if len(others) == 1 else f"{len(others)} images, such as"
+    return [f"left out, because no list names them: {what} {printable(others[0])}"]
+
+
+def _images_in(folder: str) -> List[str]:
+    with os.scandir(folder) as entries:
+        names = sorted(one.name for one in entries if one.name.lower().endswith(IMAGE_ENDINGS))
+    return [os.path.join(folder, name) for name in names if not name.startswith(".")]
 
 
 def _from(root: Path, found: Located) -> Sequence[str]:

@@ -105,9 +105,7 @@ def test_lists_go_before_folders_and_name_what_they_leave_out(photos: Any) -> No
     (folder / "train_list.txt").write_text("cat/1.jpg 0\ndog/1.jpg 1\n")
     (folder / "val_list.txt").write_text(f"{folder}/cat/2.jpg 0\ndog/2 b.JPEG 1\n")
     found = recognise(folder)
-    assert found.warnings == [
-        f"left out, because no list names them: 1 images such as {folder}/dog/new.jpg"
-    ]
+    assert found.warnings == [f"left out, because no list names them: 1 image {folder}/dog/new.jpg"]
     assert len(recognise(folder, without_lists=True).train) == 5
 
 
