@@ -22,7 +22,7 @@ WRITER = ROOT / "tools/model_zoo.py"
 LAYERS = [
     {"cli", "commands", "__main__"},
     {"api", "benchmark", "checks", "loading", "report"},
-    {"calibration", "engine", "exporters", "inference", "quantisation"},
+    {"calibration", "engine", "exporters", "inference", "quantisation"} | {"transfer"},
     {"arch", "weights", "data", "loss", "metric", "optimizer"},
     {"config", "registry", "checking", "labels", "runtime", "errors", "files", "logs", "text"}
     | {"own_parts", "progress", "signatures", "web", "yaml_text"},

@@ -70,6 +70,7 @@ def train(
         Interrupted: Ctrl-C or termination, after saving.
     """
     runtime.refuse_many_processes()
+    runtime.keep_freed_memory()
     config, world = as_config(config), World()
     device = runtime.use_device(config.Global.device)
     folder = RunFolder(Path(config.Global.output_dir))

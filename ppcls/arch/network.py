@@ -66,6 +66,8 @@ class Network(nn.Layer):
             those of stages in the middle of a resolution.
         aux_heads: {stage: name of the sub-layer that turns its output into logits in training}.
         aux_weight: the weight of each auxiliary head's loss beside the main one's 1.
+        held_in_evaluation: layers that `train` leaves in evaluation mode, see
+            `ppcls.arch.freezing`.
     """
 
     model_name: str = ""
@@ -76,12 +78,19 @@ class Network(nn.Layer):
     levels: Tuple[Level, ...] = ()
     aux_heads: Mapping[str, str] = {}
     aux_weight: float = 0.3
+    held_in_evaluation: Tuple[nn.Layer, ...] = ()
     head: nn.Layer
 
     def __init__(self, class_num: int, in_channels: int) -> None:
         super().__init__()
         self.class_num = class_num
         self.in_channels = in_channels
+
+    def train(self) -> None:
+        """Switch all layers to training but those that are held in evaluation."""
+        super().train()
+        for layer in self.held_in_evaluation:
+            layer.training = False
 
     def forward(self, images: Tensor) -> Union[Tensor, List[Tensor]]:
         """Turn images [n, in_channels, h, w] into logits [n, class_num].

@@ -1,4 +1,4 @@
-"""``ppcls train``: train a network as a configuration file says."""
+"""``ppcls train``: train a network as a configuration file says, or on a folder of photos."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ppcls.commands import add_config_arguments, run_with_config
+from ppcls.errors import UsageError
+from ppcls.transfer import BUDGET
 
 if TYPE_CHECKING:
     from ppcls.config import Config
@@ -20,7 +22,8 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    add_config_arguments(parser)
+    add_config_arguments(parser, required=False)
+    _add_data_arguments(parser)
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument(
         "--resume",
@@ -37,8 +40,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    photos = parser.add_argument_group(
+        "instead of -c, for photos of your own",
+        "Starts from published weights: a linear head on their features within a minute, then "
+        "fine-tuning; the better of both is kept. The recipe that comes out of it is written.",
+    )
+    photos.add_argument(
+        "--data", metavar="PHOTOS", help="a folder of a folder for each class, lists, or a CSV file"
+    )
+    photos.add_argument(
+        "--budget",
+        metavar="TIME",
+        help=f"for all that is computed: 90s, 5m, 1h (default: {BUDGET})",
+    )
+    photos.add_argument(
+        "--model", metavar="NAME", help="whose published weights (default: the best at hand)"
+    )
+    photos.add_argument(
+        "--size", type=int, metavar="PIXELS", help="side of the images that the network sees"
+    )
+    photos.add_argument(
+        "--output", metavar="DIR", help="folder of the run (default: output/NAME_OF_THE_DATA)"
+    )
+    photos.add_argument(
+        "--val", type=float, metavar="FRACTION", help="held back, 0 to 1 (default: 0.2)"
+    )
+    photos.add_argument(
+        "--group-by", metavar="HOW", help="what stays together, as for ppcls data split"
+    )
+    photos.add_argument("--seed", type=int, help="of everything random (default: 0)")
+    photos.add_argument("--no-report", action="store_true", default=None, help="write no report")
+
+
+_OF_DATA = ("budget", "model", "size", "output", "val", "group_by", "seed", "no_report")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Train; return the exit status."""
+    given = [name for name in _OF_DATA if getattr(arguments, name) is not None]
+    if (arguments.config is None) == (arguments.data is None):
+        raise UsageError(
+            "train what? ppcls train -c RECIPE, or ppcls train --data FOLDER_OF_PHOTOS"
+            f"{'; not both' if arguments.config else ''}"
+        )
+    if arguments.data is not None:
+        return _on_photos(arguments)
+    if given:
+        raise UsageError(
+            f"--{given[0].replace('_', '-')} belongs to --data; a recipe says it itself with -o"
+        )
     return run_with_config(arguments, _dry_run if arguments.dry_run else _train)
 
 
@@ -46,6 +97,41 @@ def _dry_run(config: Config, arguments: argparse.Namespace) -> int:
     from ppcls.api.train import try_one_batch
 
     print(try_one_batch(config))
+    return 0
+
+
+def _on_photos(arguments: argparse.Namespace) -> int:
+    from ppcls import runtime
+
+    for flag in ("dry_run", "print_config"):
+        if getattr(arguments, flag):
+            name = flag.replace("_", "-")
+            raise UsageError(f"--{name} belongs to -c; --data writes a recipe first")
+    runtime.prepare()
+    from ppcls.api.own_photos import OwnPhotosOptions, train_on_photos
+    from ppcls.data.division import DivisionRequest
+    from ppcls.engine.interrupt import Interrupted
+
+    options = OwnPhotosOptions(
+        budget=arguments.budget or BUDGET,
+        network=arguments.model,
+        size=arguments.size,
+        division=DivisionRequest(
+            val=arguments.val, seed=arguments.seed or 0, group_by=arguments.group_by
+        ),
+        report=not arguments.no_report,
+    )
+    try:
+        train_on_photos(
+            arguments.data,
+            arguments.output,
+            options,
+            arguments.override,
+            arguments.resume,
+            arguments.overwrite,
+        )
+    except Interrupted as stopped:
+        return stopped.exit_status
     return 0
 
 

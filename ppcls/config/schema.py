@@ -57,7 +57,7 @@ class GlobalSection(Section):
     output_dir: Folder = "./output"
     device: Device = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**32), BeforeValidator(_zero_if_null)] = 0
-    epochs: PositiveInt = 1
+    epochs: Annotated[int, Field(ge=0)] = 1
     print_batch_step: PositiveInt = 10
     checkpoints: Optional[str] = None
     pretrained_model: Optional[str] = None
@@ -68,6 +68,7 @@ class GlobalSection(Section):
     eval_during_train: bool = True
     eval_interval: PositiveInt = 1
     start_eval_epoch: Annotated[int, Field(ge=0)] = 0
+    eval_at_start: bool = False
     best_metric: Optional[str] = None
     early_stop: Optional[EarlyStop] = None
     update_freq: PositiveInt = 1
@@ -98,10 +99,16 @@ class EmaSection(Section):
 
 
 class ArchSection(Section):
-    """`Arch`: the network. What is not a key here is an argument of the network itself."""
+    """`Arch`: the network. What is not a key here is an argument of the network itself.
+
+    `freeze` names the stages that training leaves as they are; with `freeze_statistics` batch
+    normalisation keeps its running statistics. See `ppcls.arch.freezing`.
+    """
 
     part: Annotated[Part, PartOf("arch")]
     pretrained: Optional[Union[bool, str]] = False
+    freeze: Optional[Union[PositiveInt, Literal["stages"], List[str]]] = None
+    freeze_statistics: bool = False
 
     @property
     def name(self) -> str:
@@ -113,7 +120,7 @@ def _split_arch(value: Any) -> Any:
     """Separate the keys that every network has from the arguments of the one that is named."""
     if not isinstance(value, dict) or "name" not in value:
         return {"part": value}
-    own = {key: value[key] for key in ("pretrained",) if key in value}
+    own = {key: value[key] for key in ArchSection.model_fields if key in value and key != "part"}
     return {"part": {key: item for key, item in value.items() if key not in own}, **own}
 
 

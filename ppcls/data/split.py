@@ -171,11 +171,7 @@ def _files(
     size: Optional[int],
 ) -> Dict[str, str]:
     """Return the files of a division by their names."""
-    words = label_words(images.class_names)
-    texts = {
-        f"{start}{part}_list.txt": _list_text(found, words) for part, found in division.items()
-    }
-    texts[f"{start}label_list.txt"] = _label_text(images.class_names)
+    texts = {f"{start}{name}": text for name, text in list_texts(images, division).items()}
     called, home = os.path.basename(os.path.abspath(folder)), os.path.abspath(folder)
     lists = OwnLists(
         root=images.root,
@@ -190,6 +186,17 @@ def _files(
     recipe = yaml.safe_dump(own_recipe(base, lists, size), sort_keys=False, allow_unicode=True)
     texts[f"{start}recipe.yaml"] = _HEADER + recipe
     return texts
+
+
+def list_texts(images: OwnImages, division: Division) -> Dict[str, str]:
+    """Return the lists of a division, `PART_list.txt`, and `label_list.txt`: texts by name.
+
+    Raises:
+        DataError: a name has a line break.
+    """
+    words = label_words(images.class_names)
+    texts = {f"{part}_list.txt": _list_text(found, words) for part, found in division.items()}
+    return {**texts, "label_list.txt": _label_text(images.class_names)}
 
 
 def label_words(names: Sequence[str]) -> List[str]:

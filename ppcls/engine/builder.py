@@ -9,6 +9,7 @@ from typing import Any, List, Optional, Tuple
 
 from ppcls import runtime, weights
 from ppcls.arch import build as build_network_part
+from ppcls.arch.freezing import freeze, freeze_statistics
 from ppcls.arch.network import Network
 from ppcls.arch.plain import accepted_sizes, check_logits
 from ppcls.config import Config, require
@@ -54,6 +55,7 @@ def build_job(config: Config, device: str, world: World) -> Job:
     runtime.seed_everything(config.Global.seed)
     network = build_network(config, len(class_map), train.dataset.transform)
     _load_start(config, network)
+    _freeze(config, network)
     for name, loader in (("Train", train), ("Eval", evaluation)):
         if loader is not None:
             check_images_fit(config, network, loader.dataset.transform, name)
@@ -315,6 +317,21 @@ def _load_start(config: Config, network: Network) -> None:
     if fit == "adapt":
         found = "; ".join(report.adapted) or "all of the network's arrays match"
     _log.info("started from %s: %s", path, found)
+
+
+def _freeze(config: Config, network: Network) -> None:
+    """Keep what the configuration says as it is in training.
+
+    Raises:
+        ConfigError: the network has no such stages.
+    """
+    section = config.Arch
+    if section.freeze is not None:
+        with config.naming("Arch", "freeze"):
+            names = freeze(network, section.freeze)
+        _log.info("frozen: %s", ", ".join(names))
+    if section.freeze_statistics:
+        freeze_statistics(network)
 
 
 def check_images_fit(config: Config, network: Network, transform: Pipeline, name: str) -> None:

@@ -32,6 +32,8 @@ class TrainSettings:
         eval_during_train: whether to evaluate at all.
         eval_interval: epochs per evaluation; the last epoch has one as well.
         start_eval_epoch: the first epoch after which to evaluate, counted from 1.
+        eval_at_start: whether to evaluate the weights that training starts from, which are the
+            best model until others are better.
         max_bad_samples: fraction of the training images that may be unreadable.
     """
 
@@ -45,6 +47,7 @@ class TrainSettings:
     eval_during_train: bool
     eval_interval: int
     start_eval_epoch: int
+    eval_at_start: bool
     max_bad_samples: float
 
     def saves_after_step(self, step: int) -> bool:

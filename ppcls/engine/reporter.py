@@ -44,9 +44,10 @@ class Reporter:
         if metrics:
             self._write("epoch", state, metrics=metrics)
 
-    def evaluation(self, state: TrainState, found: Evaluation, best: bool) -> None:
-        """Report an evaluation after the epoch that `state` stands in."""
-        self._write("eval", state, metrics=found.metrics, images=found.images, best=best)
+    def evaluation(self, state: TrainState, epochs: int, found: Evaluation, best: bool) -> None:
+        """Report an evaluation after so many epochs; 0 is before the first one."""
+        about = {"metrics": found.metrics, "images": found.images, "best": best}
+        self._write("eval", state, **{"epoch": epochs, **about})
 
     def _advance(self, state: TrainState) -> None:
         def look() -> Record:

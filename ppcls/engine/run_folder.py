@@ -10,6 +10,8 @@ from typing import Iterator, List, Optional, Tuple
 from ppcls.errors import TrainingError, UsageError
 from ppcls.files import Busy, locked, remove_leftovers
 
+_OTHER = "-o Global.output_dir=ANOTHER_FOLDER"
+
 
 class RunFolder:
     """Paths inside `Global.output_dir`.
@@ -83,14 +85,27 @@ class RunFolder:
                 "one; continue with --resume auto"
             )
 
-    def _make_ready(self, resume: bool, overwrite: bool) -> None:
+    def refuse_run(self, resume: bool, overwrite: bool, other: str = _OTHER) -> List[Path]:
+        """Return what an earlier run left here, unless it is in the way.
+
+        Args:
+            resume: whether to go on with it.
+            overwrite: whether to delete it.
+            other: how to name another folder.
+
+        Raises:
+            UsageError: neither is wanted.
+        """
         found = self.contents()
         if found and not resume and not overwrite:
             raise UsageError(
                 f"the output folder {self.root} already holds a run ({found[0].name}). To continue "
-                "it: --resume auto; to delete it and start again: --overwrite; to keep it: -o "
-                "Global.output_dir=ANOTHER_FOLDER"
+                f"it: --resume auto; to delete it and start again: --overwrite; to keep it: {other}"
             )
+        return found
+
+    def _make_ready(self, resume: bool, overwrite: bool) -> None:
+        found = self.refuse_run(resume, overwrite)
         try:
             if overwrite:
                 _delete(found)

@@ -28,14 +28,14 @@ class ModelSelection:
     patience: Optional[int] = None
     min_delta: float = 0.0
 
-    def judge(self, state: TrainState, value: float) -> bool:
-        """Take in the value after the epoch that `state` stands in; return whether it is the best.
+    def judge(self, state: TrainState, value: float, epochs: int) -> bool:
+        """Take in the value after so many epochs; return whether it is the best.
 
         NaN is never the best, and anything else beats nothing.
         """
         is_best = self._gain(value, state.best_value) > 0
         if is_best:
-            state.best_value, state.best_epoch = value, state.epoch + 1
+            state.best_value, state.best_epoch = value, epochs
         if self._gain(value, state.reference) > self.min_delta:
             state.reference, state.evaluations_without_gain = value, 0
         else:

@@ -12,6 +12,7 @@ from ppcls import runtime, weights
 from ppcls.config import to_yaml
 from ppcls.data.batch import Batch
 from ppcls.engine.bad_samples import BadSampleCount
+from ppcls.engine.chance import ChanceWatch, chance_of
 from ppcls.engine.checkpoint import Checkpoint, CheckpointFolder, TrainState, save_best_model
 from ppcls.engine.evaluator import Evaluation, evaluate_network
 from ppcls.engine.interrupt import Interrupted, StopRequest
@@ -57,6 +58,7 @@ class Trainer:
         self.meter = Meter(job.metrics, self.world)
         schedule = job.optimizer.schedule
         self.reporter = Reporter(self.meter, schedule, job.settings.epochs, self.batches)
+        self.chance = ChanceWatch(chance_of(job.eval))
         self.finite = FiniteCheck(schedule, self.checkpoints, self.world)
         for loader in filter(None, (job.train, job.eval)):
             loader.patience.gives_up = lambda: stop.number is not None
@@ -64,7 +66,15 @@ class Trainer:
     @property
     def is_complete(self) -> bool:
         """Whether the last epoch, or an early stop, has been reached."""
+        if self._judges_start:
+            return False
         return self.state.finished or self.state.epoch >= self.settings.epochs
+
+    @property
+    def _judges_start(self) -> bool:
+        """Whether the weights that training starts from are to be evaluated now."""
+        wanted = self.settings.eval_at_start and self.job.eval is not None
+        return wanted and self.state == TrainState()
 
     def fit(self) -> TrainState:
         """Train until the last epoch, an early stop, or a request to stop.
@@ -76,6 +86,8 @@ class Trainer:
             OutageError: a data set cannot be reached any more; after saving.
             Interrupted: Ctrl-C or termination, after saving.
         """
+        if self._judges_start:
+            self._keep_if_best(epochs=0)
         while not self.is_complete:
             try:
                 self.train_epoch()
@@ -158,8 +170,8 @@ class Trainer:
     def end_epoch(self) -> None:
         """Evaluate, keep the best, decide whether to go on, and save."""
         self.finite.weights(self.job.network, self.state)
-        if self.job.eval is not None and self.settings.evaluates_after(self.state.epoch + 1):
-            self._keep_if_best(self._evaluate())
+        if self.settings.evaluates_after(self.state.epoch + 1):
+            self._keep_if_best(self.state.epoch + 1)
         after = {"epoch": self.state.epoch + 1, "batch": 0, "running": {}}
         self.state = self.state.model_copy(update=after)
         self.meter.begin_epoch({})
@@ -185,18 +197,25 @@ class Trainer:
             _log.warning("left out of the evaluation, unreadable:%s", found.describe_bad())
         return found
 
-    def _keep_if_best(self, found: Evaluation) -> None:
-        selection = self.job.selection
-        is_best = selection.judge(self.state, found.metrics.get(selection.metric, math.nan))
+    def _keep_if_best(self, epochs: int) -> None:
+        """Evaluate after so many epochs, if there is something to judge by."""
+        if self.job.eval is None:
+            return
+        found, selection = self._evaluate(), self.job.selection
+        value = found.metrics.get(selection.metric, math.nan)
+        is_best = selection.judge(self.state, value, epochs)
         if is_best:
-            self.world.on_main(lambda: self._save_best(found))
-        self.reporter.evaluation(self.state, found, is_best)
+            self.world.on_main(lambda: self._save_best(found, epochs))
+        self.reporter.evaluation(self.state, epochs, found, is_best)
+        self.chance.judge(
+            found.metrics, self.meter.epoch_metrics(), epochs, self.job.optimizer.schedule.peak
+        )
         selection.stop_early(self.state)
         self.state.finished |= self.world.any(self.reporter.loggers.want_to_stop)
 
-    def _save_best(self, found: Evaluation) -> None:
+    def _save_best(self, found: Evaluation, epochs: int) -> None:
         arrays = self.job.ema.arrays() if self.job.ema else arrays_of(self.job.network)
-        now = {"epoch": self.state.epoch + 1, "step": self.state.step, "metrics": found.metrics}
+        now = {"epoch": epochs, "step": self.state.step, "metrics": found.metrics}
         save_best_model(self.folder.best_model, arrays, {**self.metadata(), **now})
 
     def save(self) -> None:

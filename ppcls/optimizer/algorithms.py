@@ -9,6 +9,8 @@ Arguments that all of them take:
   one text with spaces between them)
 - clip_norm, clip_norm_global or clip_value: limits for the gradients, before the penalty is added:
   of the Euclidean norm of each parameter's gradient on its own, of all together, of each element
+- layer_decay: the rate of each stage is that of the stage behind it times this, and the head has
+  the whole rate; for weights that are trained already, whose first stages need the least change
 - multi_precision: keep a float32 copy of half-precision parameters
 
 The program supplies `model`, `epochs` and `steps_per_epoch`. In the formulas g is the gradient
@@ -44,6 +46,9 @@ Names = Union[str, List[str]]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 """How much of a running mean stays at each step."""
 
+LayerDecay = Annotated[float, Field(gt=0, le=1)]
+"""The rate of a stage, divided by that of the stage after it."""
+
 Small = Annotated[float, Field(ge=0)]
 """What keeps a divisor from 0: finite and not negative."""
 
@@ -61,6 +66,7 @@ class SGD(Optimizer):
     clip_norm: Optional[Factor] = None
     clip_norm_global: Optional[Factor] = None
     clip_value: Optional[Factor] = None
+    layer_decay: LayerDecay = 1.0
     multi_precision: bool = False
     model: Provided[Any] = None
     epochs: Provided[int] = 1
@@ -88,6 +94,7 @@ class Momentum(Optimizer):
     clip_norm: Optional[Factor] = None
     clip_norm_global: Optional[Factor] = None
     clip_value: Optional[Factor] = None
+    layer_decay: LayerDecay = 1.0
     multi_precision: bool = True
     model: Provided[Any] = None
     epochs: Provided[int] = 1
@@ -127,6 +134,7 @@ class Adam(Optimizer):
     clip_norm: Optional[Factor] = None
     clip_norm_global: Optional[Factor] = None
     clip_value: Optional[Factor] = None
+    layer_decay: LayerDecay = 1.0
     multi_precision: bool = False
     model: Provided[Any] = None
     epochs: Provided[int] = 1
@@ -164,6 +172,7 @@ class AdamW(Optimizer):
     clip_norm: Optional[Factor] = None
     clip_norm_global: Optional[Factor] = None
     clip_value: Optional[Factor] = None
+    layer_decay: LayerDecay = 1.0
     multi_precision: bool = False
     model: Provided[Any] = None
     epochs: Provided[int] = 1
@@ -213,6 +222,7 @@ class RMSProp(Optimizer):
     clip_norm: Optional[Factor] = None
     clip_norm_global: Optional[Factor] = None
     clip_value: Optional[Factor] = None
+    layer_decay: LayerDecay = 1.0
     multi_precision: bool = False
     model: Provided[Any] = None
     epochs: Provided[int] = 1

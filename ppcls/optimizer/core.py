@@ -57,6 +57,7 @@ class Optimizer(ABC):
     clip_norm: Optional[float]
     clip_norm_global: Optional[float]
     clip_value: Optional[float]
+    layer_decay: float
     multi_precision: bool
     model: paddle.nn.Layer
     epochs: int
@@ -71,6 +72,7 @@ class Optimizer(ABC):
         if not named:
             raise ConfigError("Optimizer: the network has nothing to train; is everything frozen?")
         exempt = self._exempt(named)
+        _scale_rates(self.model, named, self.layer_decay)
         self.inner = self._rule(
             learning_rate=float(self.schedule.at(0)),
             parameters=list(named.values()),
@@ -210,6 +212,25 @@ def _mark(parameters: Iterable[paddle.Tensor], exempt: Iterable[paddle.Tensor]) 
             parameter.regularizer = None
     for parameter in exempt:
         parameter.regularizer = _NoDecay()
+
+
+def _scale_rates(model: paddle.nn.Layer, named: Mapping[str, paddle.Tensor], decay: float) -> None:
+    """Give each parameter its fraction of the rate, and forget that of an earlier optimiser.
+
+    Bao, Dong, Piao, Wei 2022, "BEiT", section A: layer-wise learning-rate decay.
+
+    Raises:
+        ConfigError: the network does not say in which order its stages run.
+    """
+    stages = list(getattr(model, "stages", ()))
+    if decay < 1 and not stages:
+        raise ConfigError(
+            "Optimizer.layer_decay: this network does not list its stages; leave it out"
+        )
+    for name, parameter in named.items():
+        stage = name.partition(".")[0]
+        behind = len(stages) - stages.index(stage) if stage in stages else 0
+        parameter.optimize_attr = {**parameter.optimize_attr, "learning_rate": decay**behind}
 
 
 def _trainable(model: paddle.nn.Layer) -> Dict[str, paddle.Tensor]:

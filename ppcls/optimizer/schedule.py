@@ -112,7 +112,7 @@ class Schedule(ABC):
 
     def _progress(self, unit: float) -> float:
         """Return the fraction, 0 to 1, that has passed of the time from warm-up to the end."""
-        return min(1.0, (unit - self.warmup) / (self.units - self.warmup))
+        return min(1.0, (unit - self.warmup) / max(1, self.units - self.warmup))
 
 
 @register("schedule")
@@ -182,7 +182,7 @@ class Linear(Schedule):
     def _fraction(self, unit: float) -> float:
         if not self.cycle:
             return self._progress(unit)
-        laps = (unit - self.warmup) / (self.units - self.warmup)
+        laps = (unit - self.warmup) / max(1, self.units - self.warmup)
         return laps / max(1, math.ceil(laps))
 
 

@@ -16,7 +16,7 @@ def judged(selection: ModelSelection, values: List[float]) -> TrainState:
     state = TrainState()
     for epoch, value in enumerate(values):
         state.epoch = epoch
-        selection.judge(state, value)
+        selection.judge(state, value, epoch + 1)
         selection.stop_early(state)
         if state.finished:
             break

@@ -244,3 +244,38 @@ def test_a_paddleclas_section_builds_as_it_is():
     optimizer = part.build(model=paddle.nn.Linear(2, 2), epochs=4, steps_per_epoch=10)
     assert optimizer.schedule.at(10) == 0.1
     assert optimizer.schedule.at(39) == pytest.approx(0.05 * (1 + np.cos(np.pi * 29 / 30)))
+
+
+class _Staged(paddle.nn.Layer):
+    stages = ("first", "second")
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in (*self.stages, "head"):
+            self.add_sublayer(name, paddle.nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize("name", names("optimizer"))
+def test_layer_decay_lowers_the_rates_of_early_stages(name):
+    changes = {}
+    for decay in (1.0, 0.5):
+        model = _Staged()
+        arguments = {"lr": 0.01, "layer_decay": decay, "one_dim_param_no_weight_decay": True}
+        optimizer = create("optimizer", name, arguments, model=model)
+        for parameter in model.parameters():
+            parameter.set_value(paddle.zeros_like(parameter))
+            (parameter * 3.0).sum().backward()
+        optimizer.set_step(0)
+        optimizer.step()
+        changes[decay] = {
+            part: getattr(model, part).bias.numpy() for part in ("first", "second", "head")
+        }
+    for part, factor in (("first", 0.25), ("second", 0.5), ("head", 1.0)):
+        np.testing.assert_allclose(changes[0.5][part], factor * changes[1.0][part], rtol=1e-5)
+        assert np.abs(changes[1.0][part]).min() > 0
+
+
+def test_layer_decay_needs_stages():
+    arguments = {"lr": 0.1, "layer_decay": 0.5}
+    with pytest.raises(ConfigError, match="layer_decay"):
+        create("optimizer", "SGD", arguments, model=paddle.nn.Linear(2, 2))

@@ -1,0 +1,104 @@
+"""Time: what a budget says, and how many epochs fit into what is left of it."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from contextlib import closing
+from typing import Callable, Iterator, List, NamedTuple
+
+import paddle
+
+from ppcls.engine.job import Job
+from ppcls.engine.share import on_device
+from ppcls.errors import UsageError
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_TIMED = 4
+"""Batches that are trained to see how long one takes; the first is slower and does not count."""
+
+MOST_EPOCHS = 60
+_SAFETY = 0.85
+"""Of the time that is left: machines have other things to do, too."""
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds that a budget such as 300, 90s, 5m or 1.5h means.
+
+    Raises:
+        UsageError: it is something else, or not above 0.
+    """
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smh]?)", text.strip().lower())
+    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if seconds <= 0:
+        raise UsageError(f"--budget takes a time such as 90s, 5m or 1h, got '{text}'")
+    return seconds
+
+
+class Pace(NamedTuple):
+    """How long training takes here, in seconds."""
+
+    batch: float
+    """Forward, backward and update, reading included."""
+    evaluation: float
+    """Of the whole set that is held back."""
+    batches: int
+    """In an epoch."""
+
+    @property
+    def epoch(self) -> float:
+        """An epoch with its evaluation."""
+        return self.batch * self.batches + self.evaluation
+
+    def epochs_within(self, seconds: float) -> int:
+        """Return how many epochs fit, and the evaluation of the start besides; 0 if none does."""
+        left = _SAFETY * seconds - self.evaluation
+        return max(0, min(MOST_EPOCHS, int(left / self.epoch)))
+
+
+def pace_of(job: Job, clock: Callable[[], float] = time.perf_counter) -> Pace:
+    """Train and evaluate a few batches, and say how long it takes. The job's network and optimizer
+    are not of use afterwards.
+    """
+    job.network.train()
+    train = _times(_trained(job), clock)
+    batch = statistics.median(train[1:] or train)
+    assert job.eval is not None
+    each = _times(_judged(job), clock)
+    evaluation = statistics.median(each[1:] or each) * len(job.eval)
+    return Pace(batch, evaluation, len(job.train))
+
+
+def _trained(job: Job) -> Iterator[None]:
+    with closing(job.train.epoch(0)) as batches:
+        for batch in batches:
+            if len(batch):
+                with on_device(batch, job.network) as share:
+                    loss = job.loss(job.network(share.images), share.labels)["loss"]
+                    job.precision.backward(share.scaled(loss, len(batch), 1))
+                job.precision.update(job.optimizer)
+                job.optimizer.clear_grad()
+                loss.item()
+            yield
+
+
+def _judged(job: Job) -> Iterator[None]:
+    assert job.eval is not None
+    job.network.eval()
+    with closing(job.eval.epoch(0)) as batches, paddle.no_grad():
+        for batch in batches:
+            if len(batch):
+                job.network(paddle.to_tensor(batch.images)).numpy()
+            yield
+
+
+def _times(steps: Iterator[None], clock: Callable[[], float]) -> List[float]:
+    times: List[float] = []
+    began = clock()
+    for _ in steps:
+        times.append(clock() - began)
+        if len(times) == _TIMED:
+            break
+        began = clock()
+    return times

@@ -1,0 +1,170 @@
+"""The first model of a run on one's own photos: published weights with a fitted linear head."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import numpy as np
+from tqdm import tqdm
+
+from ppcls import weights
+from ppcls.arch.network import Network
+from ppcls.arch.pooled_features import last_layer
+from ppcls.data.batch import BadImage
+from ppcls.data.dataset.files import ImageFiles
+from ppcls.data.loader import DataLoader
+from ppcls.data.sampler import DistributedBatchSampler
+from ppcls.errors import DataError
+from ppcls.files import sha256_of
+from ppcls.transfer.features import BATCH, FeatureEngine, Features, features_of, kept, open_features
+from ppcls.transfer.linear_head import LinearHead, fit_linear_head
+from ppcls.weights.network_metadata import metadata_of
+from ppcls.weights.weight_file import save_weights
+
+_THREADS = 2
+
+
+@dataclass(frozen=True)
+class FirstModel:
+    """A network with a fitted head.
+
+    Attributes:
+        path: its weights.
+        head: what was fitted.
+        right: how many of the held-back images it gets right.
+        held_back: how many of them could be read; 0 where nothing is held back.
+        bad: images that could not be read.
+        seconds: what it took.
+        engine: what computed the features; empty where they were kept from before.
+    """
+
+    path: Path
+    head: LinearHead
+    right: int
+    held_back: int
+    bad: List[BadImage]
+    seconds: float
+    engine: str
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction of the held-back images that it gets right."""
+        return self.right / max(1, self.held_back)
+
+
+class FeatureReader:
+    """The features of data sets by one network, whose engine is opened when it is needed."""
+
+    def __init__(self, network: Network, source: Path, device: str) -> None:
+        """Keep what computes.
+
+        Args:
+            network: with the weights of `source`.
+            source: the file of the weights.
+            device: "cpu" or "gpu:N".
+        """
+        self.network, self.source, self.device = network, source, device
+        self.engine: Optional[FeatureEngine] = None
+
+    def read(self, dataset: ImageFiles, what: str, flip: bool = False) -> Features:
+        """Return the features of all images of a set, from the last time if nothing changed."""
+        key = {**self._key(dataset), "flip": flip}
+        return kept(key, lambda: self._compute(dataset, what, flip))
+
+    def _compute(self, dataset: ImageFiles, what: str, flip: bool) -> Features:
+        size = dataset.transform.output_size
+        assert size is not None
+        if self.engine is None:
+            shape = (dataset.transform.channels, *size)
+            self.engine = open_features(self.network, shape, self.device)
+        sampler = DistributedBatchSampler(BATCH, length=len(dataset))
+        loader = DataLoader(dataset, sampler, _THREADS)
+        with tqdm(total=len(dataset), desc=what, leave=False, disable=None) as bar:
+            return features_of(loader.epoch(0), self.engine.run, flip, bar.update)
+
+    def _key(self, dataset: ImageFiles) -> Dict[str, Any]:
+        files = [Path(dataset.path(index)) for index in range(len(dataset))]
+        return {
+            "weights": sha256_of(self.source),
+            "network": self.network.model_name,
+            "arguments": {key: str(value) for key, value in self.network.model_arguments.items()},
+            "transform": dataset.transform.spec(),
+            "files": [[str(file.absolute()), *_stamp(file)] for file in files],
+        }
+
+
+def _stamp(file: Path) -> List[int]:
+    try:
+        status = file.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
+
+
+def fit_first_model(
+    network: Network,
+    reader: FeatureReader,
+    train: ImageFiles,
+    val: Optional[ImageFiles],
+    path: Path,
+    clock: Callable[[], float] = time.perf_counter,
+) -> FirstModel:
+    """Give `network` a head that is fitted on the training images, and write its weights.
+
+    Args:
+        network: with a last layer for the classes of `train`, and the weights whose features
+            `reader` gives.
+        reader: of the features.
+        train: the images to learn from, as evaluation prepares them.
+        val: the images that judge; None where nothing is held back.
+        path: the file to write.
+
+    Raises:
+        DataError: none of the training images can be read, or those of a single class.
+    """
+    began = clock()
+    learnt = reader.read(train, "features", flip=True)
+    labels = train.labels.values[learnt.indices]
+    _refuse_single_class(labels, learnt.bad)
+    assert learnt.flipped is not None
+    rows = np.concatenate([learnt.values, learnt.flipped])
+    head = fit_linear_head(rows, np.tile(labels, 2), len(train.class_map), views=2)
+    _set_head(network, head)
+    noted = {**metadata_of(network), "class_names": list(train.class_map.names)}
+    save_weights(network, path, noted)
+    right, count, bad = _judged(reader, head, val) if val else (0, 0, [])
+    engine = reader.engine.name if reader.engine else ""
+    return FirstModel(path, head, right, count, [*learnt.bad, *bad], clock() - began, engine)
+
+
+def _judged(
+    reader: FeatureReader, head: LinearHead, val: ImageFiles
+) -> Tuple[int, int, List[BadImage]]:
+    """Return how many images are right, how many there are, and those that cannot be read."""
+    found = reader.read(val, "features, held back")
+    if not len(found.values):
+        return 0, 0, found.bad
+    answers = head.logits(found.values).argmax(axis=1)
+    right = int((answers == val.labels.values[found.indices]).sum())
+    return right, len(answers), found.bad
+
+
+def _refuse_single_class(labels: np.ndarray, bad: List[BadImage]) -> None:
+    if len(np.unique(labels)) > 1:
+        return
+    shown = "".join(f"\n  {image.name}: {image.reason}" for image in bad[:10])
+    raise DataError(
+        f"there is nothing to tell apart: {len(labels)} training images can be read, of "
+        f"{len(np.unique(labels))} class(es), and {len(bad)} cannot{':' if shown else ''}{shown}"
+    )
+
+
+def _set_head(network: Network, head: LinearHead) -> None:
+    last = last_layer(network)
+    assert last is not None
+    name = next(name for name, layer in network.named_sublayers() if layer is last)
+    arrays = {f"{name}.weight": head.weight, f"{name}.bias": head.bias}
+    weights.load(network, arrays, fit="partial")

