@@ -18,6 +18,7 @@ from ppcls.files import write_text
 from ppcls.inference.calibrated import tempered
 from ppcls.inference.description import CONFIG_NAME, CalibrationKeys, read_description
 from ppcls.inference.predictor import Predictor
+from ppcls.progress import track
 from ppcls.quantisation.images import ImageSet, judged_images, refuse_overlap
 from ppcls.yaml_text import read_value
 
@@ -122,11 +123,8 @@ def _classes(images: ImageSet) -> np.ndarray:
 
 def _probabilities(predictor: Predictor, images: ImageSet) -> np.ndarray:
     """Return what the network gives for each image, before any calibration."""
-    from tqdm import tqdm
-
-    prepared = images.prepared(predictor.transform)
-    bar = tqdm(prepared, images.where, len(images.paths), leave=False, disable=None)
-    rows = np.concatenate([predictor.engine.run(batch) for batch in bar])
+    prepared = track(images.prepared(predictor.transform), images.where, len(images.paths))
+    rows = np.concatenate([predictor.engine.run(batch) for batch in prepared])
     if not np.isfinite(rows).all():
         raise BundleError(f"{predictor.bundle.folder}: the network's output is not finite")
     return rows

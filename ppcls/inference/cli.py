@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from contextlib import nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from ppcls.inference.predictor import Classifier, Timing
     from ppcls.inference.sources import FileOrSource
 
-_BAR: Dict[str, Any] = {"desc": "predicting", "unit": " images", "leave": False}
 _log = logging.getLogger("ppcls")
 
 
@@ -121,10 +121,9 @@ def predict_to(
     Raises:
         PpclsError: the network, the output or the device cannot be used.
     """
-    from tqdm import tqdm
-
     from ppcls.inference.destinations import check_destination, open_destination
     from ppcls.inference.sources import refuse_all_missing
+    from ppcls.progress import Bar
 
     check_destination(arguments.output, arguments.resume)
     if arguments.output is None:
@@ -134,13 +133,14 @@ def predict_to(
     opened = open_destination(arguments.output, arguments.resume, classifier, images)
     with opened as output:
         failed = output.failed
-        bar = tqdm(total=len(images), initial=output.done, disable=output.hides_bar, **_BAR)
-        with bar:
+        bar = Bar("predicting", len(images), output.done) if output.shows_bar else nullcontext()
+        with bar as shown:
             for prediction in classifier(islice(images, output.done, None)):
                 failed += prediction.error is not None
                 times.add(prediction.timing)
                 output.write(prediction)
-                bar.update()
+                if shown is not None:
+                    shown.advance()
     _say_end(len(images), failed, arguments.output)
     if times.line():
         _log.info("%s", times.line())
@@ -202,18 +202,20 @@ def images_of(arguments: argparse.Namespace) -> List[FileOrSource]:
 
 def _open_bundle(arguments: argparse.Namespace, images: int) -> Classifier:
     from ppcls.inference.predictor import Predictor
+    from ppcls.progress import waiting
 
     _log.info("opening %s", arguments.model_dir)
-    predictor = Predictor(
-        arguments.model_dir,
-        engine=arguments.engine,
-        device=arguments.device,
-        precision=arguments.precision,
-        threads=arguments.threads,
-        # Engines prepare for this many at once.
-        batch_size=arguments.batch_size if images > 1 else min(arguments.batch_size, 1),
-        topk=arguments.topk,
-    )
+    with waiting("preparing the engine"):
+        predictor = Predictor(
+            arguments.model_dir,
+            engine=arguments.engine,
+            device=arguments.device,
+            precision=arguments.precision,
+            threads=arguments.threads,
+            # Engines prepare for this many at once.
+            batch_size=arguments.batch_size if images > 1 else min(arguments.batch_size, 1),
+            topk=arguments.topk,
+        )
     _log.info("%s", engine_line(predictor.described, predictor.reason))
     return predictor
 

@@ -21,7 +21,7 @@ class Printed:
     """Predictions on standard output, for people."""
 
     done = failed = 0
-    hides_bar: Optional[bool] = True
+    shows_bar = False
 
     def write(self, prediction: Prediction) -> None:
         """Print an image's block of lines."""
@@ -37,7 +37,7 @@ class Piped(Printed):
     def __init__(self) -> None:
         self._text = Jsonl().text
         # Rows and a bar on one terminal would write over each other.
-        self.hides_bar = True if sys.stdout.isatty() else None
+        self.shows_bar = not sys.stdout.isatty()
 
     def write(self, prediction: Prediction) -> None:
         """Write an image's row."""
@@ -49,7 +49,7 @@ class Piped(Printed):
 class Filed(Printed):
     """Predictions in a file, and errors on standard output as well."""
 
-    hides_bar = None
+    shows_bar = True
 
     def __init__(self, file: PredictionFile) -> None:
         self._file, self.done, self.failed = file, file.done, file.failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from ppcls.text import natural_key
 STDIN = "-"
 _NO_IMAGES = f"the folder holds no images; looked for {', '.join(IMAGE_SUFFIXES)}"
 _SHOWN = 3
+_log = logging.getLogger("ppcls")
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Gathering:
 
         Raises:
             DataError: a list cannot be read, or names no image.
+            UsageError: standard input is closed.
         """
         return [source for word in words for source in self._meant(word)]
 
@@ -120,6 +123,10 @@ class Gathering:
         return [word]
 
     def _of_stdin(self) -> Iterable[FileOrSource]:
+        if sys.stdin is None:
+            raise UsageError("- stands for standard input, which is closed here")
+        if sys.stdin.isatty():
+            _log.info("type or paste paths and addresses, one on each line; Ctrl-D ends them")
         data = sys.stdin.buffer.read(MOST_LIST_BYTES + 1)
         if len(data) > MOST_LIST_BYTES:
             raise DataError(f"standard input has more than {MOST_LIST_BYTES / 1e6:,.0f} MB")

@@ -48,6 +48,7 @@ Bundle:
   files:
     inference.onnx: {bytes: 9, sha256: '00'}
   provenance: {ppcls: '1', exported: 2024-01-01}
+  calibration: {temperature: 1.5, threshold: 0.4, class_thresholds: [0.4, 0.3], measured: {a: 1}}
 """
 
 SCALARS = [

@@ -71,7 +71,8 @@ def test_package_without_the_training_code_predicts(
     kept = tmp_path / "served/ppcls"
     for name in ("inference", "data/transforms"):
         shutil.copytree(root / "ppcls" / name, kept / name, ignore=shutil.ignore_patterns("*.pyc"))
-    files = ["__init__", "checking", "errors", "files", "registry", "runtime", "text", "yaml_text"]
+    files = ["__init__", "checking", "errors", "files", "progress", "registry", "runtime"]
+    files += ["signatures", "text", "yaml_text"]
     for name in (*(f"{file}.py" for file in files), "data/__init__.py"):
         shutil.copy(root / "ppcls" / name, kept / name)
     code = (

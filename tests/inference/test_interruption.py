@@ -103,5 +103,5 @@ def test_a_terminal_shows_a_bar(root: Path, exported: Path, photos: Path, tmp_pa
         while data := os.read(ours, 4096):
             printed += data
     os.close(ours)
-    assert process.wait(60) == 0 and b"predicting:" in printed, printed
+    assert process.wait(60) == 0 and b"predicting " in printed, printed
     assert printed.startswith(b"opening "), "before it is prepared, and takes seconds"

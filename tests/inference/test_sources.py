@@ -30,7 +30,7 @@ def names(found: List[FileOrSource], folder: Path) -> List[str]:
 
 
 def give_stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data), isatty=bool))
 
 
 def test_folders_are_searched_in_natural_order(photos: Path) -> None:
@@ -88,6 +88,9 @@ def test_standard_input_is_an_image_or_a_list(
     assert gathered("-") == ["2.png", "3.png"]
     give_stdin(monkeypatch, b"")
     with pytest.raises(DataError, match="standard input: names no image"):
+        gathered("-")
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UsageError, match="standard input, which is closed"):
         gathered("-")
 
 
