@@ -107,7 +107,7 @@ WRONG: Dict[str, str] = {
     "-x": "ppcls has no option -x, and there is no verb. The verbs are",
     "-c a.yaml train": "the verb comes first: ppcls train -c a.yaml\n",
     "--import my.py trian": "ppcls has no option --import, and there is no verb.",
-    "train": "ppcls train needs --config; 'ppcls train --help' shows all that it takes, with ",
+    "export": "ppcls export needs --config; 'ppcls export --help' shows all that it takes, with ",
     "train --epochs 3": "ppcls train has no option --epochs. A recipe's values are changed with "
     "-o: -o Global.epochs=3\n",
     "train -c a.yaml --batch-size=8 --lr 0.1": "ppcls train has no option --batch-size. A recipe's "
