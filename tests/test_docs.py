@@ -381,7 +381,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for run, recipe in recipes.items():
         (place / "output" / run).mkdir(parents=True)
         text = to_yaml(load_config(recipe).data)
-        (place / "output" / run / "config.yaml").write_text(text, "utf-8")
+        for name in ("config.yaml", "recipe.yaml"):
+            (place / "output" / run / name).write_text(text, "utf-8")
     return place
 
 
