@@ -22,8 +22,9 @@ _LAZY = {
     "list_models": "ppcls.arch",
     "load": "ppcls.loading",
     "train": "ppcls.api.train",
+    "tune": "ppcls.api.tuning.study",
 }
-_NEED_PADDLE = {"evaluate", "export", "train"}
+_NEED_PADDLE = {"evaluate", "export", "train", "tune"}
 __all__ = ["__version__", *_LAZY]  # noqa: PLE0604 - the names are texts
 
 

@@ -19,7 +19,7 @@ runtime.prepare()
 def test_dir_shows_what_there_is() -> None:
     wanted = {"load", "Predictor", "train", "evaluate", "export", "create_model", "list_models"}
     public = {name for name in dir(ppcls) if not name.startswith("_")}
-    assert public == wanted | {"import_parts"}
+    assert public == wanted | {"import_parts", "tune"}
     assert all(getattr(ppcls, name) is not None for name in ppcls.__all__)
 
 

@@ -7,6 +7,7 @@ the process, the next call goes on there: a trial that was interrupted from its 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import math
 import shutil
@@ -25,7 +26,7 @@ from ppcls.api.tuning.results import (
     write_trials,
 )
 from ppcls.api.tuning.search import Dimension, read_search
-from ppcls.config import Config, load_config, require
+from ppcls.config import Config, load_config, require, to_yaml
 from ppcls.engine.builder import build_eval_metrics, model_selection
 from ppcls.engine.loggers import Logger, Record
 from ppcls.engine.loggers.console import format_metric
@@ -42,7 +43,7 @@ epoch; Hyperband (Li et al. 2018); nothing."""
 Reader = Callable[[Sequence[str]], Config]
 """Reads the recipe with the overrides that it is given."""
 
-_SEARCH = "search"
+_SEARCH, _RECIPE = "search", "recipe"
 _ENOUGH_CLASSES = 1000
 
 
@@ -119,6 +120,7 @@ def tune(
     with _claimed(root, overwrite):
         study = _open_study(optuna, root, recipe, selection, pruner)
         _check_same_search(study, dimensions)
+        _compare_recipe(study, recipe)
         runner = _Runner(optuna, study, root, read, overrides, dimensions, selection)
         runner.run(trials)
         best = best_trial(study)
@@ -269,6 +271,17 @@ def _check_same_search(study: Any, dimensions: Sequence[Dimension]) -> None:
             "--search to go on with it, --overwrite to delete it, another Global.output_dir to "
             "keep it"
         )
+
+
+def _compare_recipe(study: Any, recipe: Config) -> None:
+    """Note the recipe with the study, and warn where that of earlier trials was another one."""
+    now = hashlib.sha256(to_yaml(recipe.data).encode()).hexdigest()
+    if study.user_attrs.get(_RECIPE, now) != now:
+        _log.warning(
+            "the recipe, or a value of -o, is not that of the trials before, whose scores may not "
+            "be comparable; to start again: --overwrite"
+        )
+    study.set_user_attr(_RECIPE, now)
 
 
 def _optuna() -> Any:

@@ -99,7 +99,9 @@ def test_a_trial_that_promises_little_is_ended(
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_all_and_the_same_command_goes_on(short: Path, tmp_path: Path) -> None:
+def test_ctrl_c_keeps_all_and_the_same_command_goes_on(
+    short: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = tmp_path / "run/tune"
     command = [sys.executable, "-m", "ppcls", "tune", "-c", str(short), "--trials", "1"]
     command += ["--search", f"{RATE}=(0.01,0.02)", "-o", "Global.epochs=2000"]
@@ -120,6 +122,7 @@ def test_ctrl_c_keeps_all_and_the_same_command_goes_on(short: Path, tmp_path: Pa
     found = study.tune(str(short), [f"Global.epochs={epochs}"], trials=1, search=search)
     assert [trial.state.name for trial in found.study.trials] == ["COMPLETE"]
     assert rows(folder)[0][RATE] == before[RATE]
+    assert "is not that of the trials before" in caplog.text  # it has fewer epochs now
     assert "resumed from" in (folder / "trial_000/train.log").read_text()
 
 
