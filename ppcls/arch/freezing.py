@@ -28,6 +28,7 @@ def freeze(network: Network, wanted: Freeze) -> Tuple[str, ...]:
     Raises:
         ConfigError: the network has no such stages.
     """
+    _refuse_plain(network)
     names = _names(network, wanted)
     layers = [getattr(network, name) for name in names]
     for layer in layers:
@@ -42,7 +43,11 @@ def freeze_statistics(network: Network) -> int:
     and shift are trained as before. Return how many layers do so.
 
     A few images at a time say less of the data than what the weights were trained with.
+
+    Raises:
+        ConfigError: the network is a plain layer.
     """
+    _refuse_plain(network)
     found = [
         layer
         for layer in network.sublayers(include_self=False)
@@ -50,6 +55,16 @@ def freeze_statistics(network: Network) -> int:
     ]
     _hold(network, found)
     return len(found)
+
+
+def _refuse_plain(network: nn.Layer) -> None:
+    """Refuse layers that do not know what is held when they are switched to training."""
+    if not isinstance(network, Network):
+        name = getattr(network, "model_name", "") or type(network).__name__
+        raise ConfigError(
+            f"{name} is a plain layer, of which nothing can be frozen; a network that can be "
+            "extends ppcls.arch.network.Network and lists its `stages`"
+        )
 
 
 def _hold(network: Network, layers: Iterable[nn.Layer]) -> None:

@@ -331,7 +331,8 @@ def _freeze(config: Config, network: Network) -> None:
             names = freeze(network, section.freeze)
         _log.info("frozen: %s", ", ".join(names))
     if section.freeze_statistics:
-        freeze_statistics(network)
+        with config.naming("Arch", "freeze_statistics"):
+            freeze_statistics(network)
 
 
 def check_images_fit(config: Config, network: Network, transform: Pipeline, name: str) -> None:

@@ -76,6 +76,18 @@ def test_weights_are_written_and_adapted(tmp_path: Path) -> None:
     assert other.fc.weight.shape == [4, 5]
 
 
+@pytest.mark.parametrize("freezing", [{"freeze": 1}, {"freeze_statistics": True}])
+def test_nothing_of_a_plain_layer_can_be_frozen(
+    freezing: Dict[str, Any],
+    ppcls: Callable[..., int],
+    recipe: Dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recipe["Arch"] = {"name": "Plain", **freezing}
+    (line,) = said(ppcls, recipe, capsys)
+    assert f"Arch.{next(iter(freezing))}: Plain is a plain layer, of which nothing can" in line
+
+
 def said(
     ppcls: Callable[..., int], data: Dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> List[str]:
