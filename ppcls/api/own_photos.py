@@ -8,7 +8,7 @@ import logging
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Optional, Sequence
+from typing import NamedTuple, Optional, Sequence, Tuple
 
 from ppcls import runtime, weights
 from ppcls.api.train import TrainResult, train
@@ -35,6 +35,7 @@ from ppcls.transfer.budget import Pace, pace_of, seconds_of
 from ppcls.transfer.choice import Start, choose_start
 from ppcls.transfer.first_model import FeatureReader, FirstModel, fit_first_model
 from ppcls.transfer.recipe import Plan, Sets, judging_ops, recipe_of
+from ppcls.weights.network_metadata import metadata_of
 from ppcls.weights.weight_file import save_weights
 
 RECIPE = "recipe.yaml"
@@ -110,7 +111,8 @@ def train_on_photos(
         UsageError: an option makes no sense, or the folder holds a run.
         PpclsError: see `ppcls.api.train.train`.
     """
-    end = time.perf_counter() + seconds_of(options.budget)
+    seconds = seconds_of(options.budget)
+    end = time.perf_counter() + seconds
     folder = RunFolder(Path(output or Path("output") / Path(data).absolute().stem))
     recipe = folder.root / RECIPE
     if resume is not None and recipe.is_file():
@@ -123,14 +125,16 @@ def train_on_photos(
     start = choose_start(options.network, device)
     plan = _first_plan(start, sets, options, device)
     _announce(start, plan, options.budget, recipe)
+    first = None
     if start.path is not None:
-        plan = _with_linear_head(plan, start.path, sets, folder.root, device)
-    if sets.val is not None or plan.start is None:
+        plan, first = _with_start(plan, start.path, sets, folder.root, device, seconds / 4)
+    if sets.val is not None or first is None:
         plan = _with_epochs(plan, sets, folder.root, end, device)
     config = _write_recipe(plan, sets, folder.root, overrides)
-    if sets.val is None and plan.start is not None:
-        return _conclude_with_head(config, plan.start, folder, overwrite)
-    result = train(config, overwrite=overwrite)
+    if first is not None and config.Global.epochs == 0:
+        result = _conclude_with_head(config, first, folder, overwrite)
+    else:
+        result = train(config, overwrite=overwrite)
     if options.report and sets.val is not None:
         _report(folder.root)
     return result
@@ -204,7 +208,9 @@ def _announce(start: Start, plan: Plan, budget: str, recipe: Path) -> None:
     _log.info("budget:   %s; recipe: %s", budget, recipe)
 
 
-def _with_linear_head(plan: Plan, source: Path, sets: Sets, output: Path, device: str) -> Plan:
+def _with_start(
+    plan: Plan, source: Path, sets: Sets, output: Path, device: str, seconds: float
+) -> Tuple[Plan, Optional[FirstModel]]:
     """Fit a linear head, and return a plan that starts from it; where the network has no last
     layer for that, one that starts from the published weights.
     """
@@ -212,13 +218,14 @@ def _with_linear_head(plan: Plan, source: Path, sets: Sets, output: Path, device
     weights.load(network, source, fit="adapt")
     path = output / LINEAR_HEAD
     if last_layer(network) is None:
+        path = output / "start.safetensors"
         noted = {"class_names": list(train_set.class_map.names)}
-        save_weights(network, path, {**weights.network_metadata.metadata_of(network), **noted})
-        return replace(plan, start=path)
-    reader = FeatureReader(network, source, device)
+        save_weights(network, path, {**metadata_of(network), **noted})
+        return replace(plan, start=path), None
+    reader = FeatureReader(network, source, device, seconds)
     first = fit_first_model(network, reader, train_set, val_set, path)
     _log.info("%s", _first_told(first))
-    return replace(plan, start=path)
+    return replace(plan, start=path), first
 
 
 class _Parts(NamedTuple):
@@ -284,20 +291,21 @@ def _write_recipe(plan: Plan, sets: Sets, output: Path, overrides: Sequence[str]
 
 
 def _conclude_with_head(
-    config: Config, start: Path, folder: RunFolder, overwrite: bool
+    config: Config, first: FirstModel, folder: RunFolder, overwrite: bool
 ) -> TrainResult:
-    """Make the linear head the model of the run: nothing is held back that could judge another."""
+    """Make the linear head the model of the run, without running it in Python once more."""
+    metrics = {"top1": first.accuracy} if first.held_back else {}
     with folder.claim(resume=False, overwrite=overwrite):
-        file = weights.read(start)
-        save_weights(file.network_arrays(), folder.best_model, file.metadata)
+        file = weights.read(first.path)
+        noted = {**file.metadata, "epoch": 0, "step": 0, "metrics": metrics}
+        save_weights(file.network_arrays(), folder.best_model, noted)
         write_text(folder.config, to_yaml(config.data))
-    _log.info(
-        "a class has fewer than %d images, so that none is held back, and the linear head on all "
-        "of them is the model: %s",
-        FEWEST,
-        folder.best_model,
+    why = (
+        "" if first.held_back else f": a class has fewer than {FEWEST} images, so none is held back"
     )
-    return TrainResult(TrainState(finished=True), folder, None)
+    _log.info("the linear head is the model%s: %s", why, folder.best_model)
+    state = TrainState(finished=True, best_value=metrics.get("top1"))
+    return TrainResult(state, folder, None)
 
 
 def _report(folder: Path) -> None:

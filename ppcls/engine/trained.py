@@ -94,7 +94,7 @@ def _find_weights(config: Config) -> Tuple[Path, bool]:
     named = named_weights(config)
     if named and (not found or config.is_override(*named)):
         return weights_file(config, named), _means_published(config, named)
-    if named:
+    if named and not _is_in(config, named, folder):
         _log.warning(
             "the weights of this run are used, not those of %s, which it started from; to use "
             "those: -o %s=%s",
@@ -108,6 +108,12 @@ def _find_weights(config: Config) -> Tuple[Path, bool]:
             "checkpoint. Train first, or name a weight file: -o Global.pretrained_model=FILE"
         )
     return found[0], False
+
+
+def _is_in(config: Config, key: Key, folder: RunFolder) -> bool:
+    """Whether the weights that a run started from are its own: nobody means those then."""
+    wanted = getattr(getattr(config, key[0]), key[1])
+    return wanted is not True and Path(wanted).absolute().parent == folder.root.absolute()
 
 
 def _means_published(config: Config, key: Key) -> bool:

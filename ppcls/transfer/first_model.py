@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,10 @@ from ppcls.weights.network_metadata import metadata_of
 from ppcls.weights.weight_file import save_weights
 
 _THREADS = 2
+_TIMED_FROM = 500
+"""Images: reading fewer takes no longer than seeing how long it takes."""
+
+_log = logging.getLogger("ppcls")
 
 
 @dataclass(frozen=True)
@@ -58,21 +63,27 @@ class FirstModel:
 class FeatureReader:
     """The features of data sets by one network, whose engine is opened when it is needed."""
 
-    def __init__(self, network: Network, source: Path, device: str) -> None:
+    def __init__(self, network: Network, source: Path, device: str, seconds: float) -> None:
         """Keep what computes.
 
         Args:
             network: with the weights of `source`.
             source: the file of the weights.
             device: "cpu" or "gpu:N".
+            seconds: for each set; of one that takes longer only a part is read.
         """
         self.network, self.source, self.device = network, source, device
+        self.seconds = seconds
         self.engine: Optional[FeatureEngine] = None
 
     def read(self, dataset: ImageFiles, what: str, flip: bool = False) -> Features:
         """Return the features of all images of a set, from the last time if nothing changed."""
-        key = {**self._key(dataset), "flip": flip}
+        key = {**self._key(dataset), "flip": flip, "seconds": self._limit(dataset)}
         return kept(key, lambda: self._compute(dataset, what, flip))
+
+    def _limit(self, dataset: ImageFiles) -> float:
+        """Return what decides how much of a set is read."""
+        return self.seconds if len(dataset) > _TIMED_FROM else 0.0
 
     def _compute(self, dataset: ImageFiles, what: str, flip: bool) -> Features:
         size = dataset.transform.output_size
@@ -80,10 +91,25 @@ class FeatureReader:
         if self.engine is None:
             shape = (dataset.transform.channels, *size)
             self.engine = open_features(self.network, shape, self.device)
-        sampler = DistributedBatchSampler(BATCH, length=len(dataset))
+        sampler = _InOrder(self._affordable(dataset, flip))
         loader = DataLoader(dataset, sampler, _THREADS)
-        with tqdm(total=len(dataset), desc=what, leave=False, disable=None) as bar:
+        with tqdm(total=sampler.length, desc=what, leave=False, disable=None) as bar:
             return features_of(loader.epoch(0), self.engine.run, flip, bar.update)
+
+    def _affordable(self, dataset: ImageFiles, flip: bool) -> np.ndarray:
+        """Return the images that can be read in time: all, or some of every class."""
+        assert self.engine is not None
+        everything = np.arange(len(dataset))
+        if len(dataset) <= _TIMED_FROM:
+            return everything
+        first = DataLoader(dataset, _InOrder(spread(dataset.labels.values, 4 * BATCH)), _THREADS)
+        began = time.perf_counter()
+        features_of(first.epoch(0), self.engine.run, flip)
+        count = int(self.seconds / (time.perf_counter() - began) * 4 * BATCH)
+        if count >= len(dataset):
+            return everything
+        _log.info("features of %d of the %d images, as the budget allows", count, len(dataset))
+        return spread(dataset.labels.values, max(count, _TIMED_FROM))
 
     def _key(self, dataset: ImageFiles) -> Dict[str, Any]:
         files = [Path(dataset.path(index)) for index in range(len(dataset))]
@@ -94,6 +120,29 @@ class FeatureReader:
             "transform": dataset.transform.spec(),
             "files": [[str(file.absolute()), *_stamp(file)] for file in files],
         }
+
+
+class _InOrder(DistributedBatchSampler):
+    """Batches of some images, in their order."""
+
+    def __init__(self, indices: np.ndarray) -> None:
+        super().__init__(BATCH, length=len(indices))
+        self._indices = indices
+
+    def batches(self, epoch: int) -> List[np.ndarray]:
+        """Return the images' numbers in each batch."""
+        return [self._indices[places] for places in super().batches(epoch)]
+
+
+def spread(labels: np.ndarray, count: int) -> np.ndarray:
+    """Return the places of `count` images in ascending order, of all classes as many as there are,
+    drawn at random but always the same.
+    """
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    of_class = np.concatenate([np.arange(n) for n in np.bincount(labels)])
+    return np.sort(order[np.argsort(of_class, kind="stable")][:count])
 
 
 def _stamp(file: Path) -> List[int]:

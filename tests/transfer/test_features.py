@@ -15,6 +15,7 @@ from ppcls.labels import LabelKind, Labels
 from ppcls.registry import Part
 from ppcls.transfer import features
 from ppcls.transfer.features import Features, features_of, kept, open_features
+from ppcls.transfer.first_model import spread
 
 RNG = np.random.default_rng(0)
 
@@ -111,3 +112,12 @@ def test_the_oldest_features_go_when_there_are_too_many(
     for number in range(3):
         kept({"number": number}, lambda: one)
     assert len(list((tmp_path / "features").iterdir())) == 1
+
+
+def test_a_part_of_a_large_set_has_all_classes_alike() -> None:
+    labels = np.repeat([0, 1, 2, 3], [1000, 5, 50, 0 + 300])
+    places = spread(labels, 100)
+    assert (np.diff(places) > 0).all() and len(places) == 100
+    counts = np.bincount(labels[places])
+    assert counts[1] == 5 and max(counts[[0, 2, 3]]) - min(counts[[0, 2, 3]]) <= 1
+    np.testing.assert_array_equal(spread(labels, 10**6), np.arange(len(labels)))
