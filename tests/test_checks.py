@@ -70,10 +70,10 @@ BROKEN = {
         "it is installed, but cannot be imported: libfoo.so",
         "opencv-python-headless",
     ),
-    "onnxruntime": ("ONNX Runtime", "cannot be imported: libfoo.so", "ppcls[onnx]"),
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", BROKEN)
 def test_a_package_that_does_not_load_is_a_problem(
     module: str, tmp_path: Path, run_python: Callable[..., Any]

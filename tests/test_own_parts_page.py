@@ -25,7 +25,6 @@ SMALL = ["-o", "Arch.width=8", "Optimizer.lr.warmup_epoch=0"]
 for verb, *more in (
     ["train", "-o", "Global.epochs=1"],
     ["train", "-o", "Global.epochs=2", "--resume", "auto"],
-    ["train", "--dry-run"],
     ["eval", "--json", "eval.json"],
     ["infer", "-o", "Infer.infer_imgs=dataset/digits/val/7"],
     ["export"],
