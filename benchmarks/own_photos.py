@@ -32,7 +32,7 @@ PPCLS = [sys.executable, "-m", "ppcls"]
 THREE = ("automobile", "cat", "horse")
 """The classes of sets of three."""
 
-_STEP = re.compile(r"(?:linear head: ([\d.]+)%|epoch (\d+)/\d+  eval: .*top1 ([\d.]+)%)")
+_STEP = re.compile(r"(?:linear head: ([\d.]+)% of the|epoch (\d+)/\d+  eval: .*top1 ([\d.]+)%)")
 
 
 def main() -> None:

@@ -98,9 +98,11 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return False
-    settings = {_M_MMAP_THRESHOLD: _KEPT, _M_TRIM_THRESHOLD: _KEPT, _M_TOP_PAD: 1 << 26}
-    done = [mallopt(name, value) for name, value in settings.items()]
-    return set(done) == {1}
+    # Some releases take no more than half of their heaps, and any of the settings ends what glibc
+    # adapts by itself: the first one decides whether there is something to gain.
+    if not any(mallopt(_M_MMAP_THRESHOLD, size) for size in (_KEPT, 1 << 25)):
+        return False
+    return bool(mallopt(_M_TRIM_THRESHOLD, _KEPT) and mallopt(_M_TOP_PAD, 1 << 26))
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ fine-tuning from there within a budget of time.
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,41 +13,34 @@ from typing import NamedTuple, Optional, Sequence, Tuple
 
 from ppcls import runtime, weights
 from ppcls.api.train import TrainResult, train
-from ppcls.arch import build
 from ppcls.arch.network import Network
 from ppcls.arch.pooled_features import last_layer
-from ppcls.config import Config, as_config, load_config, to_yaml
+from ppcls.config import Config, load_config, to_yaml
 from ppcls.data.dataset import ClassMap
 from ppcls.data.dataset.imagenet import ImageNetDataset
-from ppcls.data.division import Division, DivisionRequest, divide, joined
-from ppcls.data.layouts import OwnImages, recognise
+from ppcls.data.division import DivisionRequest
+from ppcls.data.groups import column_of
+from ppcls.data.layouts import recognise
 from ppcls.data.own_recipe import SIZES
-from ppcls.data.split import list_texts
-from ppcls.engine.builder import build_job
+from ppcls.engine.builder import build_job, build_network, check_images_fit
 from ppcls.engine.checkpoint import TrainState
 from ppcls.engine.run_folder import RunFolder
 from ppcls.engine.world import World
 from ppcls.errors import PpclsError, UsageError
 from ppcls.files import write_text
-from ppcls.registry import Part, parse
-from ppcls.text import first_few, printable
+from ppcls.registry import parse
+from ppcls.text import printable
 from ppcls.transfer import BUDGET
 from ppcls.transfer.budget import Pace, pace_of, seconds_of
 from ppcls.transfer.choice import Start, choose_start
 from ppcls.transfer.first_model import FeatureReader, FirstModel, fit_first_model
-from ppcls.transfer.recipe import Plan, Sets, judging_ops, recipe_of
+from ppcls.transfer.recipe import Plan, judging_ops, recipe_of
+from ppcls.transfer.sets import FEWEST, LISTS, Sets, divided, write_sets
 from ppcls.weights.network_metadata import metadata_of
 from ppcls.weights.weight_file import save_weights
 
 RECIPE = "recipe.yaml"
 LINEAR_HEAD = "linear_head.safetensors"
-LISTS = "lists"
-
-FEWEST = 8
-"""Images of a class below which nothing is held back: one or two images judge nothing, and are
-missed in training.
-"""
-
 _SIDES = {"cpu": 5 / 7, "gpu": 1.0}
 """Of the side that the weights were published for: accuracy against time."""
 
@@ -113,67 +107,57 @@ def train_on_photos(
     """
     seconds = seconds_of(options.budget)
     end = time.perf_counter() + seconds
-    folder = RunFolder(Path(output or Path("output") / Path(data).absolute().stem))
+    folder = _run_folder(data, output)
     recipe = folder.root / RECIPE
-    if resume is not None and recipe.is_file():
-        return train(load_config(str(recipe), overrides), resume)
+    if resume is not None and (recipe.is_file() or resume != "auto"):
+        result = train(load_config(str(recipe), overrides), resume)
+        return _concluded(result, options)
     folder.refuse_run(False, overwrite, other="--output ANOTHER_FOLDER")
     runtime.refuse_many_processes()
     runtime.keep_freed_memory()
-    device = runtime.use_device("auto")
-    sets = _write_sets(recognise(data), options.division, folder.root)
+    images = recognise(data, column_of(options.division.group_by or ""))
+    division = divided(images, options.division)
+    device = runtime.use_device(_device(overrides))
     start = choose_start(options.network, device)
-    plan = _first_plan(start, sets, options, device)
-    _announce(start, plan, options.budget, recipe)
     first = None
-    if start.path is not None:
-        plan, first = _with_start(plan, start.path, sets, folder.root, device, seconds / 4)
-    if sets.val is not None or first is None:
-        plan = _with_epochs(plan, sets, folder.root, end, device)
-    config = _write_recipe(plan, sets, folder.root, overrides)
-    if first is not None and config.Global.epochs == 0:
-        result = _conclude_with_head(config, first, folder, overwrite)
-    else:
-        result = train(config, overwrite=overwrite)
-    if options.report and sets.val is not None:
-        _report(folder.root)
-    return result
+    with folder.claim(resume=False, overwrite=overwrite):
+        for old in (RECIPE, LINEAR_HEAD):
+            (folder.root / old).unlink(missing_ok=True)
+        sets = write_sets(images, division, folder.root)
+        plan = _first_plan(start, sets, options, device)
+        config = _write_recipe(plan, sets, folder.root, overrides)
+        _announce(start, plan, options.budget, recipe)
+        if start.path is not None:
+            plan, first = _with_start(plan, config, start.path, sets, folder.root, seconds / 4)
+        if sets.val is not None or first is None:
+            plan = _with_epochs(plan, config, first is not None, end, device)
+        config = _write_recipe(plan, sets, folder.root, overrides)
+        if first is not None and config.Global.epochs == 0:
+            return _concluded(_with_head(config, first, folder, sets), options)
+    return _concluded(train(config, overwrite=overwrite), options)
 
 
-# --- the data ----------------------------------------------------------------------------------
+def _run_folder(data: str, output: Optional[str]) -> RunFolder:
+    """Return the folder of the run.
+
+    Raises:
+        UsageError: it lies in the folder of the photos, where it would be taken for some.
+    """
+    place = Path(data).resolve()
+    name = place.name if place.is_dir() else place.stem
+    folder = Path(output or Path("output") / (name or "photos"))
+    if place.is_dir() and place in [folder.resolve(), *folder.resolve().parents]:
+        raise UsageError(
+            f"the output folder {folder} lies in the folder of the photos, {place}; name another "
+            "one: --output FOLDER"
+        )
+    return RunFolder(folder)
 
 
-def _write_sets(images: OwnImages, request: DivisionRequest, folder: Path) -> Sets:
-    """Divide the images if need be, and write lists of them."""
-    for warning in images.warnings:
-        _log.warning("%s", warning)
-    division = divide(images, request)[0]
-    if _is_few(images):
-        everything = joined(division["train"], division["val"])
-        division = {"train": everything, **{k: division[k] for k in ("test",) if k in division}}
-    home = folder / LISTS
-    home.mkdir(parents=True, exist_ok=True)
-    for name, text in list_texts(images, division).items():
-        write_text(home / name, text)
-    _log.info("%s", _told(images, division))
-    val = home / "val_list.txt" if "val" in division else None
-    train_list, labels = home / "train_list.txt", home / "label_list.txt"
-    return Sets(Path(images.root), train_list, val, labels, len(division["train"]))
-
-
-def _is_few(images: OwnImages) -> bool:
-    """Whether no image can be spared."""
-    return images.val is None and int(images.counts.min()) < FEWEST
-
-
-def _told(images: OwnImages, division: Division) -> str:
-    counts = images.counts.tolist()
-    shown = [f"{name} {count}" for name, count in zip(images.class_names, counts)]
-    held = f"{len(division['val'])} held back" if "val" in division else "none held back"
-    return printable(
-        f"photos:   {images.how}; {len(shown)} classes: {first_few(shown)}; "
-        f"{len(division['train'])} to learn from, {held}"
-    )
+def _device(overrides: Sequence[str]) -> str:
+    """Return the device that the overrides name, if they do."""
+    named = [text.partition("=")[2] for text in overrides if text.startswith("Global.device=")]
+    return named[-1] if named else "auto"
 
 
 # --- the plan ----------------------------------------------------------------------------------
@@ -209,22 +193,22 @@ def _announce(start: Start, plan: Plan, budget: str, recipe: Path) -> None:
 
 
 def _with_start(
-    plan: Plan, source: Path, sets: Sets, output: Path, device: str, seconds: float
+    plan: Plan, config: Config, source: Path, sets: Sets, output: Path, seconds: float
 ) -> Tuple[Plan, Optional[FirstModel]]:
     """Fit a linear head, and return a plan that starts from it; where the network has no last
     layer for that, one that starts from the published weights.
     """
-    network, train_set, val_set = _parts(plan, sets)
+    network, train_set, val_set = _parts(plan, config, sets)
     weights.load(network, source, fit="adapt")
     path = output / LINEAR_HEAD
     if last_layer(network) is None:
-        path = output / "start.safetensors"
         noted = {"class_names": list(train_set.class_map.names)}
         save_weights(network, path, {**metadata_of(network), **noted})
         return replace(plan, start=path), None
+    device = runtime.use_device(config.Global.device)
     reader = FeatureReader(network, source, device, seconds)
-    first = fit_first_model(network, reader, train_set, val_set, path)
-    _log.info("%s", _first_told(first))
+    first = fit_first_model(network, reader, train_set, val_set, path, plan.seed)
+    _log.info("%s", _first_told(first, val_set))
     return replace(plan, start=path), first
 
 
@@ -234,22 +218,26 @@ class _Parts(NamedTuple):
     val: Optional[ImageNetDataset]
 
 
-def _parts(plan: Plan, sets: Sets) -> _Parts:
+def _parts(plan: Plan, config: Config, sets: Sets) -> _Parts:
     class_map = ClassMap.from_label_file(sets.labels)
     ops = [parse("transform", op) for op in judging_ops(plan)]
-    network = build(Part("arch", plan.network, {"class_num": len(class_map)}))
     train_set, val_set = (
         ImageNetDataset(str(sets.root), str(listed), ops, class_map=class_map) if listed else None
         for listed in (sets.train, sets.val)
     )
     assert train_set is not None
+    network = build_network(config, len(class_map), train_set.transform)
+    check_images_fit(config, network, train_set.transform, "Eval")
     return _Parts(network, train_set, val_set)
 
 
-def _first_told(first: FirstModel) -> str:
+def _first_told(first: FirstModel, val: Optional[ImageNetDataset]) -> str:
     found = []
-    if first.held_back:
-        found.append(f"{first.accuracy:.1%} of the {first.held_back} held-back images are right")
+    if first.held_back and val is not None:
+        of_all = f" of {len(val)}" if first.held_back < len(val) else ""
+        found.append(
+            f"{first.accuracy:.1%} of the {first.held_back}{of_all} held-back images are right"
+        )
     if first.head.accuracy is not None:
         found.append(f"{first.head.accuracy:.1%} in cross-validation")
     bad = "".join(f"\n  {image.name}: {image.reason}" for image in first.bad[:10])
@@ -259,22 +247,22 @@ def _first_told(first: FirstModel) -> str:
     ) + (f"\n{len(first.bad)} images cannot be read:{bad}" if bad else "")
 
 
-def _with_epochs(plan: Plan, sets: Sets, output: Path, end: float, device: str) -> Plan:
-    """Time a few batches, and plan as many epochs as fit until `end`."""
-    trial = as_config(recipe_of(replace(plan, epochs=1), sets, output))
-    pace = pace_of(build_job(trial, device, World()))
+def _with_epochs(plan: Plan, config: Config, has_head: bool, end: float, device: str) -> Plan:
+    """Time a few batches, and plan as many epochs as fit until `end`, unless -o says how many."""
+    if config.is_override("Global", "epochs"):
+        return replace(plan, epochs=config.Global.epochs)
+    pace = pace_of(build_job(config, device, World()))
     left = max(0.0, end - time.perf_counter())
-    epochs = pace.epochs_within(left)
-    _log.info("%s", _pace_told(pace, left, epochs, plan.start is not None))
-    return replace(plan, epochs=epochs or int(plan.start is None))
+    epochs = pace.epochs_within(left) or int(not has_head)
+    _log.info("%s", _pace_told(pace, left, epochs))
+    return replace(plan, epochs=epochs)
 
 
-def _pace_told(pace: Pace, left: float, epochs: int, has_start: bool) -> str:
-    each = f"an epoch of training takes about {pace.epoch:.0f} s here, {left:.0f} s are left"
-    if epochs:
-        return f"fine-tuning: {each}: {epochs} epochs"
-    what = "the linear head is the model" if has_start else "a single epoch is trained"
-    return f"{each}: {what}; a longer --budget trains more"
+def _pace_told(pace: Pace, left: float, epochs: int) -> str:
+    each = f"an epoch takes about {pace.epoch:.0f} s here, {left:.0f} s of the budget are left"
+    if not epochs:
+        return f"{each}: the linear head is the model; a longer --budget trains more"
+    return f"training: {each}: {epochs} epoch{'s' * (epochs > 1)}"
 
 
 def _write_recipe(plan: Plan, sets: Sets, output: Path, overrides: Sequence[str]) -> Config:
@@ -282,6 +270,8 @@ def _write_recipe(plan: Plan, sets: Sets, output: Path, overrides: Sequence[str]
     path = output / RECIPE
     write_text(path, f"{_HEADER}{to_yaml(recipe_of(plan, sets, output))}")
     config = load_config(str(path), overrides)
+    if config.is_override("Global", "output_dir"):
+        raise UsageError("the output folder is named by --output, not by -o Global.output_dir")
     if overrides:
         write_text(path, f"{_HEADER}{to_yaml(config.data)}")
     return config
@@ -290,22 +280,32 @@ def _write_recipe(plan: Plan, sets: Sets, output: Path, overrides: Sequence[str]
 # --- the end -----------------------------------------------------------------------------------
 
 
-def _conclude_with_head(
-    config: Config, first: FirstModel, folder: RunFolder, overwrite: bool
-) -> TrainResult:
+def _with_head(config: Config, first: FirstModel, folder: RunFolder, sets: Sets) -> TrainResult:
     """Make the linear head the model of the run, without running it in Python once more."""
     metrics = {"top1": first.accuracy} if first.held_back else {}
-    with folder.claim(resume=False, overwrite=overwrite):
-        file = weights.read(first.path)
-        noted = {**file.metadata, "epoch": 0, "step": 0, "metrics": metrics}
-        save_weights(file.network_arrays(), folder.best_model, noted)
-        write_text(folder.config, to_yaml(config.data))
-    why = (
-        "" if first.held_back else f": a class has fewer than {FEWEST} images, so none is held back"
-    )
+    file = weights.read(first.path)
+    noted = {**file.metadata, "epoch": 0, "step": 0, "metrics": metrics}
+    save_weights(file.network_arrays(), folder.best_model, noted)
+    write_text(folder.config, to_yaml(config.data))
+    why = "" if sets.val else f": with fewer than {FEWEST} images of a class none is held back"
     _log.info("the linear head is the model%s: %s", why, folder.best_model)
-    state = TrainState(finished=True, best_value=metrics.get("top1"))
-    return TrainResult(state, folder, None)
+    return TrainResult(TrainState(finished=True, best_value=metrics.get("top1")), folder, None)
+
+
+def _concluded(result: TrainResult, options: OwnPhotosOptions) -> TrainResult:
+    """Write the report, where there are held-back images; name what is left to do."""
+    root = result.folder.root
+    listed = root / LISTS
+    if options.report and (listed / "val_list.txt").is_file():
+        _report(root)
+    recipe = shlex.quote(str(root / RECIPE))
+    if (listed / "test_list.txt").is_file():
+        key = "DataLoader.Eval.dataset.cls_label_path"
+        test = shlex.quote(f"{key}={listed / 'test_list.txt'}")
+        _log.info("the photos to test with: ppcls eval -c %s -o %s", recipe, test)
+    _log.info("what is in a photo:  ppcls infer -c %s PHOTO", recipe)
+    _log.info("a bundle to serve:   ppcls export -c %s", recipe)
+    return result
 
 
 def _report(folder: Path) -> None:
@@ -314,5 +314,5 @@ def _report(folder: Path) -> None:
 
     try:
         _log.info("report: %s", report(folder).page)
-    except (PpclsError, OSError) as error:
-        _log.warning("the report was not made (ppcls report %s): %s", folder, error)
+    except (PpclsError, OSError, ImportError, ValueError, MemoryError) as error:
+        _log.warning("the report was not made (ppcls report %s makes it): %s", folder, error)

@@ -73,6 +73,7 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
     photos.add_argument("--no-report", action="store_true", default=None, help="write no report")
 
 
+_DECIDED = ("budget", "model", "size", "val", "group_by", "seed")
 _OF_DATA = ("budget", "model", "size", "output", "val", "group_by", "seed", "no_report")
 
 
@@ -107,6 +108,12 @@ def _on_photos(arguments: argparse.Namespace) -> int:
         if getattr(arguments, flag):
             name = flag.replace("_", "-")
             raise UsageError(f"--{name} belongs to -c; --data writes a recipe first")
+    decided = [name for name in _DECIDED if getattr(arguments, name) is not None]
+    if arguments.resume and decided:
+        raise UsageError(
+            f"--{decided[0].replace('_', '-')}: a run that goes on keeps to its recipe; leave it "
+            "out, or start again: --overwrite"
+        )
     runtime.prepare()
     from ppcls.api.own_photos import OwnPhotosOptions, train_on_photos
     from ppcls.data.division import DivisionRequest

@@ -27,10 +27,11 @@ class ChanceWatch:
 
     Attributes:
         chance: the accuracy of always naming the most frequent class; None watches nothing.
+        keeps_statistics: whether batch normalisation keeps the statistics it came with.
     """
 
-    def __init__(self, chance: Optional[float]) -> None:
-        self.chance = chance
+    def __init__(self, chance: Optional[float], keeps_statistics: bool = False) -> None:
+        self.chance, self.keeps_statistics = chance, keeps_statistics
         self._best, self._epoch, self._in_a_row, self._warned = -math.inf, 0, 0, False
 
     def judge(
@@ -65,7 +66,7 @@ class ChanceWatch:
             f"the last {EVALUATIONS} evaluations are at chance ({METRIC} {shown['now']}), after "
             f"{shown['best']} in epoch {self._epoch}. "
         )
-        if train > self.chance + 2 * _BETTER:
+        if train > self.chance + 2 * _BETTER and not self.keeps_statistics:
             return (
                 f"{found}In training it is {format_metric(METRIC, train)}, so the weights learn, "
                 "and the running statistics of batch normalisation do not fit them: keep those "

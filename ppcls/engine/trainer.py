@@ -58,7 +58,7 @@ class Trainer:
         self.meter = Meter(job.metrics, self.world)
         schedule = job.optimizer.schedule
         self.reporter = Reporter(self.meter, schedule, job.settings.epochs, self.batches)
-        self.chance = ChanceWatch(chance_of(job.eval))
+        self.chance = ChanceWatch(chance_of(job.eval), bool(job.network.held_in_evaluation))
         self.finite = FiniteCheck(schedule, self.checkpoints, self.world)
         for loader in filter(None, (job.train, job.eval)):
             loader.patience.gives_up = lambda: stop.number is not None
@@ -73,8 +73,10 @@ class Trainer:
     @property
     def _judges_start(self) -> bool:
         """Whether the weights that training starts from are to be evaluated now."""
-        wanted = self.settings.eval_at_start and self.job.eval is not None
-        return wanted and self.state == TrainState()
+        state = self.state
+        is_new = state.best_value is None and state.evaluations_without_gain == 0
+        at_start = is_new and (state.epoch, state.batch, state.step) == (0, 0, 0)
+        return self.settings.eval_at_start and self.job.eval is not None and at_start
 
     def fit(self) -> TrainState:
         """Train until the last epoch, an early stop, or a request to stop.

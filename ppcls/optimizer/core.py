@@ -230,7 +230,9 @@ def _scale_rates(model: paddle.nn.Layer, named: Mapping[str, paddle.Tensor], dec
     for name, parameter in named.items():
         stage = name.partition(".")[0]
         behind = len(stages) - stages.index(stage) if stage in stages else 0
-        parameter.optimize_attr = {**parameter.optimize_attr, "learning_rate": decay**behind}
+        own = getattr(parameter, "own_rate", parameter.optimize_attr.get("learning_rate", 1.0))
+        parameter.own_rate = own
+        parameter.optimize_attr = {**parameter.optimize_attr, "learning_rate": own * decay**behind}
 
 
 def _trainable(model: paddle.nn.Layer) -> Dict[str, paddle.Tensor]:

@@ -58,7 +58,7 @@ def choose_start(network: Optional[str], device: str) -> Start:
     """
     if network is not None:
         record = find_network_record(network)
-        return Start(network, record, published_weights(record.name), "as asked for")
+        return Start(record.network, record, published_weights(record.name), "as asked for")
     kind = device.partition(":")[0]
     at_hand = _at_hand(MOST_MACS[kind])
     if at_hand:

@@ -22,10 +22,10 @@ from ppcls.errors import DataError
 from ppcls.files import sha256_of
 from ppcls.transfer.features import BATCH, FeatureEngine, Features, features_of, kept, open_features
 from ppcls.transfer.linear_head import LinearHead, fit_linear_head
+from ppcls.transfer.recipe import THREADS
 from ppcls.weights.network_metadata import metadata_of
 from ppcls.weights.weight_file import save_weights
 
-_THREADS = 2
 _TIMED_FROM = 500
 """Images: reading fewer takes no longer than seeing how long it takes."""
 
@@ -77,7 +77,11 @@ class FeatureReader:
         self.engine: Optional[FeatureEngine] = None
 
     def read(self, dataset: ImageFiles, what: str, flip: bool = False) -> Features:
-        """Return the features of all images of a set, from the last time if nothing changed."""
+        """Return the features of the images of a set, from the last time if nothing changed.
+
+        Those to learn from, whose mirror images are read too, are as many of each class where not
+        all can be read in time; those that judge are a random part then.
+        """
         key = {**self._key(dataset), "flip": flip, "seconds": self._limit(dataset)}
         return kept(key, lambda: self._compute(dataset, what, flip))
 
@@ -92,7 +96,7 @@ class FeatureReader:
             shape = (dataset.transform.channels, *size)
             self.engine = open_features(self.network, shape, self.device)
         sampler = _InOrder(self._affordable(dataset, flip))
-        loader = DataLoader(dataset, sampler, _THREADS)
+        loader = DataLoader(dataset, sampler, THREADS)
         with tqdm(total=sampler.length, desc=what, leave=False, disable=None) as bar:
             return features_of(loader.epoch(0), self.engine.run, flip, bar.update)
 
@@ -102,14 +106,15 @@ class FeatureReader:
         everything = np.arange(len(dataset))
         if len(dataset) <= _TIMED_FROM:
             return everything
-        first = DataLoader(dataset, _InOrder(spread(dataset.labels.values, 4 * BATCH)), _THREADS)
+        labels = dataset.labels.values if flip else np.zeros(len(dataset), np.int64)
+        first = DataLoader(dataset, _InOrder(spread(labels, 4 * BATCH)), THREADS)
         began = time.perf_counter()
         features_of(first.epoch(0), self.engine.run, flip)
         count = int(self.seconds / (time.perf_counter() - began) * 4 * BATCH)
         if count >= len(dataset):
             return everything
         _log.info("features of %d of the %d images, as the budget allows", count, len(dataset))
-        return spread(dataset.labels.values, max(count, _TIMED_FROM))
+        return spread(labels, max(count, _TIMED_FROM))
 
     def _key(self, dataset: ImageFiles) -> Dict[str, Any]:
         files = [Path(dataset.path(index)) for index in range(len(dataset))]
@@ -159,6 +164,7 @@ def fit_first_model(
     train: ImageFiles,
     val: Optional[ImageFiles],
     path: Path,
+    seed: int = 0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> FirstModel:
     """Give `network` a head that is fitted on the training images, and write its weights.
@@ -170,6 +176,7 @@ def fit_first_model(
         train: the images to learn from, as evaluation prepares them.
         val: the images that judge; None where nothing is held back.
         path: the file to write.
+        seed: of the folds of cross-validation.
 
     Raises:
         DataError: none of the training images can be read, or those of a single class.
@@ -180,7 +187,7 @@ def fit_first_model(
     _refuse_single_class(labels, learnt.bad)
     assert learnt.flipped is not None
     rows = np.concatenate([learnt.values, learnt.flipped])
-    head = fit_linear_head(rows, np.tile(labels, 2), len(train.class_map), views=2)
+    head = fit_linear_head(rows, np.tile(labels, 2), len(train.class_map), views=2, seed=seed)
     _set_head(network, head)
     noted = {**metadata_of(network), "class_names": list(train.class_map.names)}
     save_weights(network, path, noted)

@@ -8,26 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+from ppcls.runtime import available_cores
+from ppcls.transfer.sets import Sets
 from ppcls.weights.hub.records import Record
 
-
-@dataclass(frozen=True)
-class Sets:
-    """Where the images are.
-
-    Attributes:
-        root: the folder that the paths in the lists start from.
-        train: the list of the images to learn from.
-        val: the list of those that are held back; None where there are too few images for that.
-        labels: the names of the classes.
-        images: how many there are to learn from.
-    """
-
-    root: Path
-    train: Path
-    val: Optional[Path]
-    labels: Path
-    images: int
+THREADS = max(2, min(8, available_cores()))
+"""That read images."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +22,6 @@ class Plan:
 
     Attributes:
         network: its name.
-        arguments: of the network, besides.
         size: side in pixels of the images that it is judged by, and predicts.
         record: the published weights that it starts from, if any.
         start: the file with those weights and a fitted head; None without one.
@@ -93,7 +78,7 @@ def _start_keys(plan: Plan) -> Dict[str, Any]:
 
 
 def _fine_tuning(plan: Plan) -> Dict[str, Any]:
-    warmup = {"warmup_epoch": 1} if plan.epochs > 2 else {}
+    warmup = {"warmup_epoch": min(1.0, round(plan.epochs / 3, 2))} if plan.epochs else {}
     return {
         "name": "AdamW",
         "lr": {"name": "Cosine", "learning_rate": 0.0007, **warmup},
@@ -105,7 +90,7 @@ def _fine_tuning(plan: Plan) -> Dict[str, Any]:
 
 
 def _from_scratch(plan: Plan) -> Dict[str, Any]:
-    warmup = {"warmup_epoch": 2} if plan.epochs > 4 else {}
+    warmup = {"warmup_epoch": min(2.0, round(plan.epochs / 3, 2))}
     return {
         "name": "Momentum",
         "momentum": 0.9,
@@ -178,5 +163,5 @@ def _split(
             "transform_ops": ops,
         },
         "sampler": {"name": "DistributedBatchSampler", "batch_size": batch, "shuffle": shuffle},
-        "loader": {"num_workers": 2},
+        "loader": {"num_workers": THREADS},
     }

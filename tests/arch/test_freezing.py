@@ -69,7 +69,15 @@ def test_training_and_evaluation_agree_where_statistics_stay(network: Network) -
     np.testing.assert_array_equal(training, network(images).numpy())
 
 
-@pytest.mark.parametrize("wanted", [99, ["stage99"], ["stem", "stagee1"]], ids=str)
-def test_unknown_stages_are_named(network: Network, wanted) -> None:
-    with pytest.raises(ConfigError, match=r"stage"):
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (99, r"has \d+ stages, not 99"),
+        (["stage99"], "has no stage 'stage99'"),
+        (["stem", "stagee1"], "no stage 'stagee1'. Did you mean 'stage1'"),
+    ],
+    ids=str,
+)
+def test_unknown_stages_are_named(network: Network, wanted, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         freeze(network, wanted)
