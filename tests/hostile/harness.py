@@ -34,12 +34,17 @@ T = TypeVar("T")
 
 _READ, _REFUSED, _FAILED = 0, 1, 2
 _SHOWN = 5
+_PATIENCE = 12
+"""How many times its seconds of the processor an input may take by the clock."""
+
 _TOGETHER = 25
 """How many inputs share a process, as long as it survives them."""
 
 
 class Limits(NamedTuple):
-    """What one input may take: seconds, and megabytes besides those that the process has."""
+    """What one input may take: seconds of the processor, since other processes may have it for most
+    of the time, and megabytes besides those that the process has.
+    """
 
     seconds: float = 10.0
     megabytes: int = 512
@@ -174,13 +179,13 @@ def _outcomes(read: Callable[[Any], object], group: Sequence[Any], limits: Limit
 
     def read_all() -> None:
         for i, item in enumerate(group):
-            began = time.perf_counter()
-            signal.setitimer(signal.ITIMER_REAL, limits.seconds)
+            began = time.process_time()
+            _limit_time(limits)
             try:
                 _told_why(read, item)
             except PpclsError:
                 refused[i] = 1
-            seconds[i] = time.perf_counter() - began
+            seconds[i] = time.process_time() - began
         os.write(writing, struct.pack(f"{len(group)}B{len(group)}d", *refused, *seconds))
 
     together = outcome_of(read_all, limits)
@@ -207,7 +212,6 @@ def _told_why(read: Callable[[Any], object], item: Any) -> None:
 def outcome_of(action: Callable[[], object], limits: Limits) -> Outcome:
     """Do something in a copy of this process, within limits."""
     reading, writing = os.pipe()
-    began = time.perf_counter()
     child = os.fork()
     if not child:
         os.close(reading)
@@ -216,11 +220,13 @@ def outcome_of(action: Callable[[], object], limits: Limits) -> Outcome:
     with os.fdopen(reading, "rb") as pipe:
         words = pipe.read().decode("utf-8", "replace")
     _, status, usage = os.wait4(child, 0)
-    seconds = time.perf_counter() - began
+    seconds = usage.ru_utime + usage.ru_stime
     megabytes = usage.ru_maxrss / 1024
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        took = f" after {limits.seconds:g} s" if number == signal.SIGALRM else ""
+        blocked = f" after {_PATIENCE * limits.seconds:g} s of waiting"
+        why = {signal.SIGPROF: f" after {limits.seconds:g} s", signal.SIGALRM: blocked}
+        took = why.get(signal.Signals(number), "")
         words = f"killed by {signal.Signals(number).name}{took}\n{words}"
         return Outcome(-number, words, seconds, megabytes)
     return Outcome(os.WEXITSTATUS(status), words, seconds, megabytes)
@@ -230,8 +236,9 @@ def _act(action: Callable[[], object], pipe: int, limits: Limits) -> None:
     """Never returns: the process ends here, whatever happens."""
     status, words = _READ, ""
     try:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, limits.seconds)
+        for number in (signal.SIGALRM, signal.SIGPROF):
+            signal.signal(number, signal.SIG_DFL)
+        _limit_time(limits)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what C libraries have to say
         most = _data_bytes() + limits.megabytes * 2**20
@@ -244,6 +251,12 @@ def _act(action: Callable[[], object], pipe: int, limits: Limits) -> None:
     finally:
         os.write(pipe, words.encode("utf-8", "replace")[-4000:])
         os._exit(status)
+
+
+def _limit_time(limits: Limits) -> None:
+    """End this process when it has computed for too long, or does not end without computing."""
+    signal.setitimer(signal.ITIMER_PROF, limits.seconds)
+    signal.setitimer(signal.ITIMER_REAL, _PATIENCE * limits.seconds)
 
 
 def _data_bytes() -> int:
