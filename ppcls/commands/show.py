@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the summary of a run, or the list of the runs in a folder."""
-    from ppcls.engine.run_facts import is_run
+    from ppcls.engine.run_summary import is_run
     from ppcls.engine.run_text import describe_run, table_of_runs
     from ppcls.text import encodable, printable
 

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List
 import pytest
 
 from ppcls.cli import main
-from ppcls.engine.run_facts import find_runs, read_run
+from ppcls.engine.run_summary import find_runs, read_run
 from ppcls.engine.run_text import describe_run, table_of_runs
 from ppcls.errors import UsageError
 from tests.conftest import TrainedRun

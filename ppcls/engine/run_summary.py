@@ -34,7 +34,7 @@ _BEGINS = ("training ", "resumed from ")
 
 
 @dataclass
-class RunFacts:
+class RunSummary:
     """What is known of a run.
 
     Attributes:
@@ -83,7 +83,7 @@ class RunFacts:
         return found
 
 
-def read_run(root: Path) -> RunFacts:
+def read_run(root: Path) -> RunSummary:
     """Read what a run's folder says.
 
     Raises:
@@ -95,16 +95,16 @@ def read_run(root: Path) -> RunFacts:
             f"{root} holds no run: none of {folder.config.name}, {folder.records.name} and "
             f"{folder.checkpoints.name}/ is in it; `ppcls show` lists the runs below output/"
         )
-    facts = RunFacts(folder)
-    facts.config = _tried(facts, folder.config, _config, {})
-    facts.records = _tried(facts, folder.records, _records, [])
-    _read_weights(facts)
-    _read_log(facts)
+    run = RunSummary(folder)
+    run.config = _tried(run, folder.config, _config, {})
+    run.records = _tried(run, folder.records, _records, [])
+    _read_weights(run)
+    _read_log(run)
     try:
         check_not_busy(folder.lock)
     except Busy as owner:
-        facts.busy = str(owner)
-    return facts
+        run.busy = str(owner)
+    return run
 
 
 def is_run(root: Path) -> bool:
@@ -130,13 +130,13 @@ def _runs(root: Path, depth: int) -> Iterator[Path]:
             yield from _runs(path, depth - 1)
 
 
-def _tried(facts: RunFacts, path: Path, read: Callable[[Path], T], otherwise: T) -> T:
+def _tried(run: RunSummary, path: Path, read: Callable[[Path], T], otherwise: T) -> T:
     try:
         return read(path)
     except PpclsError as error:
-        facts.problems.append(" ".join(str(error).split()))
+        run.problems.append(" ".join(str(error).split()))
     except OSError as error:
-        facts.problems.append(f"cannot read {path}: {error.strerror or error}")
+        run.problems.append(f"cannot read {path}: {error.strerror or error}")
     return otherwise
 
 
@@ -166,15 +166,15 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not abs(value) >= 1e300  # NaN is one
 
 
-def _read_weights(facts: RunFacts) -> None:
-    folder = facts.folder
+def _read_weights(run: RunSummary) -> None:
+    folder = run.folder
     if folder.best_model.exists():
-        facts.best = _tried(facts, folder.best_model, read_metadata, {})
-    facts.metadata = facts.best
+        run.best = _tried(run, folder.best_model, read_metadata, {})
+    run.metadata = run.best
     for path in reversed(CheckpointFolder(folder.checkpoints, keep=1).paths()):
-        found = _tried(facts, path, _position, None)
+        found = _tried(run, path, _position, None)
         if found is not None:
-            facts.checkpoint, (facts.state, facts.metadata) = path, found
+            run.checkpoint, (run.state, run.metadata) = path, found
             return
 
 
@@ -186,22 +186,22 @@ def _position(path: Path) -> Optional[Tuple[TrainState, Dict[str, Any]]]:
         raise UsageError(f"{path}: the position of the run is not in it") from None
 
 
-def _read_log(facts: RunFacts) -> None:
+def _read_log(run: RunSummary) -> None:
     """Find how long the run took, and which error ended it."""
-    path = facts.folder.log
+    path = run.folder.log
     if not path.exists():
         return
-    content = _tried(facts, path, lambda path: read_regular(path, _LARGEST_LOG), b"")
+    content = _tried(run, path, lambda path: read_regular(path, _LARGEST_LOG), b"")
     began = last = None
     for found in map(_TIME.match, content.decode("utf-8", "replace").splitlines()):
         if found is None:
             continue
         now, words = _moment(found[1]), found[2]
         if began is None or words.startswith(_BEGINS):
-            facts.seconds += _between(began, last)
+            run.seconds += _between(began, last)
             began = now
-        last, facts.last_error = now, words[7:] if words.startswith("error: ") else ""
-    facts.seconds += _between(began, last)
+        last, run.last_error = now, words[7:] if words.startswith("error: ") else ""
+    run.seconds += _between(began, last)
 
 
 def _moment(text: str) -> Optional[datetime]:
