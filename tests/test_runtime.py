@@ -65,7 +65,7 @@ def test_without_paddle_one_line_says_what_to_install(run_python: Run) -> None:
     last = found.stderr.splitlines()[-1]
     assert last.startswith("ImportError: Paddle is not installed: run `pip install 'paddlepaddle")
     found = run_python(
-        "-W", "ignore", "-c", f"{hide} from ppcls.cli import main; sys.exit(main(['models']))"
+        "-W", "ignore", "-c", f"{hide} from ppcls.cli import main; sys.exit(main(['zoo']))"
     )
     assert found.returncode == 2
     assert found.stderr.startswith("error: Paddle is not installed: run `pip install")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Mapping, Optional
+from typing import Any, Mapping, Optional
 
 import numpy as np
 
@@ -87,3 +87,8 @@ def chance_of(loader: Optional[DataLoader]) -> Optional[float]:
         return None
     labels = loader.dataset.labels.values
     return float(np.bincount(labels).max() / len(labels))
+
+
+def keeps_statistics(network: Any) -> bool:
+    """Whether layers of a network are held in evaluation mode; plain layers cannot hold any."""
+    return bool(getattr(network, "held_in_evaluation", ()))

@@ -12,7 +12,7 @@ from ppcls import runtime, weights
 from ppcls.config import to_yaml
 from ppcls.data.batch import Batch
 from ppcls.engine.bad_samples import BadSampleCount
-from ppcls.engine.chance import ChanceWatch, chance_of
+from ppcls.engine.chance import ChanceWatch, chance_of, keeps_statistics
 from ppcls.engine.checkpoint import Checkpoint, CheckpointFolder, TrainState, save_best_model
 from ppcls.engine.evaluator import Evaluation, evaluate_network
 from ppcls.engine.interrupt import Interrupted, StopRequest
@@ -58,7 +58,7 @@ class Trainer:
         self.meter = Meter(job.metrics, self.world)
         schedule = job.optimizer.schedule
         self.reporter = Reporter(self.meter, schedule, job.settings.epochs, self.batches)
-        self.chance = ChanceWatch(chance_of(job.eval), bool(job.network.held_in_evaluation))
+        self.chance = ChanceWatch(chance_of(job.eval), keeps_statistics(job.network))
         self.finite = FiniteCheck(schedule, self.checkpoints, self.world)
         for loader in filter(None, (job.train, job.eval)):
             loader.patience.gives_up = lambda: stop.number is not None

@@ -113,7 +113,7 @@ def test_an_unknown_key_names_file_line_path_accepted_and_nearest(tmp_path: Path
             ["loader.num_workers", "greater than or equal to 0", "-1"],
         ),
         ("weight: 1.0", "wait: 1.0", 9, ["Loss.Train.0.CELoss.wait", "Did you mean 'weight'"]),
-        ("epochs: 3", "epochs: 0", 2, ["Global.epochs", "greater than 0"]),
+        ("epochs: 3", "epochs: -1", 2, ["Global.epochs", "greater than or equal to 0"]),
         ("epochs: 3", "device: tpu", 2, ["Global.device", "tpu"]),
     ],
 )
@@ -203,13 +203,13 @@ def test_every_recipe_is_valid(recipe: Path) -> None:
 
 
 def test_many_mistakes_are_told_in_part(tmp_path: Path) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     text = GOOD.replace("Global:\n", "Global:\n" + "".join(f"  k{i}: {i}\n" for i in range(20_000)))
     message = complaint(tmp_path, text + "x: 3\n")
     assert message.startswith(f"more than 50 mistakes, of which the first are told, in {tmp_path}")
     assert len(message.splitlines()) == 51 and len(message) < 50_000
     assert "c.yaml:2: Global.k0: unknown key 'k0'. Accepted here: " in message
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_long_lists_of_parts_are_refused_whole(tmp_path: Path) -> None:

@@ -137,8 +137,8 @@ def test_prediction_names_the_classes_of_imagenet(
 ) -> None:
     image = digits / "val" / "d2" / "3.png"
     assert ppcls("infer", in_colour(squeezed), "-o", f"Infer.infer_imgs={image}") == 0
-    lines = capsys.readouterr().out.splitlines()[1:]
-    assert len(lines) == 5
+    _, *lines, last = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5 and last == "1 image, 0 errors"
     for line in lines:
         name, _, number = line.split("%  ")[1].rpartition(" (class ")
         assert imagenet_classes().names[int(number.rstrip(")"))] == name
