@@ -137,12 +137,30 @@ def test_a_download_moves_from_the_start(tmp_path: Path) -> None:
     assert (tmp_path / "a.pdparams").stat().st_size == 3_000_000
 
 
+SLOW_DISK = """
+import time
+from ppcls.data.transforms import Transform
+from ppcls.registry import register
+
+@register("transform")
+class WaitForTheDisk(Transform):
+    def __call__(self, image, rng):
+        time.sleep(0.01)
+        return image
+"""
+"""The bar is drawn ten times a second at most: an epoch has to be longer to be seen to move."""
+
+
 @pytest.mark.slow
 def test_a_training_moves_from_the_start(
     recipe: Dict[str, Any], write_recipe: Callable[..., Path], tmp_path: Path
 ) -> None:
     recipe["DataLoader"]["Train"]["sampler"]["batch_size"] = 1
     recipe["Global"]["print_batch_step"] = 80
+    parts = tmp_path / "slow_disk.py"
+    parts.write_text(SLOW_DISK)
+    recipe["Global"]["imports"] = [str(parts)]
+    recipe["DataLoader"]["Train"]["dataset"]["transform_ops"].insert(1, {"WaitForTheDisk": None})
     path = write_recipe(recipe)
     seen = on_terminal("-m", "ppcls", "train", "-c", path, cwd=ROOT)
     text = "".join(piece for _, piece in seen)
