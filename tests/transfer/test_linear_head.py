@@ -21,6 +21,12 @@ def clouds(images: int, features: int, classes: int) -> tuple[np.ndarray, np.nda
     return centres[labels] + RNG.normal(0, 1.5, (images, features)), labels
 
 
+def unit(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows with length 1, and the same with the usual length of `rows`."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / lengths, rows / lengths * lengths.mean()
+
+
 @pytest.mark.parametrize(
     ("images", "features", "classes"), [(60, 200, 3), (300, 20, 4), (40, 9, 2)]
 )
@@ -28,10 +34,11 @@ def test_it_is_scikit_learns_on_scaled_features(images, features, classes) -> No
     rows, labels = clouds(images, features, classes)
     head = fit_linear_head(rows, labels, classes)
     assert head.strength in STRENGTHS and head.weight.shape == (features, classes)
-    centred = rows - rows.mean(axis=0)
+    units, usual = unit(rows)
+    centred = units - units.mean(axis=0)
     scaled = centred / np.sqrt(np.mean(np.sum(centred**2, axis=1)))
     model = LogisticRegression(C=head.strength, max_iter=2000, tol=1e-6).fit(scaled, labels)
-    found = softmax(head.logits(rows.astype(np.float32)), axis=1)
+    found = softmax(head.logits(usual.astype(np.float32)), axis=1)
     np.testing.assert_allclose(found, model.predict_proba(scaled), atol=0.05)
     assert 0.5 < head.accuracy <= 1
 
@@ -62,17 +69,30 @@ def test_large_sets_take_the_closed_form(monkeypatch: pytest.MonkeyPatch) -> Non
     rows, labels = clouds(300, 20, 4)
     monkeypatch.setattr(linear_head, "MOST_WORK", 1000)
     head = fit_linear_head(rows, labels, 4)
-    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(rows, labels)
-    found = head.logits(rows.astype(np.float32))
-    expected = model.decision_function(rows)
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(unit(rows)[0], labels)
+    found = head.logits(unit(rows)[1].astype(np.float32))
+    expected = model.decision_function(unit(rows)[0])
     np.testing.assert_allclose(
         found - found[:, :1], expected - expected[:, :1], atol=0.2, rtol=0.05
     )
-    assert (found.argmax(axis=1) == model.predict(rows)).mean() > 0.98
+    assert (found.argmax(axis=1) == model.predict(unit(rows)[0])).mean() > 0.98
 
 
-def test_features_that_never_vary_do_no_harm() -> None:
+def test_features_that_are_always_zero_do_no_harm() -> None:
     rows, labels = clouds(60, 10, 3)
-    rows[:, 4] = 7.0
+    rows[:, 4] = 0.0
     head = fit_linear_head(rows, labels, 3)
     assert np.isfinite(head.weight).all() and np.abs(head.weight[4]).max() < 1e-6
+
+
+def test_the_length_of_features_says_nothing_of_their_class() -> None:
+    rows, labels = clouds(60, 200, 3)
+    lengths = np.random.default_rng(2).uniform(0.2, 5, (60, 1))
+    head, scaled = (fit_linear_head(one, labels, 3) for one in (rows, rows * lengths))
+    answers = [one.logits(unit(rows)[1]).argmax(axis=1) for one in (head, scaled)]
+    assert (answers[0] == answers[1]).all()
+
+
+def test_images_without_any_feature_do_no_harm() -> None:
+    head = fit_linear_head(np.zeros((6, 4)), np.arange(6) % 2, 2)
+    assert np.isfinite(head.logits(np.zeros((1, 4)))).all()
