@@ -18,6 +18,7 @@ import signal
 import sys
 import tempfile
 import threading
+import traceback
 import warnings
 from pathlib import Path
 from typing import IO, Dict, FrozenSet, Iterator, List
@@ -193,6 +194,19 @@ def nvidia_gpus() -> List[str]:
 def has_nvidia_gpu() -> bool:
     """Whether the system shows an NVIDIA GPU, without asking any library."""
     return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
+
+
+@contextlib.contextmanager
+def without_call_stacks() -> Iterator[None]:
+    """Keep Paddle from noting Python's call stack at each operator of a static graph, which takes
+    more time than the rest where the stack is deep.
+    """
+    extract = traceback.extract_stack
+    traceback.extract_stack = lambda f=None, limit=None: traceback.StackSummary()
+    try:
+        yield
+    finally:
+        traceback.extract_stack = extract
 
 
 @contextlib.contextmanager

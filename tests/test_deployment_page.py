@@ -59,6 +59,7 @@ def _run(command: str, place: Path) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive  # each verb has tests of its own, and test_docs.py reads what is written
 @pytest.mark.timeout(600)
 def test_every_command_of_the_page_runs(place: Path) -> None:
     for package in ("onnxruntime", "paddle2onnx", "openvino", "nncf"):

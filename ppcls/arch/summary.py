@@ -17,6 +17,7 @@ from paddle import nn
 
 from ppcls.arch import create_model
 from ppcls.arch.network import evaluation_mode
+from ppcls.runtime import without_call_stacks
 from ppcls.text import table
 
 
@@ -138,7 +139,8 @@ def _static_graph(programs: Sequence[Any]) -> Iterator[None]:
     was_dynamic = paddle.in_dynamic_mode()
     paddle.enable_static()
     try:
-        with paddle.static.program_guard(*programs), paddle.utils.unique_name.guard():
+        guards = paddle.static.program_guard(*programs), paddle.utils.unique_name.guard()
+        with guards[0], guards[1], without_call_stacks():
             yield
     finally:
         if was_dynamic:

@@ -13,6 +13,7 @@ from ppcls.arch.network import evaluation_mode
 from ppcls.arch.reparam import reparameterise
 from ppcls.errors import ExportError
 from ppcls.exporters.form import PLAIN, Form, Levels
+from ppcls.runtime import without_call_stacks
 
 Shape = Tuple[int, int, int]
 """Of an image: (c, h, w)."""
@@ -93,7 +94,8 @@ def write_program(
     try:
         deployed = Exported(reparameterise(network), softmax, form.levels)
         deployed.eval()
-        paddle.jit.save(deployed, str(prefix), input_spec=[batch])
+        with without_call_stacks():
+            paddle.jit.save(deployed, str(prefix), input_spec=[batch])
     except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
         name = type(network).__name__
         raise ExportError(f"Paddle cannot make a static program of {name}: {error}") from error

@@ -3,8 +3,8 @@
 Logistic regression with an L2 penalty whose strength is chosen by cross-validation on the training
 images alone; what is held back only judges. For the fit, features get the same length, which helps
 most where a class has few images (Chen et al. 2019, arXiv:1904.04232), are centred, and scaled by
-one factor, so that a strength means the same for every network. The layer takes the last two in, and
-for the first the usual length: with another one, the logits but for the bias are in proportion.
+one factor, so that a strength means the same for every network. The layer takes in the factor and
+the centre, and the usual length in place of each image's own.
 """
 
 from __future__ import annotations

@@ -63,9 +63,11 @@ def _is_repeated(fixed: Fixed, counted: Dict[Fixed, Dict[int, int]]) -> bool:
 def _marked(name: str, *arguments: str) -> Any:
     """Count all networks on one worker, where each is counted once for all tests."""
     marks = [pytest.mark.xdist_group("costs")]
-    return pytest.param(
-        name, *arguments, marks=marks if name in _QUICK else [*marks, pytest.mark.slow]
-    )
+    if name not in _QUICK:
+        marks.append(pytest.mark.slow)
+    if arguments not in ((), ("{}",)):
+        marks.append(pytest.mark.exhaustive)
+    return pytest.param(name, *arguments, marks=marks)
 
 
 _COUNTED = _counted_elsewhere()

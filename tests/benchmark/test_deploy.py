@@ -121,7 +121,10 @@ def lines_left_out(folder: Path) -> List[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("batch", "scenario"), [(3, "multi"), (4, "server")])
+@pytest.mark.parametrize(
+    ("batch", "scenario"),
+    [(3, "multi"), pytest.param(4, "server", marks=pytest.mark.exhaustive)],
+)
 def test_batches_that_are_not_full_stop_no_engine(
     batch: int, scenario: str, photos: Path, cache: Path, tmp_path: Path
 ) -> None:
@@ -132,7 +135,7 @@ def test_batches_that_are_not_full_stop_no_engine(
 
 
 @pytest.mark.slow
-def test_a_bundle_for_one_image_runs_in_every_scenario(
+def test_a_bundle_for_one_image_runs_where_eight_are_asked_for(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fixed = functools.partial(ExportOptions, dynamic_batch=False)
@@ -140,7 +143,7 @@ def test_a_bundle_for_one_image_runs_in_every_scenario(
     bundle = bundle_of("LeNet", tmp_path / "cache")
     assert bundle.input.batch == 1
     given = ["--model_dir", bundle.folder, "--images", photos, "--batch-sizes", "4,1"]
-    given += ["--scenario", "single,multi,server,offline", "--output", tmp_path]
+    given += ["--scenario", "multi,offline", "--engines", "paddle", "--output", tmp_path]
     assert deploy(*given, *QUICK, "--server-percentile", 50, "--latency-bound", 1000) == 0
     assert lines_left_out(tmp_path) == ["LeNet, batch 4: it takes batches of 1 only"]
 
