@@ -7,47 +7,30 @@ from __future__ import annotations
 import logging
 import shlex
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Optional, Sequence, Tuple
+from typing import Optional, Sequence
 
 from ppcls import runtime, weights
 from ppcls.api.train import TrainResult, train
-from ppcls.arch.network import Network
-from ppcls.arch.pooled_features import last_layer
 from ppcls.config import Config, load_config, to_yaml
-from ppcls.data.dataset import ClassMap
-from ppcls.data.dataset.imagenet import ImageNetDataset
 from ppcls.data.division import DivisionRequest
 from ppcls.data.groups import column_of
 from ppcls.data.layouts import recognise
 from ppcls.data.own_recipe import SIZES
-from ppcls.engine.builder import build_job, build_network, check_images_fit
 from ppcls.engine.checkpoint import TrainState
 from ppcls.engine.run_folder import RunFolder
-from ppcls.engine.world import World
 from ppcls.errors import PpclsError, UsageError
 from ppcls.files import write_text
-from ppcls.registry import parse
-from ppcls.text import printable
-from ppcls.transfer import BUDGET
-from ppcls.transfer.budget import Pace, pace_of, seconds_of
-from ppcls.transfer.choice import Start, choose_start
-from ppcls.transfer.first_model import FeatureReader, FirstModel, fit_first_model
-from ppcls.transfer.recipe import Plan, judging_ops, recipe_of
+from ppcls.transfer import BUDGET, planning
+from ppcls.transfer.budget import seconds_of
+from ppcls.transfer.choice import choose_start
+from ppcls.transfer.first_model import FirstModel
+from ppcls.transfer.planning import RECIPE
 from ppcls.transfer.sets import FEWEST, LISTS, Sets, divided, write_sets
-from ppcls.weights.network_metadata import metadata_of
 from ppcls.weights.weight_file import save_weights
 
-RECIPE = "recipe.yaml"
 LINEAR_HEAD = "linear_head.safetensors"
-_SIDES = {"cpu": 5 / 7, "gpu": 1.0}
-"""Of the side that the weights were published for: accuracy against time."""
-
-_SCRATCH_SIDES = {"cpu": 64, "gpu": 224}
-_HEADER = """\
-# Written by `ppcls train --data`; trains again from any folder: ppcls train -c FILE --overwrite
-"""
 _log = logging.getLogger("ppcls")
 
 
@@ -124,14 +107,17 @@ def train_on_photos(
         for old in (RECIPE, LINEAR_HEAD):
             (folder.root / old).unlink(missing_ok=True)
         sets = write_sets(images, division, folder.root)
-        plan = _first_plan(start, sets, options, device)
-        config = _write_recipe(plan, sets, folder.root, overrides)
-        _announce(start, plan, options.budget, recipe)
+        plan = planning.first_plan(start, sets, options.size, options.division.seed, device)
+        config = planning.write_recipe(plan, sets, folder.root, overrides)
+        planning.announce(start, plan, options.budget, recipe)
         if start.path is not None:
-            plan, first = _with_start(plan, config, start.path, sets, folder.root, seconds / 4)
+            head = folder.root / LINEAR_HEAD
+            plan, first = planning.with_start(plan, config, start.path, sets, head, seconds / 4)
         if sets.val is not None or first is None:
-            plan = _with_epochs(plan, config, first is not None, end, device)
-        config = _write_recipe(plan, sets, folder.root, overrides)
+            plan = planning.with_epochs(plan, config, first is not None, end, device)
+        if first and start.path and not plan.epochs and options.size is None:
+            plan, first = planning.with_larger_images(plan, config, start.path, first, sets, end)
+        config = planning.write_recipe(plan, sets, folder.root, overrides)
         if first is not None and config.Global.epochs == 0:
             return _concluded(_with_head(config, first, folder, sets), options)
     return _concluded(train(config, overwrite=overwrite), options)
@@ -158,123 +144,6 @@ def _device(overrides: Sequence[str]) -> str:
     """Return the device that the overrides name, if they do."""
     named = [text.partition("=")[2] for text in overrides if text.startswith("Global.device=")]
     return named[-1] if named else "auto"
-
-
-# --- the plan ----------------------------------------------------------------------------------
-
-
-def _first_plan(start: Start, sets: Sets, options: OwnPhotosOptions, device: str) -> Plan:
-    kind = device.partition(":")[0]
-    side = _SCRATCH_SIDES[kind]
-    if start.record is not None:
-        side = round(start.record.crop * _SIDES[kind] / 16) * 16
-    return Plan(
-        network=start.network,
-        size=options.size or side,
-        record=start.record,
-        start=None,
-        epochs=0,
-        batch=batch_for(sets.images),
-        seed=options.division.seed,
-    )
-
-
-def batch_for(images: int) -> int:
-    """Return how many images an update takes: few where there are few, so that an epoch has some
-    updates.
-    """
-    return next((size for size in (4, 8, 16) if images < 12 * size), 32)
-
-
-def _announce(start: Start, plan: Plan, budget: str, recipe: Path) -> None:
-    _log.info("start:    %s (%s)", start.network, start.reason)
-    _log.info("size:     %d pixels, %d images for each update", plan.size, plan.batch)
-    _log.info("budget:   %s; recipe: %s", budget, recipe)
-
-
-def _with_start(
-    plan: Plan, config: Config, source: Path, sets: Sets, output: Path, seconds: float
-) -> Tuple[Plan, Optional[FirstModel]]:
-    """Fit a linear head, and return a plan that starts from it; where the network has no last
-    layer for that, one that starts from the published weights.
-    """
-    network, train_set, val_set = _parts(plan, config, sets)
-    weights.load(network, source, fit="adapt")
-    path = output / LINEAR_HEAD
-    if last_layer(network) is None:
-        noted = {"class_names": list(train_set.class_map.names)}
-        save_weights(network, path, {**metadata_of(network), **noted})
-        return replace(plan, start=path), None
-    device = runtime.use_device(config.Global.device)
-    reader = FeatureReader(network, source, device, seconds)
-    first = fit_first_model(network, reader, train_set, val_set, path, plan.seed)
-    _log.info("%s", _first_told(first, val_set))
-    return replace(plan, start=path), first
-
-
-class _Parts(NamedTuple):
-    network: Network
-    train: ImageNetDataset
-    val: Optional[ImageNetDataset]
-
-
-def _parts(plan: Plan, config: Config, sets: Sets) -> _Parts:
-    class_map = ClassMap.from_label_file(sets.labels)
-    ops = [parse("transform", op) for op in judging_ops(plan)]
-    train_set, val_set = (
-        ImageNetDataset(str(sets.root), str(listed), ops, class_map=class_map) if listed else None
-        for listed in (sets.train, sets.val)
-    )
-    assert train_set is not None
-    network = build_network(config, len(class_map), train_set.transform)
-    check_images_fit(config, network, train_set.transform, "Eval")
-    return _Parts(network, train_set, val_set)
-
-
-def _first_told(first: FirstModel, val: Optional[ImageNetDataset]) -> str:
-    found = []
-    if first.held_back and val is not None:
-        of_all = f" of {len(val)}" if first.held_back < len(val) else ""
-        found.append(
-            f"{first.accuracy:.1%} of the {first.held_back}{of_all} held-back images are right"
-        )
-    if first.head.accuracy is not None:
-        found.append(f"{first.head.accuracy:.1%} in cross-validation")
-    bad = "".join(f"\n  {image.name}: {image.reason}" for image in first.bad[:10])
-    return printable(
-        f"linear head: {', '.join(found) or 'too few images to judge it'}; "
-        f"{first.seconds:.0f} s, features by {first.engine or 'an earlier run'}: {first.path}"
-    ) + (f"\n{len(first.bad)} images cannot be read:{bad}" if bad else "")
-
-
-def _with_epochs(plan: Plan, config: Config, has_head: bool, end: float, device: str) -> Plan:
-    """Time a few batches, and plan as many epochs as fit until `end`, unless -o says how many."""
-    if config.is_override("Global", "epochs"):
-        return replace(plan, epochs=config.Global.epochs)
-    pace = pace_of(build_job(config, device, World()))
-    left = max(0.0, end - time.perf_counter())
-    epochs = pace.epochs_within(left) or int(not has_head)
-    _log.info("%s", _pace_told(pace, left, epochs))
-    return replace(plan, epochs=epochs)
-
-
-def _pace_told(pace: Pace, left: float, epochs: int) -> str:
-    each = f"an epoch takes about {pace.epoch:.0f} s here, {left:.0f} s of the budget are left"
-    if not epochs:
-        return f"{each}: the linear head is the model; a longer --budget trains more"
-    return f"training: {each}: {epochs} epoch{'s' * (epochs > 1)}"
-
-
-def _write_recipe(plan: Plan, sets: Sets, output: Path, overrides: Sequence[str]) -> Config:
-    """Write the recipe, with the overrides in it, and return what it means."""
-    path = output / RECIPE
-    write_text(path, f"{_HEADER}{to_yaml(recipe_of(plan, sets, output))}")
-    config = load_config(str(path), overrides)
-    if config.is_override("Global", "output_dir"):
-        raise UsageError("the output folder is named by --output, not by -o Global.output_dir")
-    if overrides:
-        write_text(path, f"{_HEADER}{to_yaml(config.data)}")
-    return config
 
 
 # --- the end -----------------------------------------------------------------------------------

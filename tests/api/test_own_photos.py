@@ -14,11 +14,11 @@ import yaml
 
 from ppcls.api import own_photos
 from ppcls.api.evaluate import evaluate
-from ppcls.api.own_photos import OwnPhotosOptions, batch_for, train_on_photos
+from ppcls.api.own_photos import OwnPhotosOptions, train_on_photos
 from ppcls.api.train import train
 from ppcls.config import load_config
 from ppcls.errors import DataError, PpclsError, UsageError
-from ppcls.transfer import budget
+from ppcls.transfer import budget, planning
 from ppcls.transfer.budget import Pace
 from ppcls.transfer.choice import Start
 
@@ -94,7 +94,7 @@ def test_planned_epochs_are_trained_and_the_better_model_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
 ) -> None:
     data = photos(tmp_path / "photos", 10)
-    monkeypatch.setattr(own_photos, "pace_of", lambda job: Pace(0.1, 0.1, len(job.train)))
+    monkeypatch.setattr(planning, "pace_of", lambda job: Pace(0.1, 0.1, len(job.train)))
     options = OwnPhotosOptions(budget="100s", size=32, report=False)
     late = [f"Global.{key}" for key in ("print_batch_step=1",)]
     monkeypatch.setattr(budget, "MOST_EPOCHS", 2)
@@ -138,7 +138,7 @@ def test_overrides_are_checked_before_anything_is_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overrides: List[str], message: str
 ) -> None:
     data = photos(tmp_path / "photos", 10)
-    monkeypatch.setattr(own_photos, "fit_first_model", None)
+    monkeypatch.setattr(planning, "fit_first_model", None)
     with pytest.raises(PpclsError, match=message):
         train_on_photos(str(data), options=QUICK, overrides=overrides)
 
@@ -158,8 +158,3 @@ def test_what_is_wrong_is_said_before_anything_is_written(tmp_path: Path) -> Non
     with pytest.raises(UsageError, match="8 to 2048 pixels, got 4"):
         OwnPhotosOptions(size=4)
     assert not (tmp_path / "output").exists()
-
-
-@pytest.mark.parametrize(("images", "batch"), [(10, 4), (60, 8), (150, 16), (400, 32), (9999, 32)])
-def test_small_sets_take_small_batches(images: int, batch: int) -> None:
-    assert batch_for(images) == batch

@@ -1,0 +1,202 @@
+"""What a run on one's own photos does: from which weights, at which size, for how many epochs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, Optional, Sequence, Tuple
+
+from ppcls import runtime, weights
+from ppcls.arch.network import Network
+from ppcls.arch.pooled_features import last_layer
+from ppcls.config import Config, load_config, to_yaml
+from ppcls.data.dataset import ClassMap
+from ppcls.data.dataset.imagenet import ImageNetDataset
+from ppcls.engine.builder import build_job, build_network, check_images_fit
+from ppcls.engine.world import World
+from ppcls.errors import UsageError
+from ppcls.files import write_text
+from ppcls.registry import parse
+from ppcls.text import printable
+from ppcls.transfer.budget import Pace, pace_of
+from ppcls.transfer.choice import Start
+from ppcls.transfer.first_model import FeatureReader, FirstModel, fit_first_model
+from ppcls.transfer.recipe import Plan, judging_ops, recipe_of
+from ppcls.transfer.sets import Sets
+from ppcls.weights.network_metadata import metadata_of
+from ppcls.weights.weight_file import save_weights
+
+RECIPE = "recipe.yaml"
+_SIDES = {"cpu": 5 / 7, "gpu": 1.0}
+"""Of the side that the weights were published for: accuracy against time."""
+
+_SCRATCH_SIDES = {"cpu": 64, "gpu": 224}
+_HEADER = """\
+# Written by `ppcls train --data`; trains again from any folder: ppcls train -c FILE --overwrite
+"""
+_log = logging.getLogger("ppcls")
+
+
+def first_plan(start: Start, sets: Sets, size: Optional[int], seed: int, device: str) -> Plan:
+    """Return the plan before anything is known of how long training takes.
+
+    Args:
+        start: the weights.
+        sets: the images.
+        size: side of the images in pixels; None chooses.
+        seed: of everything random.
+        device: "cpu" or "gpu:N".
+    """
+    kind = device.partition(":")[0]
+    side = _SCRATCH_SIDES[kind]
+    if start.record is not None:
+        # Where nothing is held back, nothing is fine-tuned either, and time is no matter.
+        fraction = _SIDES[kind] if sets.val else 1.0
+        side = round(start.record.crop * fraction / 16) * 16
+    return Plan(
+        network=start.network,
+        size=size or side,
+        record=start.record,
+        start=None,
+        epochs=0,
+        batch=batch_for(sets.images),
+        seed=seed,
+    )
+
+
+def batch_for(images: int) -> int:
+    """Return how many images an update takes: few where there are few, so that an epoch has some
+    updates.
+    """
+    return next((size for size in (4, 8, 16) if images < 12 * size), 32)
+
+
+def announce(start: Start, plan: Plan, budget: str, recipe: Path) -> None:
+    """Say what was chosen, in three lines."""
+    _log.info("start:    %s (%s)", start.network, start.reason)
+    _log.info("size:     %d pixels, %d images for each update", plan.size, plan.batch)
+    _log.info("budget:   %s; recipe: %s", budget, recipe)
+
+
+def with_start(
+    plan: Plan, config: Config, source: Path, sets: Sets, path: Path, seconds: float
+) -> Tuple[Plan, Optional[FirstModel]]:
+    """Fit a linear head, and return a plan that starts from it; where the network has no last
+    layer for that, one that starts from the published weights.
+
+    Args:
+        plan: without a start.
+        config: what its recipe means.
+        source: the published weights.
+        sets: the images.
+        path: the file of weights to write.
+        seconds: for the features of each set of images.
+    """
+    network, train_set, val_set = _parts(plan, config, sets)
+    weights.load(network, source, fit="adapt")
+    if last_layer(network) is None:
+        noted = {"class_names": list(train_set.class_map.names)}
+        save_weights(network, path, {**metadata_of(network), **noted})
+        return replace(plan, start=path), None
+    device = runtime.use_device(config.Global.device)
+    reader = FeatureReader(network, source, device, seconds)
+    first = fit_first_model(network, reader, train_set, val_set, path, plan.seed)
+    _log.info("%s", _first_told(first, val_set))
+    return replace(plan, start=path), first
+
+
+class _Parts(NamedTuple):
+    network: Network
+    train: ImageNetDataset
+    val: Optional[ImageNetDataset]
+
+
+def _parts(plan: Plan, config: Config, sets: Sets) -> _Parts:
+    class_map = ClassMap.from_label_file(sets.labels)
+    ops = [parse("transform", op) for op in judging_ops(plan)]
+    train_set, val_set = (
+        ImageNetDataset(str(sets.root), str(listed), ops, class_map=class_map) if listed else None
+        for listed in (sets.train, sets.val)
+    )
+    assert train_set is not None
+    network = build_network(config, len(class_map), train_set.transform)
+    check_images_fit(config, network, train_set.transform, "Eval")
+    return _Parts(network, train_set, val_set)
+
+
+def _first_told(first: FirstModel, val: Optional[ImageNetDataset]) -> str:
+    found = []
+    if first.held_back and val is not None:
+        of_all = f" of {len(val)}" if first.held_back < len(val) else ""
+        found.append(
+            f"{first.accuracy:.1%} of the {first.held_back}{of_all} held-back images are right"
+        )
+    if first.head.accuracy is not None:
+        found.append(f"{first.head.accuracy:.1%} in cross-validation")
+    bad = "".join(f"\n  {image.name}: {image.reason}" for image in first.bad[:10])
+    return printable(
+        f"linear head: {', '.join(found) or 'too few images to judge it'}; "
+        f"{first.seconds:.0f} s, features by {first.engine or 'an earlier run'}: {first.path}"
+    ) + (f"\n{len(first.bad)} images cannot be read:{bad}" if bad else "")
+
+
+def with_epochs(plan: Plan, config: Config, has_head: bool, end: float, device: str) -> Plan:
+    """Time a few batches, and plan as many epochs as fit until `end`, a time of
+    `time.perf_counter`, unless -o says how many.
+    """
+    if config.is_override("Global", "epochs"):
+        return replace(plan, epochs=config.Global.epochs)
+    pace = pace_of(build_job(config, device, World()))
+    left = max(0.0, end - time.perf_counter())
+    epochs = pace.epochs_within(left) or int(not has_head)
+    _log.info("%s", _pace_told(pace, left, epochs))
+    return replace(plan, epochs=epochs)
+
+
+def _pace_told(pace: Pace, left: float, epochs: int) -> str:
+    each = f"an epoch takes about {pace.epoch:.0f} s here, {left:.0f} s of the budget are left"
+    if not epochs:
+        return f"{each}: the linear head is the model; a longer --budget trains more"
+    return f"training: {each}: {epochs} epoch{'s' * (epochs > 1)}"
+
+
+def with_larger_images(
+    plan: Plan, config: Config, source: Path, first: FirstModel, sets: Sets, end: float
+) -> Tuple[Plan, FirstModel]:
+    """Return the better of a linear head and another one on images of the size that the weights
+    were published for, if that can be had until `end`: the plan's size was chosen for fine-tuning.
+
+    Cross-validation judges, as it looks at more images than are held back.
+    """
+    assert plan.record is not None
+    larger = replace(plan, size=plan.record.crop)
+    seconds = first.seconds * (larger.size / plan.size) ** 2
+    if larger.size <= plan.size or seconds > end - time.perf_counter():
+        return plan, first
+    _log.info("the linear head once more, on images of %d pixels", larger.size)
+    draft = first.path.with_name(f"larger_{first.path.name}")
+    found, second = with_start(larger, config, source, sets, draft, seconds)
+    if second is None or (second.head.accuracy or 0.0) < (first.head.accuracy or 0.0):
+        draft.unlink()
+        return plan, first
+    draft.replace(first.path)
+    return replace(found, start=first.path), replace(second, path=first.path)
+
+
+def write_recipe(plan: Plan, sets: Sets, output: Path, overrides: Sequence[str]) -> Config:
+    """Write the recipe, with the overrides in it, and return what it means.
+
+    Raises:
+        UsageError: an override names the output folder.
+        ConfigError: an override is wrong.
+    """
+    path = output / RECIPE
+    write_text(path, f"{_HEADER}{to_yaml(recipe_of(plan, sets, output))}")
+    config = load_config(str(path), overrides)
+    if config.is_override("Global", "output_dir"):
+        raise UsageError("the output folder is named by --output, not by -o Global.output_dir")
+    if overrides:
+        write_text(path, f"{_HEADER}{to_yaml(config.data)}")
+    return config

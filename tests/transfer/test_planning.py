@@ -1,0 +1,81 @@
+"""What a run on one's own photos does, planned from what is known of data, weights and time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, List, Optional, Tuple
+
+import numpy as np
+import pytest
+
+from ppcls.transfer import planning
+from ppcls.transfer.choice import Start
+from ppcls.transfer.first_model import FirstModel
+from ppcls.transfer.linear_head import LinearHead
+from ppcls.transfer.planning import batch_for, first_plan, with_larger_images
+from ppcls.transfer.recipe import Plan
+from ppcls.transfer.sets import Sets
+from ppcls.weights.hub.records import find_record
+
+LITE0 = find_record("EfficientNetLite0")
+
+
+@pytest.mark.parametrize(("images", "batch"), [(10, 4), (60, 8), (150, 16), (400, 32), (9999, 32)])
+def test_small_sets_take_small_batches(images: int, batch: int) -> None:
+    assert batch_for(images) == batch
+
+
+@pytest.mark.parametrize(
+    ("val", "size", "device", "expected"),
+    [
+        ("val.txt", None, "cpu", 160),
+        (None, None, "cpu", 224),  # nothing is fine-tuned then
+        ("val.txt", None, "gpu:0", 224),
+        ("val.txt", 96, "cpu", 96),
+    ],
+)
+def test_the_size_of_images(
+    val: Optional[str], size: Optional[int], device: str, expected: int
+) -> None:
+    sets = Sets(Path(), Path("train.txt"), Path(val) if val else None, Path("labels.txt"), 50)
+    start = Start("EfficientNetLite0", LITE0, Path("w"), "at hand")
+    assert first_plan(start, sets, size, 0, device).size == expected
+
+
+def head(path: Path, accuracy: float) -> FirstModel:
+    weight = np.zeros((2, 2), np.float32)
+    return FirstModel(path, LinearHead(weight, weight[0], 1.0, accuracy), 1, 2, [], 10.0, "e")
+
+
+@pytest.mark.parametrize(
+    ("left", "accuracies", "size", "content"),
+    [
+        (60, (0.7, 0.8), 224, "larger"),
+        (60, (0.8, 0.7), 160, "first"),
+        (15, (0.7, None), 160, "first"),  # (224 / 160) ** 2 * 10 s do not fit
+    ],
+)
+def test_a_head_on_larger_images_is_taken_if_it_is_better_and_fits_in_time(
+    left: float,
+    accuracies: Tuple[float, Optional[float]],
+    size: int,
+    content: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "head.safetensors"
+    path.write_text("first")
+
+    def again(plan: Plan, config: Any, source: Path, sets: Any, draft: Path, seconds: float) -> Any:
+        assert accuracies[1] is not None, "there is no time"
+        draft.write_text("larger")
+        return replace(plan, start=draft), head(draft, accuracies[1])
+
+    monkeypatch.setattr(planning, "with_start", again)
+    plan = Plan("EfficientNetLite0", 160, LITE0, path, 0, 32, 0)
+    given: List[Any] = [None, Path("w"), head(path, accuracies[0]), None]
+    found, model = with_larger_images(plan, *given, time.perf_counter() + left)
+    assert (found.size, found.start, model.path) == (size, path, path)
+    assert path.read_text() == content and list(tmp_path.iterdir()) == [path]
