@@ -31,6 +31,9 @@ from ppcls.transfer.sets import FEWEST, LISTS, Sets, divided, write_sets
 from ppcls.weights.weight_file import save_weights
 
 LINEAR_HEAD = "linear_head.safetensors"
+_FEATURES = 1 / 4
+"""Of the budget, for the features of a set: most of it is for fine-tuning, where there is any."""
+
 _log = logging.getLogger("ppcls")
 
 
@@ -112,7 +115,8 @@ def train_on_photos(
         planning.announce(start, plan, options.budget, recipe)
         if start.path is not None:
             head = folder.root / LINEAR_HEAD
-            plan, first = planning.with_start(plan, config, start.path, sets, head, seconds / 4)
+            given = seconds * (_FEATURES if sets.val else 1)
+            plan, first = planning.with_start(plan, config, start.path, sets, head, given)
         if sets.val is not None or first is None:
             plan = planning.with_epochs(plan, config, first is not None, end, device)
         if first and start.path and not plan.epochs and options.size is None:

@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from tqdm import tqdm
@@ -20,6 +20,7 @@ from ppcls.data.loader import DataLoader
 from ppcls.data.sampler import DistributedBatchSampler
 from ppcls.errors import DataError
 from ppcls.files import sha256_of
+from ppcls.text import first_few, printable
 from ppcls.transfer.features import BATCH, FeatureEngine, Features, features_of, kept, open_features
 from ppcls.transfer.linear_head import LinearHead, fit_linear_head
 from ppcls.transfer.recipe import THREADS
@@ -185,6 +186,7 @@ def fit_first_model(
     learnt = reader.read(train, "features", flip=True)
     labels = train.labels.values[learnt.indices]
     _refuse_single_class(labels, learnt.bad)
+    _warn_of_missing(labels, train.class_map.names, len(learnt.bad))
     assert learnt.flipped is not None
     rows = np.concatenate([learnt.values, learnt.flipped])
     head = fit_linear_head(rows, np.tile(labels, 2), len(train.class_map), views=2, seed=seed)
@@ -216,6 +218,22 @@ def _refuse_single_class(labels: np.ndarray, bad: List[BadImage]) -> None:
         f"there is nothing to tell apart: {len(labels)} training images can be read, of "
         f"{len(np.unique(labels))} class(es), and {len(bad)} cannot{':' if shown else ''}{shown}"
     )
+
+
+def _warn_of_missing(labels: np.ndarray, names: Sequence[str], bad: int) -> None:
+    """Say which classes the head cannot know."""
+    missing = np.flatnonzero(np.bincount(labels, minlength=len(names)) == 0)
+    if len(missing):
+        why = f"{bad} images cannot be read" if bad else "a longer --budget reads more images"
+        shown = printable(first_few([names[number] for number in missing]))
+        _log.warning(
+            "the linear head never answers %d of the %d classes, of which no image was read (%s): "
+            "%s",
+            len(missing),
+            len(names),
+            shown,
+            why,
+        )
 
 
 def _set_head(network: Network, head: LinearHead) -> None:
