@@ -6,8 +6,10 @@ CIFAR-10.
 FOLDER holds `train/CLASS/*.jpg` and `test/CLASS/*.jpg`. For each set and seed some photos are
 drawn, the command is run as a user would, and its two models, the linear head and the best one, are
 exported and judged on test photos with `ppcls predict`. Beside them stands a plain logistic
-regression of scikit-learn on the same features of all photos, without tricks. Results are printed
-as a table and written as JSON, with a plot of accuracy on held-back photos against seconds.
+regression of scikit-learn on the same features of all photos, without tricks; with `--peer PYTHON`,
+an environment as `own_photos_timm.py` says, PyTorch's fine-tuning of the same network; and with
+`--scratch`, what `ppcls data split` and its recipe train from nothing. Results are printed as a
+table and written as JSON, with a plot of accuracy on held-back photos against seconds.
 """
 
 from __future__ import annotations
@@ -57,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--budget", default="5m")
     parser.add_argument("--judged", type=int, default=1000, help="test photos of each class")
+    parser.add_argument("--peer", metavar="PYTHON", help="has torch and timm")
+    parser.add_argument("--scratch", action="store_true", help="train from nothing as well")
     parser.add_argument("--output", type=Path, default=Path("output/own_photos"))
     return parser
 
@@ -82,7 +86,37 @@ def measure(name: str, seed: int, arguments: argparse.Namespace) -> Dict[str, An
         "linear_head": judge(work / "run", "linear_head.safetensors", test, work),
         "best": judge(work / "run", "best_model.safetensors", test, work),
     }
-    return {**found, "baseline": baseline(work / "run", data, classes, test)}
+    found["baseline"] = baseline(work / "run", data, classes, test)
+    if arguments.peer and (work / "run/lists/val_list.txt").is_file():
+        found["timm"], found["timm_steps"] = peer(work, seed, arguments)
+    if arguments.scratch:
+        found["scratch"], found["scratch_steps"] = from_scratch(data, seed, test, work)
+    return found
+
+
+def peer(work: Path, seed: int, arguments: argparse.Namespace) -> Tuple[float, List[Any]]:
+    """Return the accuracy of PyTorch's fine-tuning in the same time, and its steps."""
+    from ppcls.transfer.budget import seconds_of
+
+    script = [arguments.peer, str(ROOT / "benchmarks/own_photos_timm.py"), "--photos", str(work)]
+    given = ["--test", str(arguments.cifar / "test"), "--judged", str(arguments.judged)]
+    given += ["--budget", str(seconds_of(arguments.budget)), "--seed", str(seed)]
+    done = subprocess.run([*script, *given], check=True, stdout=subprocess.PIPE, text=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    return found["best"], found["steps"]
+
+
+def from_scratch(
+    data: Path, seed: int, test: Dict[str, str], work: Path
+) -> Tuple[float, List[Any]]:
+    """Return the accuracy of the recipe that `ppcls data split` writes, and its steps."""
+    lists, run = work / "split", work / "scratch"
+    split = ["data", "split", str(data), "--output_dir", str(lists), "--seed", str(seed)]
+    subprocess.run([*PPCLS, *split, "--overwrite"], check=True, stdout=sys.stderr)
+    command = ["train", "-c", str(lists / "recipe.yaml"), "-o", f"Global.output_dir={run}"]
+    steps = list(timed([*PPCLS, *command]))
+    shutil.copy(lists / "recipe.yaml", run / "recipe.yaml")
+    return judge(run, "best_model.safetensors", test, work), steps
 
 
 def draw(source: Path, classes: List[str], photos: int, seed: int, target: Path) -> Path:
@@ -187,44 +221,59 @@ def _chunks(images: Iterator[np.ndarray], size: int) -> Iterator[List[np.ndarray
         yield chunk
 
 
+_COLUMNS = {
+    "baseline": "logistic regression",
+    "linear_head": "linear head",
+    "best": "the command",
+    "timm": "timm",
+    "scratch": "from scratch",
+}
+
+
 def table(rows: List[Dict[str, Any]]) -> str:
-    """Return Markdown: means over the seeds, and the range."""
-    lines = ["| set | baseline | linear head | after | best | after |", "| --- |" + " --- |" * 5]
+    """Return Markdown: accuracies on test photos, means over the seeds and the range; seconds."""
+    titles = ["set", *_COLUMNS.values(), "linear head after", "all after"]
+    lines = [f"| {' | '.join(titles)} |", f"|{' --- |' * len(titles)}"]
     for name in dict.fromkeys(row["set"] for row in rows):
         own = [row for row in rows if row["set"] == name]
-        values = [
-            _spread([100 * row[key] for row in own]) for key in ("baseline", "linear_head", "best")
-        ]
-        first = statistics.mean(
-            row["steps"][0][0] if row["steps"] else row["seconds"] for row in own
-        )
-        whole = statistics.mean(row["seconds"] for row in own)
-        lines.append(
-            f"| {name} | {values[0]} | {values[1]} | {first:.0f} s | {values[2]} | {whole:.0f} s |"
-        )
+        cells = [_spread([100 * row[key] for row in own if key in row]) for key in _COLUMNS]
+        first = [row["steps"][0][0] if row["steps"] else row["seconds"] for row in own]
+        whole = [row["seconds"] for row in own]
+        cells += [f"{statistics.mean(times):.0f} s" for times in (first, whole)]
+        lines.append(f"| {' | '.join([name, *cells])} |")
     return "\n".join(lines)
 
 
 def _spread(values: List[float]) -> str:
+    if not values:
+        return "-"
     found = f"{statistics.mean(values):.1f} %"
     return f"{found} ({min(values):.1f} to {max(values):.1f})" if len(values) > 1 else found
 
 
+_CURVES = {"steps": "the command", "timm_steps": "timm", "scratch_steps": "from scratch"}
+
+
 def plot(rows: List[Dict[str, Any]], path: Path) -> None:
-    """Draw accuracy on held-back photos against seconds."""
+    """Draw accuracy on held-back photos against seconds, a panel for each set."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for row in rows:
-        if row["steps"]:
-            seconds, values = zip(*row["steps"])
-            label = f"{row['set']}, seed {row['seed']}: test {row['best']:.1%}"
-            axes.plot(seconds, [100 * value for value in values], marker="o", label=label)
-    axes.set_xlabel("seconds from the start of the command")
-    axes.set_ylabel("held-back photos right, %")
-    axes.legend(fontsize="small")
-    axes.grid(alpha=0.3)
+    names = list(dict.fromkeys(row["set"] for row in rows if row["steps"]))
+    if not names:
+        return
+    figure = Figure(figsize=(4.5 * len(names), 4), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
+        for color, (key, label) in enumerate(_CURVES.items()):
+            curves = [row[key] for row in rows if row["set"] == name and row.get(key)]
+            for number, curve in enumerate(curves):
+                seconds, values = zip(*curve)
+                options = {"color": f"C{color}", "label": label if number == 0 else None}
+                axes.plot(seconds, [100 * value for value in values], marker=".", **options)
+        axes.set_title(f"{name.replace('x', ' classes of ')} photos")
+        axes.set_xlabel("seconds from the start of the command")
+        axes.set_ylabel("held-back photos right, %")
+        axes.legend(fontsize="small")
+        axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
 
 

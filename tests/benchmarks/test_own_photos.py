@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import cv2
 import pytest
 
 
@@ -59,6 +60,12 @@ def test_the_table_has_means_over_seeds_and_their_range(benchmark: ModuleType) -
     ]
     cells = [cell.strip() for cell in benchmark.table(rows).splitlines()[-1].split("|")[1:-1]]
     assert cells == [
-        "3x5", "50.0 % (50.0 to 50.0)", "60.0 % (60.0 to 60.0)", "8 s",
-        "80.0 % (70.0 to 90.0)", "80 s",
+        "3x5", "50.0 % (50.0 to 50.0)", "60.0 % (60.0 to 60.0)", "80.0 % (70.0 to 90.0)",
+        "-", "-", "8 s", "80 s",
     ]  # fmt: skip
+
+
+def test_each_set_has_a_panel(benchmark: ModuleType, tmp_path: Path) -> None:
+    curve = {"steps": [(5, 0.5), (9, 0.7)], "timm_steps": [(6, 0.4)]}
+    benchmark.plot([{"set": name, **curve} for name in ("3x5", "10x5")], tmp_path / "a.png")
+    assert cv2.imread(str(tmp_path / "a.png")).shape == (480, 1080, 3)

