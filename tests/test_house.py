@@ -24,6 +24,7 @@ LAYERS = [
     {"api", "benchmark", "checks", "loading", "report"},
     {"calibration", "engine", "exporters", "inference", "quantisation"} | {"transfer"},
     {"arch", "weights", "data", "loss", "metric", "optimizer"},
+    {"kernels"},
     {"config", "registry", "checking", "labels", "runtime", "errors", "files", "logs", "text"}
     | {"own_parts", "progress", "signatures", "web", "yaml_text"},
 ]

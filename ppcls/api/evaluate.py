@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional
@@ -12,7 +13,12 @@ import paddle
 from ppcls import runtime
 from ppcls.config import Config, ConfigSource, as_config, require
 from ppcls.data.dataset import ClassMap
-from ppcls.engine.builder import build_eval, build_eval_metrics, check_images_fit
+from ppcls.engine.builder import (
+    build_eval,
+    build_eval_metrics,
+    check_images_fit,
+    use_kernels,
+)
 from ppcls.engine.evaluator import Evaluation, Observer, evaluate_network
 from ppcls.engine.scoring import Scored, ScoreKeeper
 from ppcls.engine.trained import Trained, eval_transform, load_trained
@@ -21,6 +27,8 @@ from ppcls.labels import LabelKind
 from ppcls.loss import CombinedLoss
 from ppcls.metric.confusion import ConfusionCounts
 from ppcls.progress import track
+
+_log = logging.getLogger("ppcls")
 
 
 @dataclass
@@ -70,6 +78,7 @@ def _evaluate(config: Config, trained: Trained, device: str, keep_scores: bool) 
     world, class_map = World(), trained.class_map
     loader = build_eval(config, class_map, world)
     check_images_fit(config, trained.network, loader.dataset.transform, "Eval")
+    _log.info("operators: %s", use_kernels(config, trained.network, device))
     metrics = build_eval_metrics(config, len(class_map))
     loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
     is_hard = loader.label_kind is LabelKind.HARD

@@ -160,6 +160,7 @@ def _announce(job: Job) -> None:
         job.network.model_name, f"{count:,}", job.device, len(job.train.dataset),
         len(job.class_map), held, job.settings.epochs,
     )  # fmt: skip
+    _log.info("operators: %s", job.kernels)
     for note in job.loss.notes:
         _log.info("%s", note)
 

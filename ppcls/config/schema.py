@@ -56,6 +56,7 @@ class GlobalSection(Section):
 
     output_dir: Folder = "./output"
     device: Device = "auto"
+    cpu_kernels: Literal["auto", "paddle"] = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**32), BeforeValidator(_zero_if_null)] = 0
     epochs: Annotated[int, Field(ge=0)] = 1
     print_batch_step: PositiveInt = 10

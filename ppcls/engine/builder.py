@@ -7,8 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, List, Optional, Tuple
 
+from paddle import nn
+
 from ppcls import runtime, weights
 from ppcls.arch import build as build_network_part
+from ppcls.arch.acceleration import accelerate
 from ppcls.arch.freezing import freeze, freeze_statistics
 from ppcls.arch.network import Network
 from ppcls.arch.plain import accepted_sizes, check_logits
@@ -25,6 +28,7 @@ from ppcls.engine.label_kinds import check_labels_fit, takes
 from ppcls.engine.selection import ModelSelection
 from ppcls.engine.world import World
 from ppcls.errors import ConfigError, did_you_mean
+from ppcls.kernels.onednn import Unavailable
 from ppcls.labels import LabelKind
 from ppcls.loss import CombinedLoss, TrainClasses
 from ppcls.metric import CombinedMetric
@@ -68,6 +72,7 @@ def build_job(config: Config, device: str, world: World) -> Job:
         eval_loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
     return Job(
         device=device,
+        kernels=use_kernels(config, network, device),
         network=network,
         class_map=class_map,
         train=train,
@@ -333,6 +338,18 @@ def _freeze(config: Config, network: Network) -> None:
     if section.freeze_statistics:
         with config.naming("Arch", "freeze_statistics"):
             freeze_statistics(network)
+
+
+def use_kernels(config: Config, network: nn.Layer, device: str) -> str:
+    """Let a network compute by the operators that the configuration asks for, and return which
+    these are, for the log.
+    """
+    if device != "cpu" or config.Global.cpu_kernels == "paddle":
+        return "Paddle"
+    try:
+        return f"{accelerate(network)} where it can, else Paddle"
+    except Unavailable as error:
+        return f"Paddle, as its oneDNN is of no use: {error}"
 
 
 def check_images_fit(config: Config, network: Network, transform: Pipeline, name: str) -> None:

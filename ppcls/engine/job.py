@@ -67,6 +67,7 @@ class Job:
 
     Attributes:
         device: "cpu" or "gpu:N".
+        kernels: what computes the network's layers, for the log.
         network: with its first weights.
         class_map: the names of the classes.
         train: the images to learn from.
@@ -84,6 +85,7 @@ class Job:
     """
 
     device: str
+    kernels: str
     network: Network
     class_map: ClassMap
     train: DataLoader

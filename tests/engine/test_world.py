@@ -161,6 +161,8 @@ def test_an_empty_share_takes_part(recipe: Recipe, tmp_path: Path) -> None:
     fewer = tmp_path / "fewer.txt"
     fewer.write_text("\n".join(lines.read_text().splitlines()[:65]) + "\n")
     recipe["DataLoader"]["Train"]["dataset"]["cls_label_path"] = str(fewer)
+    # With 0, two values under a max pooling are so close that rounding decides which is larger.
+    recipe["Global"]["seed"] = 1
     one, (first, second) = alone(recipe, tmp_path), together(recipe, tmp_path)
     assert len(second.trainer.job.train.sampler.batches(0)[-1]) == 0
     assert first.error is None and second.error is None

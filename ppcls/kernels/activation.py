@@ -1,0 +1,74 @@
+"""Activations whose gradient follows from their result."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, Optional
+
+from paddle import Tensor
+
+from ppcls.kernels.layout import Layout, cached
+from ppcls.kernels.onednn import (
+    DIFF_DST,
+    DIFF_SRC,
+    DST,
+    FORWARD_TRAINING,
+    SRC,
+    Handle,
+    Primitive,
+    PrimitiveDescriptor,
+    library,
+)
+
+ACTIVATIONS = {
+    # name: oneDNN's algorithm, the same with gradients from the result, alpha, beta
+    "relu": (0x20, 0x100, 0.0, 0.0),
+    "relu6": (0x2F, 0x106, 0.0, 6.0),
+}
+
+
+class Activation:
+    """The operators of an activation for maps of one layout."""
+
+    def __init__(self, layout: Layout, act: str) -> None:
+        self._layout, lies, engine = layout, layout.descriptor(), library().engine
+        _, algorithm, *floats = ACTIVATIONS[act]
+        alpha, beta = map(ctypes.c_float, floats)
+        made = PrimitiveDescriptor(
+            "eltwise_forward", engine, FORWARD_TRAINING, algorithm, lies, lies, alpha, beta, None
+        )
+        back = PrimitiveDescriptor(
+            "eltwise_backward", engine, algorithm, lies, lies, lies, alpha, beta, made, None
+        )
+        self._run = Primitive(made, {SRC: lies, DST: lies})
+        self._run_back = Primitive(back, {DST: lies, DIFF_DST: lies, DIFF_SRC: lies})
+
+    @classmethod
+    def of(cls, layout: Layout, act: Optional[str]) -> Activation:
+        """Return that of `act`, made once."""
+        assert act is not None
+        made: Activation = cached((layout, act), lambda: cls(layout, act))
+        return made
+
+    def within(self, x: Tensor) -> None:
+        """Put the results where the values were."""
+        self._run({SRC: x, DST: x})
+
+    def gradient(self, gradient: Tensor, y: Tensor) -> Tensor:
+        """Return the gradient of what went in, from that of the result `y`."""
+        found = self._layout.empty()
+        self._run_back({DST: y, DIFF_DST: gradient, DIFF_SRC: found})
+        return found
+
+
+def as_last_step(act: Optional[str]) -> Optional[Handle]:
+    """Return the attribute that lets another operator apply an activation to its result."""
+    if act is None:
+        return None
+    algorithm, _, *floats = ACTIVATIONS[act]
+    chain = Handle("post_ops", library().make("post_ops_create"))
+    values: Any = map(ctypes.c_float, floats)
+    library().call("post_ops_append_eltwise", chain, algorithm, *values)
+    attributes = Handle("primitive_attr", library().make("primitive_attr_create"))
+    library().call("primitive_attr_set_post_ops", attributes, chain)
+    return attributes

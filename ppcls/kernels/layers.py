@@ -1,0 +1,187 @@
+"""Layers of Paddle computed by oneDNN, from a feature map to a feature map."""
+
+from __future__ import annotations
+
+from typing import Any, List, Optional, Tuple
+
+import paddle
+from paddle import Tensor, nn
+
+from ppcls.kernels.convolution import Geometry, convolution, convolve
+from ppcls.kernels.feature_map import FeatureMap
+from ppcls.kernels.layout import Layout
+from ppcls.kernels.normalisation import Rule, normalise
+from ppcls.kernels.pooling import Window, pool
+
+_ACTS = {nn.ReLU: "relu", nn.ReLU6: "relu6"}
+
+
+def as_map(value: Any) -> Optional[FeatureMap]:
+    """Return the feature map that something is or can be taken for; None where it is none, as
+    within a static graph, or is not float32 on the CPU.
+    """
+    if isinstance(value, FeatureMap):
+        return value
+    if not (isinstance(value, Tensor) and paddle.in_dynamic_mode()):
+        return None
+    if value.ndim != 4 or value.dtype != paddle.float32 or not value.place.is_cpu_place():
+        return None
+    return FeatureMap.of(value) if 0 not in value.shape else None
+
+
+def fused_act(act: nn.Layer) -> Optional[str]:
+    """Return the activation that convolutions can have inside, if this layer is one."""
+    return next((name for kind, name in _ACTS.items() if isinstance(act, kind)), None)
+
+
+def convolved(
+    layer: nn.Conv2D, x: FeatureMap, weight: Tensor, bias: Optional[Tensor], act: Optional[str]
+) -> FeatureMap:
+    """Return what a layer makes of a map, with this weight and bias, and an activation after it.
+
+    Raises:
+        Unavailable: oneDNN cannot do what the layer does.
+    """
+    geometry = _geometry(layer, x, bias is not None, act)
+    made = convolution(geometry)
+    y = convolve(geometry, x.laid(made.source.order).contiguous(), weight, bias)
+    return FeatureMap(y, made.result)
+
+
+def can_convolve(layer: nn.Conv2D) -> bool:
+    """Whether the layer is one of those that `convolved` computes."""
+    return bool(
+        layer._padding_mode == "zeros"
+        and layer._data_format == "NCHW"
+        and layer.weight.dtype == paddle.float32
+        # With "same", Paddle leaves dilation out.
+        and (layer._padding_algorithm != "SAME" or list(layer._dilation) == [1, 1])
+    )
+
+
+def _geometry(layer: nn.Conv2D, x: FeatureMap, bias: bool, act: Optional[str]) -> Geometry:
+    (vertical, horizontal), dilation = layer._stride, layer._dilation
+    return Geometry(
+        source=x.layout.shape,
+        weight=tuple(layer.weight.shape),
+        stride=(vertical, horizontal),
+        padding=_padding(layer, x.layout.shape[2:]),
+        dilation=(dilation[0], dilation[1]),
+        groups=layer._groups,
+        bias=bias,
+        act=act,
+    )
+
+
+def _padding(layer: nn.Conv2D, size: Tuple[int, int]) -> Tuple[int, int, int, int]:
+    """Return top, bottom, left and right for a map of this height and width."""
+    algorithm, given = layer._padding_algorithm, layer._updated_padding
+    if algorithm == "VALID":
+        return (0, 0, 0, 0)
+    if algorithm == "SAME":
+        sides: List[int] = []
+        for length, kernel, stride in zip(size, layer._kernel_size, layer._stride):
+            total = max((-(-length // stride) - 1) * stride + kernel - length, 0)
+            sides += [total // 2, total - total // 2]
+    elif isinstance(given, int):
+        sides = [given] * 4
+    else:
+        sides = list(given) if len(given) == 4 else [given[0], given[0], given[1], given[1]]
+    return (sides[0], sides[1], sides[2], sides[3])
+
+
+def folded(conv: nn.Conv2D, bn: nn.BatchNorm2D) -> Tuple[Tensor, Tensor]:
+    """Return the weight and bias of a convolution that a normalisation by fixed statistics is part
+    of, with their gradients.
+    """
+    scale = bn.weight * paddle.rsqrt(bn._variance + bn._epsilon)
+    shift = bn.bias - bn._mean * scale
+    if conv.bias is not None:
+        shift = shift + conv.bias * scale
+    return conv.weight * scale.reshape([-1, 1, 1, 1]), shift
+
+
+def has_fixed_statistics(bn: nn.BatchNorm2D) -> bool:
+    """Whether the layer normalises by its running statistics."""
+    if bn._use_global_stats is None:
+        return not bn.training
+    return bool(bn._use_global_stats)
+
+
+def normalised(bn: nn.BatchNorm2D, x: FeatureMap, act: Optional[str]) -> FeatureMap:
+    """Return what a batch normalisation and an activation make of a map; where it takes the
+    statistics of the batch, its running ones follow.
+
+    Raises:
+        Unavailable: oneDNN cannot do it.
+    """
+    fixed = has_fixed_statistics(bn)
+    rule = Rule(x.layout, bn._epsilon, fixed, act)
+    mean, variance = bn._mean, bn._variance
+    if not fixed:
+        mean, variance = paddle.empty_like(mean), paddle.empty_like(variance)
+    y = normalise(rule, x.data.contiguous(), bn.weight, bn.bias, mean, variance)
+    if not fixed:
+        keep = bn._momentum
+        with paddle.no_grad():
+            paddle.assign(bn._mean * keep + mean * (1 - keep), bn._mean)
+            paddle.assign(bn._variance * keep + variance * (1 - keep), bn._variance)
+    return FeatureMap(y, x.layout)
+
+
+def can_normalise(bn: nn.BatchNorm2D) -> bool:
+    """Whether the layer is one of those that `normalised` computes."""
+    return (
+        bn.weight is not None
+        and bn.bias is not None
+        and bn._data_format == "NCHW"
+        and bn.weight.dtype == paddle.float32
+    )
+
+
+def pooled(layer: nn.Layer, x: FeatureMap) -> Optional[FeatureMap]:
+    """Return what a pooling layer makes of a map, or None where only Paddle can tell.
+
+    Raises:
+        Unavailable: oneDNN cannot do it.
+    """
+    window = _window(layer, x.layout)
+    return None if window is None else FeatureMap(pool(window, x.data.contiguous()), window.result)
+
+
+def _window(layer: nn.Layer, source: Layout) -> Optional[Window]:
+    height, width = source.shape[2:]
+    if isinstance(layer, nn.AdaptiveAvgPool2D):
+        whole = layer._output_size in (1, [1, 1], (1, 1)) and layer._data_format == "NCHW"
+        sides = (height, width), (1, 1), (0, 0, 0, 0)
+        return Window(source, "average", *sides) if whole else None
+    kernel, stride, padding = map(_pair, (layer.ksize, layer.stride or layer.ksize, layer.padding))
+    if kernel is None or stride is None or padding is None or layer.data_format != "NCHW":
+        return None
+    algorithm = "max"
+    if isinstance(layer, nn.AvgPool2D):
+        if layer.divisor is not None:
+            return None
+        algorithm = "average" if layer.exclusive else "average with padding"
+    elif layer.return_mask:
+        return None
+    ends = [
+        end + (-(length + 2 * end - side) % step if layer.ceil_mode else 0)
+        for length, end, side, step in zip((height, width), padding, kernel, stride)
+    ]
+    if ends != list(padding) and algorithm == "average with padding":
+        return None
+    return Window(source, algorithm, kernel, stride, (padding[0], ends[0], padding[1], ends[1]))
+
+
+def _pair(value: Any) -> Optional[Tuple[int, int]]:
+    """Return (vertical, horizontal) of what layers take for one or both; None for other things."""
+    if isinstance(value, int):
+        return (value, value)
+    if isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_int, value)):
+        return (value[0], value[1])
+    return None
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int)

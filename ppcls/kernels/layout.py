@@ -1,0 +1,129 @@
+"""Layouts of feature maps, and the way from one to another."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any, Callable, Hashable, List, NamedTuple, Optional, Tuple
+
+import paddle
+from paddle import Tensor
+
+from ppcls.kernels.onednn import (
+    DST,
+    SRC,
+    Descriptor,
+    Primitive,
+    PrimitiveDescriptor,
+    Unavailable,
+    library,
+)
+
+Shape = Tuple[int, int, int, int]
+"""Images, channels, height, width."""
+
+PLAIN = "NCHW"
+"""Paddle's own layout."""
+
+_TAGS = {
+    # layout: oneDNN's format tag, channels in a block
+    PLAIN: (5, None),
+    "NCHW16c": (78, 16),
+    "NCHW8c": (102, 8),
+    "NCHW4c": (84, 4),
+    "NHWC": (22, None),
+}
+
+_MOST = 512
+"""How many primitives a thread keeps: more than the convolutions of any network, for batches of
+training and evaluation and the last, smaller ones of each."""
+
+_kept = threading.local()
+
+
+def cached(key: Hashable, make: Callable[[], Any]) -> Any:
+    """Return what this thread made for this key before, or make it.
+
+    oneDNN's primitives run in the thread that made them. The one that was not used for the longest
+    time is given up for a new one.
+    """
+    entries: OrderedDict[Hashable, Any] = _kept.__dict__.setdefault("entries", OrderedDict())
+    if key in entries:
+        entries.move_to_end(key)
+        return entries[key]
+    entries[key] = make()
+    while len(entries) > _MOST:
+        entries.popitem(last=False)
+    return entries[key]
+
+
+class Layout(NamedTuple):
+    """Where the values of a map lie.
+
+    Attributes:
+        shape: images, channels, height, width.
+        order: a key of `_TAGS`. A tensor in blocks of c channels has the shape
+            [n, channels / c, h, w * c], and zeros for channels beyond the last one.
+    """
+
+    shape: Shape
+    order: str = PLAIN
+
+    @property
+    def tensor_shape(self) -> List[int]:
+        """The shape of the tensor that holds the values; its first dimension is that of images."""
+        n, channels, height, width = self.shape
+        if self.order == "NHWC":
+            return [n, height, width, channels]
+        block = _TAGS[self.order][1] or 1
+        return [n, -(-channels // block), height, width * block]
+
+    def descriptor(self) -> Descriptor:
+        """Return it in oneDNN's terms."""
+        return cached(self, lambda: Descriptor.of(self.shape, _TAGS[self.order][0]))
+
+    def empty(self) -> Tensor:
+        """Return a tensor that is to hold a map."""
+        return paddle.empty(self.tensor_shape, "float32")
+
+
+def layout_of(shape: Shape, descriptor: Descriptor) -> Layout:
+    """Return the layout that oneDNN describes.
+
+    Raises:
+        Unavailable: it is none of those known here.
+    """
+    for order in _TAGS:
+        if Layout(shape, order).descriptor() == descriptor:
+            return Layout(shape, order)
+    raise Unavailable(f"the layout of a map {list(shape)} is unknown")
+
+
+class Reorder:
+    """Brings values from one layout into another; where both are the same, it does nothing."""
+
+    def __init__(self, source: Descriptor, target: Descriptor) -> None:
+        self._sizes = source.bytes // 4, target.bytes // 4
+        self._primitive: Optional[Primitive] = None
+        if source != target:
+            engine = library().engine
+            made = PrimitiveDescriptor("reorder", source, engine, target, engine, None)
+            self._primitive = Primitive(made, {SRC: source, DST: target})
+
+    def __call__(self, tensor: Tensor, out: Optional[Tensor] = None) -> Tensor:
+        """Return the values of a contiguous tensor in the other layout, in `out` if given."""
+        if self._primitive is None:
+            return tensor
+        out = paddle.empty([self._sizes[1]], "float32") if out is None else out
+        self._primitive({SRC: tensor, DST: out})
+        return out
+
+    def buffer(self, out: Tensor) -> Tensor:
+        """Return where to write what is to be brought into `out`: there, if that is all."""
+        return out if self._primitive is None else paddle.empty([self._sizes[0]], "float32")
+
+
+def reordered(tensor: Tensor, source: Layout, target: Layout) -> Tensor:
+    """Return the values of a map in another layout, without a gradient."""
+    make = lambda: Reorder(source.descriptor(), target.descriptor())  # noqa: E731
+    return cached((source, target), make)(tensor, target.empty())

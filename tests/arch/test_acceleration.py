@@ -1,0 +1,141 @@
+"""Networks that compute by oneDNN compute the same."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+from typing import List, Tuple
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from ppcls.arch import create_model
+from ppcls.arch.acceleration import accelerate
+from ppcls.arch.freezing import freeze_statistics
+from ppcls.arch.network import Network
+from ppcls.arch.summary import summarise
+from ppcls.kernels.feature_map import FeatureMap
+
+NETWORKS = {
+    # name: side of an image
+    "EfficientNetLite0": 48,
+    "MobileNetV1_x0_25": 64,
+    "ResNet18": 64,
+    "SqueezeNet1_1": 64,
+    "DenseNet121": 32,
+    "MobileNetV3_small_x0_35": 32,
+    "ShuffleNetV2_x0_25": 32,
+    "GoogLeNet": 64,
+}
+
+
+def pair(name: str, side: int, frozen: bool) -> Tuple[Network, Network, paddle.Tensor]:
+    """Return a network, the same with oneDNN, and images."""
+    paddle.seed(0)
+    own = create_model(name, class_num=5)
+    if frozen:
+        freeze_statistics(own)
+    fast = copy.deepcopy(own)
+    assert accelerate(fast).startswith("oneDNN 3.")
+    return own, fast, paddle.randn([4, 3, side, side])
+
+
+def loss_and_gradients(network: Network, images: paddle.Tensor) -> Tuple[float, List[np.ndarray]]:
+    paddle.seed(1)
+    network.train()
+    outputs = network(images)
+    logits = paddle.concat(outputs) if isinstance(outputs, list) else outputs
+    loss = (nn.functional.log_softmax(logits) * paddle.randn(logits.shape)).mean()
+    loss.backward()
+    grads = [p.grad.numpy() for p in network.parameters() if not p.stop_gradient]
+    return loss.item(), grads
+
+
+@pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "training"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name == "SqueezeNet1_1" else pytest.mark.slow)
+        for name in NETWORKS
+    ],
+)
+def test_results_and_gradients_are_paddles(name: str, frozen: bool) -> None:
+    own, fast, images = pair(name, NETWORKS[name], frozen)
+    for network in (own, fast):
+        network.eval()
+    with paddle.no_grad():
+        expected, found = own(images).numpy(), fast(images).numpy()
+    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+    (loss, grads), (my_loss, my_grads) = (loss_and_gradients(net, images) for net in (own, fast))
+    assert my_loss == pytest.approx(loss, rel=1e-4, abs=1e-4)
+    square = sum(float((one**2).sum()) for one in grads)
+    off = sum(float(((one - other) ** 2).sum()) for one, other in zip(grads, my_grads))
+    # Some values pass a kink of ReLU on the other side.
+    assert (off / square) ** 0.5 < 0.02
+    for (key, value), other in zip(own.state_dict().items(), fast.state_dict().values()):
+        if key.endswith(("_mean", "_variance")):
+            assert np.allclose(value.numpy(), other.numpy(), rtol=1e-3, atol=1e-4), key
+
+
+def test_names_kinds_and_rows_stay() -> None:
+    own, fast, _ = pair("MobileNetV1_x0_25", 32, frozen=True)
+    assert list(own.state_dict()) == list(fast.state_dict())
+    assert isinstance(fast, type(own)) and type(fast).__name__ == type(own).__name__
+    assert summarise(fast, [3, 32, 32]) == summarise(own, [3, 32, 32])
+    assert accelerate(fast)  # a second time changes nothing
+
+
+def test_layers_of_others_get_and_give_tensors() -> None:
+    seen = []
+
+    class Note(nn.Layer):
+        def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+            seen.append(type(x))
+            return x.mean([2, 3])
+
+    network = nn.Sequential(nn.Conv2D(3, 16, 3), nn.ReLU(), Note())
+    accelerate(network)
+    assert isinstance(network(paddle.zeros([1, 3, 8, 8])), paddle.Tensor)
+    assert seen and FeatureMap not in seen
+
+
+@pytest.mark.slow
+def test_a_static_graph_is_paddles(tmp_path: Path) -> None:
+    own, fast, images = pair("MobileNetV1_x0_25", 32, frozen=True)
+    spec = [paddle.static.InputSpec([None, 3, 32, 32], "float32")]
+    fast.eval()
+    paddle.jit.save(
+        paddle.jit.to_static(fast, input_spec=spec, full_graph=True), str(tmp_path / "net")
+    )
+    own.eval()
+    found = paddle.jit.load(str(tmp_path / "net"))(images)
+    assert np.allclose(found.numpy(), own(images).numpy(), rtol=1e-4, atol=1e-5)
+
+
+_STEPS = """
+import paddle, hashlib
+from ppcls.arch import create_model
+from ppcls.arch.acceleration import accelerate
+paddle.seed(0)
+network = create_model("EfficientNetLite0", class_num=3)
+accelerate(network)
+optimizer = paddle.optimizer.SGD(0.1, parameters=network.parameters())
+for step in range(2):
+    paddle.seed(step)
+    network(paddle.randn([4, 3, 64, 64])).square().mean().backward()
+    optimizer.step()
+    optimizer.clear_grad()
+arrays = [value.numpy().tobytes() for value in network.state_dict().values()]
+print(hashlib.sha256(b"".join(arrays)).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_compute_the_same_bits() -> None:
+    command = [sys.executable, "-c", _STEPS]
+    found = {subprocess.run(command, capture_output=True, check=True).stdout for _ in range(2)}
+    assert len(found) == 1 and len(found.pop().strip()) == 64

@@ -1,0 +1,53 @@
+"""Which operators a run computes by: what the key says, and what the log says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Dict
+
+import pytest
+from paddle import nn
+
+from ppcls.arch import acceleration
+from ppcls.config import as_config
+from ppcls.engine.builder import use_kernels
+from ppcls.kernels.onednn import Library
+
+Run = Callable[..., int]
+Recipe = Dict[str, Any]
+
+
+def network() -> nn.Layer:
+    return nn.Sequential(nn.Conv2D(3, 8, 3), nn.ReLU())
+
+
+def kinds(layers: nn.Layer) -> list:
+    return [type(one) for one in layers.sublayers(include_self=True)]
+
+
+def test_a_run_on_a_cpu_computes_by_onednn_and_says_so(
+    ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe["Global"]["epochs"] = 1
+    for verb in ("train", "eval"):
+        assert ppcls(verb, recipe) == 0
+        said = capsys.readouterr()
+        assert (said.out + said.err).count("operators: oneDNN 3.") == 1
+
+
+@pytest.mark.parametrize(("device", "key"), [("cpu", "paddle"), ("gpu:0", "auto")])
+def test_switched_off_nothing_is_touched(device: str, key: str, recipe: Recipe) -> None:
+    layers, recipe["Global"]["cpu_kernels"] = network(), key
+    assert use_kernels(as_config(recipe), layers, device) == "Paddle"
+    assert kinds(layers) == [nn.Sequential, nn.Conv2D, nn.ReLU]
+
+
+def test_a_missing_library_is_said_and_paddle_computes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, recipe: Recipe
+) -> None:
+    missing = tmp_path / "libdnnl.so.3"
+    monkeypatch.setattr(acceleration, "library", lambda: Library(missing))
+    layers = network()
+    said = use_kernels(as_config(recipe), layers, "cpu")
+    assert said.startswith("Paddle, as its oneDNN is of no use: ") and "libdnnl.so.3" in said
+    assert kinds(layers) == [nn.Sequential, nn.Conv2D, nn.ReLU]
