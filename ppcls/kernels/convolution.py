@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 import paddle
 from paddle import Tensor
 
 from ppcls.kernels.activation import Activation, as_last_step
-from ppcls.kernels.layout import Reorder, Shape, cached, layout_of
+from ppcls.kernels.geometry import Geometry
+from ppcls.kernels.layout import Reorder, cached, layout_of
 from ppcls.kernels.onednn import (
     ANY,
     BIAS,
@@ -26,56 +27,10 @@ from ppcls.kernels.onednn import (
     int64s,
     library,
 )
+from ppcls.kernels.pieces import Piece, cut, is_large, pieces
 
 _DIRECT = 1
 """oneDNN's number of the algorithm."""
-
-
-class Geometry(NamedTuple):
-    """All that decides which operators a convolution takes.
-
-    Attributes:
-        source: the shape of the map that comes in.
-        weight: output channels, input channels of a group, height and width of the kernel.
-        stride: vertical, horizontal.
-        padding: top, bottom, left, right.
-        dilation: vertical, horizontal; 1 is a dense kernel.
-        groups: into which channels are divided.
-        bias: whether there is one.
-        act: a key of `ppcls.kernels.activation.ACTIVATIONS`, or None.
-    """
-
-    source: Shape
-    weight: Shape
-    stride: Tuple[int, int]
-    padding: Tuple[int, int, int, int]
-    dilation: Tuple[int, int]
-    groups: int
-    bias: bool
-    act: Optional[str]
-
-    @property
-    def result(self) -> Shape:
-        """The shape of the map that comes out."""
-        height, width = (
-            (
-                self.source[2 + i]
-                + sum(self.padding[2 * i : 2 * i + 2])
-                - self.dilation[i] * (self.weight[2 + i] - 1)
-                - 1
-            )
-            // self.stride[i]
-            + 1
-            for i in (0, 1)
-        )
-        return self.source[0], self.weight[0], height, width
-
-    @property
-    def grouped_weight(self) -> Tuple[int, ...]:
-        """The weight's shape as oneDNN has it, the groups first where there are several."""
-        if self.groups == 1:
-            return self.weight
-        return (self.groups, self.weight[0] // self.groups, *self.weight[1:])
 
 
 class _Operator:
@@ -183,6 +138,36 @@ class _WeightGradient(_Operator):
         return self._weight_out(own, weight), bias
 
 
+class _PiecewiseWeightGradient:
+    """The same for a large depthwise kernel, piece by piece."""
+
+    def __init__(self, forward: Convolution) -> None:
+        self._source, self._pieces = forward.source, pieces(forward.geometry)
+
+    def __call__(self, x: Tensor, gradient: Tensor) -> Tuple[Tensor, Optional[Tensor]]:
+        found = [[self._of(piece, x, gradient) for piece in row] for row in self._pieces]
+        rows = [paddle.concat([weight for weight, _ in row], axis=3) for row in found]
+        return paddle.concat(rows, axis=2), found[0][0][1]
+
+    def _of(self, piece: Piece, x: Tensor, gradient: Tensor) -> Any:
+        run = _gradient(_WeightGradient, piece.geometry)
+        return run(cut(x, self._source, piece), gradient)
+
+
+def _weight_gradient(geometry: Geometry) -> Any:
+    """Return what computes the gradients of weight and bias, made once."""
+    kind: type = _WeightGradient
+    if is_large(geometry):
+        parts = [piece.geometry for row in pieces(geometry) for piece in row]
+        whole, *others = map(convolution, (geometry, *parts))
+        # The pieces read parts of the same maps, so they have to lie alike.
+        if {(one.source.order, one.result.order) for one in others} == {
+            (whole.source.order, whole.result.order)
+        }:
+            kind = _PiecewiseWeightGradient
+    return _gradient(kind, geometry)
+
+
 def convolution(geometry: Geometry) -> Convolution:
     """Return the operator of a geometry, made once.
 
@@ -220,7 +205,7 @@ class _Convolve(paddle.autograd.PyLayer):  # type: ignore[misc]
         if wanted[0]:
             found = [_gradient(_SourceGradient, geometry)(gradient, weight)]
         if any(wanted[1:]):
-            found += _gradient(_WeightGradient, geometry)(x, gradient)
+            found += _weight_gradient(geometry)(x, gradient)
         found += [None, None]
         return tuple(one if want else None for one, want in zip(found, wanted))
 

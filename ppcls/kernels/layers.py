@@ -7,8 +7,9 @@ from typing import Any, List, Optional, Tuple
 import paddle
 from paddle import Tensor, nn
 
-from ppcls.kernels.convolution import Geometry, convolution, convolve
+from ppcls.kernels.convolution import convolution, convolve
 from ppcls.kernels.feature_map import FeatureMap
+from ppcls.kernels.geometry import Geometry
 from ppcls.kernels.layout import Layout
 from ppcls.kernels.normalisation import Rule, normalise
 from ppcls.kernels.pooling import Window, pool

@@ -45,7 +45,12 @@ _NEEDED = (
     *("primitive_destroy", "primitive_desc_destroy", "primitive_desc_query_md"),
     *("memory_create", "memory_destroy", "memory_set_data_handle", "reorder_primitive_desc_create"),
     *("memory_desc_create_with_tag", "memory_desc_destroy", "memory_desc_equal"),
-    *("memory_desc_get_size", "memory_desc_clone", "memory_desc_create_with_strides"),
+    *(
+        "memory_desc_get_size",
+        "memory_desc_clone",
+        "memory_desc_create_submemory",
+        "memory_desc_create_with_strides",
+    ),
     *("primitive_attr_create", "primitive_attr_destroy", "primitive_attr_set_post_ops"),
     *("post_ops_create", "post_ops_destroy", "post_ops_append_eltwise"),
     *(f"{operator}_forward_primitive_desc_create" for operator in _OPERATORS),
@@ -169,6 +174,11 @@ class Descriptor(Handle):
             strides.insert(0, strides[0] * size)
         dims = int64s(shape), _FLOAT32, int64s(strides)
         return cls(library().make("memory_desc_create_with_strides", len(shape), *dims))
+
+    def part(self, shape: Sequence[int], begin: Sequence[int]) -> Descriptor:
+        """Return that of a part of the array, which begins at these indices."""
+        arguments = self, int64s(shape), int64s(begin)
+        return Descriptor(library().make("memory_desc_create_submemory", *arguments))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Descriptor) and bool(

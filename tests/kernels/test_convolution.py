@@ -24,6 +24,9 @@ GRID = {
     "wide depthwise": (32, 32, 5, {"padding": 2, "groups": 32}, 9, 9),
     "strided wide depthwise": (48, 48, 5, {"stride": 2, "padding": "SAME", "groups": 48}, 12, 11),
     "widest depthwise": (16, 16, 7, {"padding": 3, "groups": 16}, 7, 8),
+    "depthwise of small maps": (16, 16, 5, {"padding": 2, "groups": 16}, 4, 3),
+    "depthwise of tiny maps": (32, 32, 7, {"stride": 2, "padding": 3, "groups": 32}, 2, 2),
+    "biased wide depthwise": (16, 16, 5, {"padding": 2, "groups": 16}, 8, 8),
     "depthwise of a few": (6, 6, 5, {"padding": 2, "groups": 6}, 8, 8),
     "groups": (32, 64, 3, {"padding": 1, "groups": 4}, 8, 8),
     "dilation": (16, 16, 3, {"padding": 2, "dilation": 2}, 9, 9),
@@ -53,7 +56,9 @@ def gradients(y: paddle.Tensor, inputs: List[paddle.Tensor]) -> List[np.ndarray]
 def test_results_and_gradients_are_paddles(what: str, act: Any) -> None:
     channels, out, kernel, arguments, height, width = GRID[what]
     paddle.seed(0)
-    layer = nn.Conv2D(channels, out, kernel, bias_attr=what == "bias" or None, **arguments)
+    layer = nn.Conv2D(
+        channels, out, kernel, bias_attr=None if "bias" in what else False, **arguments
+    )
     x = 3 * paddle.randn([4, channels, height, width])
     x.stop_gradient = False
     inputs = [x, *layer.parameters()]
