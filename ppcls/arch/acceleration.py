@@ -16,15 +16,27 @@ from paddle.jit import not_to_static
 
 from ppcls.arch.backbone.acnet import AsymmetricConvBNAct
 from ppcls.arch.backbone.darknet import DarkBlock
-from ppcls.arch.backbone.densenet import BNActConv
+from ppcls.arch.backbone.densenet import BNActConv, DenseLayer
 from ppcls.arch.backbone.efficientnet_v2 import FusedMBConv
+from ppcls.arch.backbone.inception_resnet_v2 import Residual
 from ppcls.arch.backbone.mobilenet_v1 import DepthwiseSeparable
 from ppcls.arch.backbone.resnet import BasicBlock, Bottleneck
-from ppcls.arch.layers import ConvAct, ConvBNAct, DropPath, InvertedResidual, LeakyReLU
+from ppcls.arch.backbone.squeezenet import Fire
+from ppcls.arch.inception import Branches
+from ppcls.arch.layers import (
+    ConvAct,
+    ConvBNAct,
+    DropPath,
+    InvertedResidual,
+    LeakyReLU,
+    SqueezeExcitation,
+)
 from ppcls.arch.network import Network
-from ppcls.kernels.feature_map import FeatureMap, plain
+from ppcls.kernels.feature_map import FeatureMap, plain, side_by_side
 from ppcls.kernels.layers import (
+    activated,
     as_map,
+    averaged,
     can_convolve,
     can_normalise,
     convolved,
@@ -38,12 +50,12 @@ from ppcls.kernels.onednn import Unavailable, library
 
 COMPOSITES: Tuple[Type[nn.Layer], ...] = (
     *(nn.Sequential, Network, InvertedResidual, FusedMBConv, DepthwiseSeparable),
-    *(BasicBlock, Bottleneck, DarkBlock, BNActConv, AsymmetricConvBNAct),
+    *(BasicBlock, Bottleneck, DarkBlock, Residual, AsymmetricConvBNAct),
 )
 """Layers whose code calls others and adds maps, and does nothing else with them."""
 
 ELEMENTWISE: Tuple[Type[nn.Layer], ...] = (
-    *(nn.ReLU, nn.ReLU6, nn.Tanh, nn.Swish, nn.Silu, nn.Hardswish, LeakyReLU, DropPath),
+    *(nn.Tanh, nn.Swish, nn.Silu, nn.Hardswish, LeakyReLU, DropPath),
 )
 """Layers that compute each value from itself (and its image), and zero from zero."""
 
@@ -126,6 +138,40 @@ class _Elementwise(_Passing):
         return FeatureMap(self.as_it_was(x.data), x.layout)
 
 
+class _Activation(_Elementwise):
+    def faster(self, x: FeatureMap) -> FeatureMap:
+        act = fused_act(self)  # type: ignore[arg-type]
+        return super().faster(x) if act is None else activated(act, x)
+
+
+class _Dropout(_Passing, nn.Dropout):
+    def faster(self, x: FeatureMap) -> Optional[FeatureMap]:
+        # What is dropped at random depends on where values lie.
+        drops = self.p != 0 and self.training
+        return None if drops else FeatureMap(self.as_it_was(x.data), x.layout)
+
+
+class _Branches(_Passing, Branches):
+    def faster(self, x: FeatureMap) -> FeatureMap:
+        return side_by_side([branch(x) for branch in self._sub_layers.values()])
+
+
+class _Fire(_Passing, Fire):
+    def faster(self, x: FeatureMap) -> FeatureMap:
+        x = self.squeeze(x)
+        return side_by_side([self.expand1x1(x), self.expand3x3(x)])
+
+
+class _DenseLayer(_Passing, DenseLayer):
+    def faster(self, x: FeatureMap) -> FeatureMap:
+        return side_by_side([x, self.drop(self.grow(self.bottleneck(x)))])
+
+
+class _SqueezeExcitation(_Passing, SqueezeExcitation):
+    def faster(self, x: FeatureMap) -> FeatureMap:
+        return x.scaled(self.expand(self.reduce(averaged(x))))
+
+
 class _Convolution(_Passing, nn.Conv2D):
     @not_to_static
     def forward(self, x: Any) -> Any:
@@ -155,6 +201,15 @@ class _ConvBNAct(_Passing, ConvBNAct):
         else:
             y = _tried(lambda: normalised(bn, conv(x), act))
         return y if y is None or act is not None else self.act(y)
+
+
+class _BNActConv(_Passing, BNActConv):
+    def faster(self, x: FeatureMap) -> Any:
+        bn, act = self.bn, fused_act(self.act)
+        if _is_watched(bn, self.act) or not can_normalise(bn) or act is None:
+            return self.as_it_was(x)
+        y = _tried(lambda: normalised(bn, x, act))
+        return y if y is None else self.conv(y)
 
 
 class _BatchNorm(_Passing, nn.BatchNorm2D):
@@ -194,6 +249,13 @@ _RULES: Dict[Type[nn.Layer], Type[_Accelerated]] = {
     **dict.fromkeys((nn.MaxPool2D, nn.AvgPool2D, nn.AdaptiveAvgPool2D), _Pool),
     ConvAct: _ConvAct,
     ConvBNAct: _ConvBNAct,
+    BNActConv: _BNActConv,
+    Branches: _Branches,
+    Fire: _Fire,
+    DenseLayer: _DenseLayer,
+    SqueezeExcitation: _SqueezeExcitation,
+    nn.Dropout: _Dropout,
+    **dict.fromkeys((nn.ReLU, nn.ReLU6), _Activation),
     **dict.fromkeys(ELEMENTWISE, _Elementwise),
     **dict.fromkeys(COMPOSITES, _Composite),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Optional
 
+import paddle
 from paddle import Tensor
 
 from ppcls.kernels.layout import Layout, cached
@@ -50,6 +51,12 @@ class Activation:
         made: Activation = cached((layout, act), lambda: cls(layout, act))
         return made
 
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the results."""
+        y = self._layout.empty()
+        self._run({SRC: x, DST: y})
+        return y
+
     def within(self, x: Tensor) -> None:
         """Put the results where the values were."""
         self._run({SRC: x, DST: x})
@@ -59,6 +66,27 @@ class Activation:
         found = self._layout.empty()
         self._run_back({DST: y, DIFF_DST: gradient, DIFF_SRC: found})
         return found
+
+
+class _Activate(paddle.autograd.PyLayer):  # type: ignore[misc]
+    @staticmethod
+    def forward(ctx: Any, layout: Layout, act: str, x: Tensor) -> Tensor:
+        y = Activation.of(layout, act)(x)
+        # The result itself would hold the context that holds it.
+        ctx.layout, ctx.act = layout, act
+        ctx.save_for_backward(y.detach())
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensor()
+        return Activation.of(ctx.layout, ctx.act).gradient(gradient.contiguous(), y)
+
+
+def activate(layout: Layout, act: str, x: Tensor) -> Tensor:
+    """Return the activation of each value of a map, with a gradient where one is wanted."""
+    found: Tensor = _Activate.apply(layout, act, x)
+    return found
 
 
 def as_last_step(act: Optional[str]) -> Optional[Handle]:

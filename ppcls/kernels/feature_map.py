@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Union
+from typing import Any, Dict, List, Sequence, Union
 
 import paddle
 from paddle import Tensor
 
-from ppcls.kernels.layout import PLAIN, Layout, reordered
+from ppcls.kernels.layout import BLOCKS, PLAIN, Layout, reordered
 
 
 class _Lay(paddle.autograd.PyLayer):  # type: ignore[misc]
@@ -64,6 +64,32 @@ class FeatureMap:
             return self.plain() + plain(other)
         order = other.layout.order if self.layout.order == PLAIN else self.layout.order
         return FeatureMap(self.laid(order) + other.laid(order), Layout(self.layout.shape, order))
+
+    def __mul__(self, factor: float) -> FeatureMap:
+        """Multiply each value by a number."""
+        return FeatureMap(self.data * factor, self.layout)
+
+    __rmul__ = __mul__
+
+    def scaled(self, gate: FeatureMap) -> FeatureMap:
+        """Multiply each channel of each image by the one value that `gate` has for it."""
+        width = self.layout.shape[3]
+        factors = gate.laid(self.layout.order)
+        if self.layout.order not in (PLAIN, "NHWC"):  # blocks of channels, once for each column
+            factors = paddle.tile(factors, [1, 1, 1, width])
+        return FeatureMap(self.data * factors, self.layout)
+
+
+def side_by_side(maps: Sequence[FeatureMap]) -> FeatureMap:
+    """Return the channels of some maps one after the other."""
+    order = maps[0].layout.order
+    n, _, height, width = maps[0].layout.shape
+    if any(one.layout.shape[1] % BLOCKS[order] for one in maps):
+        order = PLAIN
+    channels = sum(one.layout.shape[1] for one in maps)
+    axis = 3 if order == "NHWC" else 1
+    data = paddle.concat([one.laid(order) for one in maps], axis=axis)
+    return FeatureMap(data, Layout((n, channels, height, width), order))
 
 
 def plain(value: Any) -> Any:

@@ -7,10 +7,11 @@ from typing import Any, List, Optional, Tuple
 import paddle
 from paddle import Tensor, nn
 
+from ppcls.kernels.activation import activate
 from ppcls.kernels.convolution import convolution, convolve
 from ppcls.kernels.feature_map import FeatureMap
 from ppcls.kernels.geometry import Geometry
-from ppcls.kernels.layout import Layout
+from ppcls.kernels.layout import PLAIN, Layout
 from ppcls.kernels.normalisation import Rule, normalise
 from ppcls.kernels.pooling import Window, pool
 
@@ -117,17 +118,31 @@ def normalised(bn: nn.BatchNorm2D, x: FeatureMap, act: Optional[str]) -> Feature
         Unavailable: oneDNN cannot do it.
     """
     fixed = has_fixed_statistics(bn)
-    rule = Rule(x.layout, bn._epsilon, fixed, act)
+    # Blocks of four have no fast operator.
+    order = PLAIN if x.layout.order == "NCHW4c" else x.layout.order
+    layout = Layout(x.layout.shape, order)
+    rule = Rule(layout, bn._epsilon, fixed, act)
     mean, variance = bn._mean, bn._variance
     if not fixed:
         mean, variance = paddle.empty_like(mean), paddle.empty_like(variance)
-    y = normalise(rule, x.data.contiguous(), bn.weight, bn.bias, mean, variance)
+    y = normalise(rule, x.laid(order).contiguous(), bn.weight, bn.bias, mean, variance)
     if not fixed:
         keep = bn._momentum
         with paddle.no_grad():
             paddle.assign(bn._mean * keep + mean * (1 - keep), bn._mean)
             paddle.assign(bn._variance * keep + variance * (1 - keep), bn._variance)
-    return FeatureMap(y, x.layout)
+    return FeatureMap(y, layout)
+
+
+def activated(act: str, x: FeatureMap) -> FeatureMap:
+    """Return the activation of each value: a key of `ppcls.kernels.activation.ACTIVATIONS`."""
+    return FeatureMap(activate(x.layout, act, x.data.contiguous()), x.layout)
+
+
+def averaged(x: FeatureMap) -> FeatureMap:
+    """Return the mean of each channel, one pixel."""
+    window = _whole(x.layout)
+    return FeatureMap(pool(window, x.data.contiguous()), window.result)
 
 
 def can_normalise(bn: nn.BatchNorm2D) -> bool:
@@ -154,8 +169,7 @@ def _window(layer: nn.Layer, source: Layout) -> Optional[Window]:
     height, width = source.shape[2:]
     if isinstance(layer, nn.AdaptiveAvgPool2D):
         whole = layer._output_size in (1, [1, 1], (1, 1)) and layer._data_format == "NCHW"
-        sides = (height, width), (1, 1), (0, 0, 0, 0)
-        return Window(source, "average", *sides) if whole else None
+        return _whole(source) if whole else None
     kernel, stride, padding = map(_pair, (layer.ksize, layer.stride or layer.ksize, layer.padding))
     if kernel is None or stride is None or padding is None or layer.data_format != "NCHW":
         return None
@@ -173,6 +187,11 @@ def _window(layer: nn.Layer, source: Layout) -> Optional[Window]:
     if ends != list(padding) and algorithm == "average with padding":
         return None
     return Window(source, algorithm, kernel, stride, (padding[0], ends[0], padding[1], ends[1]))
+
+
+def _whole(source: Layout) -> Window:
+    height, width = source.shape[2:]
+    return Window(source, "average", (height, width), (1, 1), (0, 0, 0, 0))
 
 
 def _pair(value: Any) -> Optional[Tuple[int, int]]:

@@ -26,13 +26,16 @@ PLAIN = "NCHW"
 """Paddle's own layout."""
 
 _TAGS = {
-    # layout: oneDNN's format tag, channels in a block
-    PLAIN: (5, None),
-    "NCHW16c": (78, 16),
-    "NCHW8c": (102, 8),
-    "NCHW4c": (84, 4),
-    "NHWC": (22, None),
+    # layout: oneDNN's format tag
+    PLAIN: 5,
+    "NCHW16c": 78,
+    "NCHW8c": 102,
+    "NCHW4c": 84,
+    "NHWC": 22,
 }
+
+BLOCKS = {PLAIN: 1, "NCHW16c": 16, "NCHW8c": 8, "NCHW4c": 4, "NHWC": 1}
+"""How many channels lie together before the next column."""
 
 _MOST = 512
 """How many primitives a thread keeps: more than the convolutions of any network, for batches of
@@ -75,12 +78,12 @@ class Layout(NamedTuple):
         n, channels, height, width = self.shape
         if self.order == "NHWC":
             return [n, height, width, channels]
-        block = _TAGS[self.order][1] or 1
+        block = BLOCKS[self.order]
         return [n, -(-channels // block), height, width * block]
 
     def descriptor(self) -> Descriptor:
         """Return it in oneDNN's terms."""
-        return cached(self, lambda: Descriptor.of(self.shape, _TAGS[self.order][0]))
+        return cached(self, lambda: Descriptor.of(self.shape, _TAGS[self.order]))
 
     def empty(self) -> Tensor:
         """Return a tensor that is to hold a map."""
@@ -126,4 +129,6 @@ class Reorder:
 def reordered(tensor: Tensor, source: Layout, target: Layout) -> Tensor:
     """Return the values of a map in another layout, without a gradient."""
     make = lambda: Reorder(source.descriptor(), target.descriptor())  # noqa: E731
-    return cached((source, target), make)(tensor, target.empty())
+    found: Tensor = cached((source, target), make)(tensor, target.empty())
+    # Maps of one pixel lie the same in several layouts, in tensors of other shapes.
+    return found.reshape(target.tensor_shape) if found is tensor else found

@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ppcls.kernels.feature_map import FeatureMap, plain
+from ppcls.kernels.feature_map import FeatureMap, plain, side_by_side
 from ppcls.kernels.layout import Layout
 
 
@@ -37,3 +37,15 @@ def test_maps_add_up_whatever_their_layouts() -> None:
         found = laid(a, one) + laid(b, other)
         assert (found.plain() == a + b).all().item()
     assert (plain(laid(a, "NHWC") + b[:, :, :1]) == a + b[:, :, :1]).all().item()
+
+
+@pytest.mark.parametrize("channels", [(16, 32), (16, 20)])
+def test_maps_are_joined_and_scaled(channels: tuple) -> None:
+    a, b = (paddle.randn([2, count, 3, 5]) for count in channels)
+    for order in ("NCHW", "NCHW16c", "NHWC"):
+        both = side_by_side([laid(a, order), laid(b, order)])
+        assert (both.plain() == paddle.concat([a, b], axis=1)).all().item()
+        gate = paddle.randn([2, sum(channels), 1, 1])
+        expected = paddle.concat([a, b], axis=1) * gate
+        assert (both.scaled(FeatureMap.of(gate)).plain() == expected).all().item()
+        assert ((2.0 * both).plain() == 2.0 * both.plain()).all().item()
