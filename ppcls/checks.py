@@ -14,7 +14,7 @@ import ppcls
 from ppcls import runtime
 from ppcls.errors import PADDLE_MISSING, PpclsError
 from ppcls.files import cache_folder
-from ppcls.text import first_few, megabytes
+from ppcls.text import first_few, is_whole_number, megabytes
 from ppcls.weights.hub.local import locate
 from ppcls.weights.hub.records import find_record, record_names
 
@@ -147,7 +147,7 @@ def _device() -> Found:
 def _threads() -> Found:
     cores, given = runtime.available_cores(), os.environ.get("OMP_NUM_THREADS", "")
     problem = advice = ""
-    if given.isdecimal() and int(given) > cores:
+    if is_whole_number(given) and int(given) > cores:
         problem = f"OMP_NUM_THREADS={given} is more than the {cores} cores: threads wait for others"
         advice = "unset OMP_NUM_THREADS; ppcls then takes one thread for each core"
     yield Finding("threads", f"{given or cores} of {cores} cores", problem, advice)

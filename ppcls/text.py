@@ -31,6 +31,13 @@ def _key(text: str, number: str) -> Key:
     return [Decimal(part.replace("_", ".")) if i % 2 else part for i, part in enumerate(parts)]
 
 
+def is_whole_number(word: str) -> bool:
+    """Whether a word is decimal digits, of a number that fits into 64 bits; Python refuses to read
+    those of thousands of digits.
+    """
+    return word.isdecimal() and len(word) <= 18
+
+
 def first_few(names: Sequence[str], count: int = 10) -> str:
     """Return the first names with commas between them, and dots where there are more."""
     return ", ".join(names[:count]) + (", ..." if len(names) > count else "")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ppcls.text import (
     distinct,
     first_few,
+    is_whole_number,
     markdown_table,
     natural_key,
     network_order,
@@ -90,3 +91,8 @@ def test_sparklines_are_means_of_neighbours_between_the_ends() -> None:
 @given(st.lists(st.floats(width=32), max_size=99), st.integers(1, 50))
 def test_sparklines_have_a_bar_for_each_value_or_group(values: List[float], width: int) -> None:
     assert len(sparkline(values, width)) == min(width, len(values))
+
+
+def test_numbers_of_thousands_of_digits_are_none() -> None:
+    assert is_whole_number("0") and is_whole_number("9" * 18)
+    assert not any(map(is_whole_number, ("", "-1", "1.0", "x", "9" * 19, "1" * 5001)))

@@ -47,7 +47,7 @@ class Source(Section):
     kind: Literal["list", "folders"]
     folder: str
     list: Optional[str] = None
-    delimiter: Optional[str] = None
+    delimiter: Annotated[Optional[str], Field(min_length=1)] = None
     words: Dict[str, str] = {}
 
 

@@ -14,7 +14,7 @@ from ppcls.data.dataset.class_map import ClassMap
 from ppcls.data.dataset.list_file import ListFile, delimiter_of
 from ppcls.data.dataset.table import Table, has_table_form, read_table
 from ppcls.errors import DataError, did_you_mean
-from ppcls.text import first_few
+from ppcls.text import first_few, is_whole_number
 
 ENDINGS_TRIED = ("", ".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG", ".webp", ".bmp")
 LIST_SUFFIXES = (".txt", ".lst", ".csv")
@@ -164,7 +164,7 @@ def classes_of(
 
 
 def _is_number(word: str, count: int) -> bool:
-    return word.isdecimal() and int(word) < count
+    return is_whole_number(word) and int(word) < count
 
 
 def _no_class(

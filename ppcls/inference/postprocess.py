@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ppcls.errors import DataError, UsageError
 from ppcls.registry import register
+from ppcls.text import is_whole_number
 
 TOPK = 5
 """How many classes are shown when nothing says so."""
@@ -82,7 +83,7 @@ def read_class_id_map(path: str, delimiter: Optional[str] = None) -> Dict[int, s
         if not line.strip():
             continue
         index, *name = line.strip().split(delimiter, 1)
-        if not index.strip().isdecimal() or not name:
+        if not is_whole_number(index.strip()) or not name:
             shown = "white space" if delimiter is None else repr(delimiter)
             raise DataError(
                 f"{path}:{number}: expected a class id, {shown} and a name, got {line!r}"

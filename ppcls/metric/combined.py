@@ -9,7 +9,7 @@ from ppcls.labels import Labels
 from ppcls.loss.outputs import Outputs
 from ppcls.metric.base import Metric
 from ppcls.registry import Part, as_part
-from ppcls.text import distinct
+from ppcls.text import distinct, is_whole_number
 
 
 class CombinedMetric(Metric):
@@ -70,7 +70,7 @@ class CombinedMetric(Metric):
         parts: List[Dict[str, float]] = [{} for _ in self.metrics]
         for key, value in state.items():
             index, _, rest = key.partition(".")
-            if not index.isdecimal() or int(index) >= len(parts):
+            if not is_whole_number(index) or int(index) >= len(parts):
                 raise CheckpointError(f"the state of {len(parts)} metrics cannot hold '{key}'")
             parts[int(index)][rest] = value
         for metric, part in zip(self.metrics, parts):

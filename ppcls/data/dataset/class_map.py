@@ -8,7 +8,7 @@ from typing import Dict, List, Optional, Sequence, Union
 
 from ppcls.data.dataset.list_file import bad_lines, read_lines
 from ppcls.errors import DataError, did_you_mean
-from ppcls.text import first_few
+from ppcls.text import first_few, is_whole_number
 
 
 class ClassMap:
@@ -78,7 +78,7 @@ class ClassMap:
         """
         lines = [(line, " ".join(text.split())) for line, text in read_lines(path, "label file")]
         pairs = [(line, *text.partition(" ")[::2]) for line, text in lines]
-        if not all(number.isdecimal() and name for _, number, name in pairs):
+        if not all(is_whole_number(number) and name for _, number, name in pairs):
             _refuse_numbers_last(path, [text for _, text in lines])
             return cls([text for _, text in lines])
         names: List[Optional[str]] = [None] * len(pairs)

@@ -12,7 +12,7 @@ from ppcls.data.layouts.duplicates import same_photos
 from ppcls.data.layouts.own_images import OwnImages, OwnSplit
 from ppcls.data.layouts.readable import readable
 from ppcls.errors import DataError
-from ppcls.text import first_few, printable
+from ppcls.text import first_few, is_whole_number, printable
 
 
 class Rows(NamedTuple):
@@ -76,7 +76,7 @@ def _names(found: Found) -> List[str]:
     if found.names:
         return found.names
     words = set(found.splits["train"].words)
-    if all(word.isdecimal() for word in words):
+    if all(map(is_whole_number, words)):
         return sorted(words, key=lambda word: (int(word), word))
     return sorted(words)
 

@@ -14,7 +14,7 @@ from urllib3 import BaseHTTPResponse
 
 from ppcls.errors import DownloadError, WrongContentError
 from ppcls.files import replacing, sha256_of, write_text
-from ppcls.text import megabytes
+from ppcls.text import is_whole_number, megabytes
 from ppcls.web.http import host_of
 
 _SPARE = 16 << 20
@@ -46,7 +46,7 @@ class Origin:
             found = answer.headers.get("Last-Modified", "")
         if answer.status == 206:
             size = answer.headers.get("Content-Range", "").rpartition("/")[2]
-            total = int(size) if size.isdecimal() else None
+            total = int(size) if is_whole_number(size) else None
         return cls(address, found if found and found.isascii() else None, total)
 
 
