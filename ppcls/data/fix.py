@@ -23,6 +23,9 @@ from ppcls.files import read_regular, replacing, sha256_of
 MOST_BYTES = 1 << 26
 """The largest record that is read."""
 
+_MOST_LIST_BYTES = 1 << 28
+"""Six million lines."""
+
 _DEEPEST_WORDS = "its values stand too deep inside each other"
 
 
@@ -148,8 +151,10 @@ def _changes(report: ReportRecord, fix: Fix) -> List[Change]:
 
 def _require_unchanged(image: Path, digest: str) -> None:
     try:
-        is_same = sha256_of(image) == digest
+        is_same = sha256_of(image) == digest if image.is_file() else None  # a pipe never ends
     except (OSError, ValueError):
+        is_same = None
+    if is_same is None:
         raise DataError("the file is not there any more") from None
     if not is_same:
         raise DataError("the file is another one than when the report was made")
@@ -161,7 +166,7 @@ def _moved(source: Source, fix: Fix) -> Change:
         inside = image.relative_to(source.folder)
     except ValueError:
         raise DataError(f"it does not lie in {source.folder}") from None
-    if ".." in inside.parts or inside.parts[0] != fix.label or len(inside.parts) < 2:
+    if ".." in inside.parts or inside.parts[:1] != (fix.label,) or len(inside.parts) < 2:
         raise DataError(f"it does not lie in the folder of {fix.label}")
     if Path(fix.to).name != fix.to or fix.to == "..":
         raise DataError(f"'{fix.to}' is no name of a folder")
@@ -213,9 +218,11 @@ def _divided(line: str, delimiter: Optional[str]) -> Tuple[str, bool, str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8", errors="surrogateescape")
+        return read_regular(path, _MOST_LIST_BYTES).decode("utf-8", errors="surrogateescape")
     except OSError as error:
-        raise DataError(f"the list {path} cannot be read: {error.strerror}") from None
+        raise DataError(f"the list {path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise DataError(f"the list {str(path)!r} cannot be read: {error}") from None
 
 
 def apply_fixes(planned: List[Change]) -> List[Path]:
