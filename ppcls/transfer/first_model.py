@@ -225,7 +225,7 @@ def _warn_of_missing(labels: np.ndarray, names: Sequence[str], bad: int) -> None
     missing = np.flatnonzero(np.bincount(labels, minlength=len(names)) == 0)
     if len(missing):
         why = f"{bad} images cannot be read" if bad else "a longer --budget reads more images"
-        shown = printable(first_few([names[number] for number in missing]))
+        shown = printable(first_few([names[int(number)] for number in missing]))
         _log.warning(
             "the linear head never answers %d of the %d classes, of which no image was read (%s): "
             "%s",
