@@ -85,7 +85,8 @@ def prepare() -> Dict[str, str]:
 
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
-_KEPT = 1 << 30
+_KEPT, _MOST_KEPT = 1 << 30, (1 << 31) - 1
+_MADV_HUGEPAGE, _HEAP = 14, 3 << 29
 
 
 def keep_freed_memory() -> bool:
@@ -96,14 +97,37 @@ def keep_freed_memory() -> bool:
     step on CPUs. Other C libraries have no such settings.
     """
     try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        library = ctypes.CDLL("libc.so.6")
+        mallopt = library.mallopt
     except (OSError, AttributeError):
         return False
     # Some releases take no more than half of their heaps, and any of the settings ends what glibc
     # adapts by itself: the first one decides whether there is something to gain.
     if not any(mallopt(_M_MMAP_THRESHOLD, size) for size in (_KEPT, 1 << 25)):
         return False
-    return bool(mallopt(_M_TRIM_THRESHOLD, _KEPT) and mallopt(_M_TOP_PAD, 1 << 26))
+    if not mallopt(_M_TRIM_THRESHOLD, _MOST_KEPT):
+        return False
+    _use_large_pages(library)
+    return bool(mallopt(_M_TOP_PAD, 1 << 26))
+
+
+def _use_large_pages(library: ctypes.CDLL) -> None:
+    """Ask for pages of 2 MB in the first `_HEAP` bytes that the process allocates, where the system
+    gives such pages to those who ask: a tenth of a step's time on CPUs.
+
+    The heap is made that large at once, as what it grows by later is not asked for; it takes memory
+    only where it is written to.
+    """
+    library.malloc.restype, library.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    library.mallopt(_M_TOP_PAD, _HEAP)
+    library.free(library.malloc(1 << 26))
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            if line.endswith("[heap]"):
+                begin, end = (int(place, 16) for place in line.split()[0].split("-"))
+                library.madvise(
+                    ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _MADV_HUGEPAGE
+                )
 
 
 @contextlib.contextmanager

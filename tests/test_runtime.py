@@ -174,3 +174,31 @@ def test_streams_that_are_closed_are_left_alone(run_python: Run) -> None:
         "print('still here')"
     )
     assert run_python("-c", code).stdout == "still here\n"
+
+
+_KEPT = """
+from pathlib import Path
+from ppcls import runtime
+assert runtime.keep_freed_memory()
+heaps, flags = [], []
+for line in Path("/proc/self/smaps").read_text().splitlines():
+    if "-" in line.split()[0]:
+        is_heap = line.endswith("[heap]")
+        if is_heap:
+            begin, end = (int(place, 16) for place in line.split()[0].split("-"))
+            heaps.append(end - begin)
+    elif line.startswith("VmFlags") and is_heap:
+        flags.append("hg" in line.split())
+    elif line.startswith("Rss") and is_heap:
+        print("resident", line.split()[1])
+assert any(size > 1 << 30 and flag for size, flag in zip(heaps, flags)), (heaps, flags)
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage/enabled").exists(), reason="no large pages here"
+)
+def test_kept_memory_is_in_large_pages_and_taken_only_where_written_to() -> None:
+    done = subprocess.run([sys.executable, "-c", _KEPT], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[1]) < 100_000  # KiB

@@ -68,6 +68,7 @@ def evaluate(config: ConfigSource, keep_scores: bool = False) -> EvaluationResul
         CheckpointError: there are no weights, or they do not fit.
         DataError: the data set is missing or malformed.
     """
+    runtime.keep_freed_memory()
     config = as_config(config)
     require(config, "DataLoader.Eval")
     device = runtime.use_device(config.Global.device)
