@@ -18,8 +18,10 @@ from ppcls.engine.share import on_device
 from ppcls.errors import BadImageError, UsageError
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
-_TIMED = 4
-"""Batches that are trained to see how long one takes; the first is slower and does not count."""
+_TIMED = 8
+"""Batches that are trained to see how long one takes; the first half is slower, as memory is taken
+and operators are prepared, and does not count.
+"""
 
 _READ = 8
 """Images that are read to see how long it takes."""
@@ -69,11 +71,11 @@ def pace_of(job: Job, clock: Callable[[], float] = time.perf_counter) -> Pace:
     """
     job.network.train()
     train = _times(_trained(job), clock)
-    batch = max(statistics.median(train[1:] or train), _reading(job.train, clock))
+    batch = max(statistics.median(train[len(train) // 2 :]), _reading(job.train, clock))
     if job.eval is None:
         return Pace(batch, 0.0, len(job.train))
     each = _times(_judged(job), clock)
-    judged = max(statistics.median(each[1:] or each), _reading(job.eval, clock))
+    judged = max(statistics.median(each[len(each) // 2 :]), _reading(job.eval, clock))
     return Pace(batch, judged * len(job.eval), len(job.train))
 
 

@@ -49,6 +49,8 @@ def recipe_of(plan: Plan, sets: Sets, output: Path) -> Dict[str, Any]:
     """
     fine_tunes = plan.start is not None
     data = {"Train": _split(sets.root, sets.train, training_ops(plan), plan.batch, shuffle=True)}
+    if fine_tunes:
+        data["Train"]["batch_transform_ops"] = [_MIXUP]
     judging: Dict[str, Any] = {"transforms": judging_ops(plan)}
     if sets.val is not None:
         data["Eval"] = _split(sets.root, sets.val, judging_ops(plan), 32, shuffle=False)
@@ -62,6 +64,7 @@ def recipe_of(plan: Plan, sets: Sets, output: Path) -> Dict[str, Any]:
             "class_id_map_file": str(sets.labels.absolute()),
             **_start_keys(plan),
             "eval_at_start": fine_tunes and sets.val is not None,
+            "start_eval_epoch": _first_judged(plan.epochs) if fine_tunes else 0,
         },
         "Arch": {"name": plan.network, **({"freeze_statistics": True} if fine_tunes else {})},
         "EMA": {"decay": 0.99},
@@ -69,8 +72,15 @@ def recipe_of(plan: Plan, sets: Sets, output: Path) -> Dict[str, Any]:
         "Optimizer": _fine_tuning(plan) if fine_tunes else _from_scratch(plan),
         "DataLoader": data,
         "Infer": {**judging, "PostProcess": {"name": "Topk", "topk": 3}},
-        "Metric": {"Train": [_TOP1], "Eval": [_TOP1]},
+        "Metric": {"Train": None if fine_tunes else [_TOP1], "Eval": [_TOP1]},
     }
+
+
+def _first_judged(epochs: int) -> int:
+    """Return the first epoch that may be the best one: the last fifth, at low rates. Of many
+    epochs judged by few images, the best is the luckiest, and seldom the best on others.
+    """
+    return epochs - epochs // 5 if epochs >= 5 else 0
 
 
 def _start_keys(plan: Plan) -> Dict[str, Any]:
@@ -134,6 +144,9 @@ def judging_ops(plan: Plan) -> List[Dict[str, Any]]:
         *_normalised(plan.record),
     ]
 
+
+_MIXUP = {"MixupOperator": {"alpha": 0.2}}
+"""Few images are learnt by heart in a few epochs otherwise."""
 
 _TOP1: Dict[str, Any] = {"TopkAcc": {"topk": [1]}}
 _DECODE: Dict[str, Any] = {"DecodeImage": {"to_rgb": True, "channel_first": False}}
