@@ -145,7 +145,7 @@ def judging_ops(plan: Plan) -> List[Dict[str, Any]]:
     ]
 
 
-_MIXUP = {"MixupOperator": {"alpha": 0.2}}
+_MIXUP = {"MixupOperator": {"alpha": 0.5}}
 """Few images are learnt by heart in a few epochs otherwise."""
 
 _TOP1: Dict[str, Any] = {"TopkAcc": {"topk": [1]}}
