@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, List, Optional, Tuple
 
 import numpy as np
 import pytest
 
 from ppcls.transfer import planning
+from ppcls.transfer.budget import Pace
 from ppcls.transfer.choice import Start
 from ppcls.transfer.first_model import FirstModel
 from ppcls.transfer.linear_head import LinearHead
@@ -79,3 +81,17 @@ def test_a_head_on_larger_images_is_taken_if_it_is_better_and_fits_in_time(
     found, model = with_larger_images(plan, *given, time.perf_counter() + left)
     assert (found.size, found.start, model.path) == (size, path, path)
     assert path.read_text() == content and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("has_head", "seconds", "epochs"), [(True, 60, 0), (True, 90, 6), (False, 60, 4), (False, 1, 1)]
+)
+def test_a_head_is_not_trained_for_a_few_epochs_only(
+    has_head: bool, seconds: float, epochs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "build_job", lambda *given: None)
+    monkeypatch.setattr(planning, "pace_of", lambda job: Pace(1.0, 2.0, 10))
+    config: Any = SimpleNamespace(is_override=lambda *keys: False)
+    plan = Plan("EfficientNetLite0", 160, LITE0, Path("head"), 0, 32, 0)
+    end = time.perf_counter() + seconds
+    assert planning.with_epochs(plan, config, has_head, end, "cpu").epochs == epochs
