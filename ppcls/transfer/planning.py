@@ -32,7 +32,7 @@ RECIPE = "recipe.yaml"
 _SIDES = {"cpu": 5 / 7, "gpu": 1.0}
 """Of the side that the weights were published for: accuracy against time."""
 
-_FEWEST_EPOCHS = 5
+_FEWEST_UPDATES = 120
 """Fewer of fine-tuning leave a fitted head worse than it was."""
 
 _SCRATCH_SIDES = {"cpu": 64, "gpu": 224}
@@ -154,7 +154,7 @@ def with_epochs(plan: Plan, config: Config, has_head: bool, end: float, device: 
     pace = pace_of(build_job(config, device, World()))
     left = max(0.0, end - time.perf_counter())
     epochs = pace.epochs_within(left) or int(not has_head)
-    if has_head and epochs < _FEWEST_EPOCHS:
+    if has_head and epochs * pace.batches < _FEWEST_UPDATES:
         epochs = 0
     _log.info("%s", _pace_told(pace, left, epochs))
     return replace(plan, epochs=epochs)

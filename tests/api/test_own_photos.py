@@ -98,7 +98,7 @@ def test_planned_epochs_are_trained_and_the_better_model_is_kept(
     options = OwnPhotosOptions(budget="100s", size=32, report=False)
     late = [f"Global.{key}" for key in ("print_batch_step=1",)]
     monkeypatch.setattr(budget, "MOST_EPOCHS", 2)
-    monkeypatch.setattr(planning, "_FEWEST_EPOCHS", 2)
+    monkeypatch.setattr(planning, "_FEWEST_UPDATES", 1)
     with caplog.at_level("INFO", "ppcls"):
         result = train_on_photos(str(data), options=options, overrides=late)
     assert "2 epochs" in caplog.text and "a bundle to serve" in caplog.text

@@ -84,9 +84,10 @@ def test_a_head_on_larger_images_is_taken_if_it_is_better_and_fits_in_time(
 
 
 @pytest.mark.parametrize(
-    ("has_head", "seconds", "epochs"), [(True, 60, 0), (True, 90, 6), (False, 60, 4), (False, 1, 1)]
+    ("has_head", "seconds", "epochs"),
+    [(True, 150, 0), (True, 180, 12), (False, 60, 4), (False, 1, 1)],
 )
-def test_a_head_is_not_trained_for_a_few_epochs_only(
+def test_a_head_is_not_trained_for_a_few_updates_only(
     has_head: bool, seconds: float, epochs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(planning, "build_job", lambda *given: None)
