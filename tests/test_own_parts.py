@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Callable
 
 import pytest
 
@@ -148,10 +148,19 @@ def test_parts_that_cannot_be_used_are_told_at_once(text: str, says: str, place:
     assert re.search(says.replace(":2:", ":(2|3):"), failure("mine.py"))
 
 
+def define(default: int) -> None:
+    """Define a transform, as a notebook's cell that is run once more does."""
+    from ppcls.data.transforms import Transform
+
+    @registry.register("transform")
+    class Cell(Transform):
+        def __init__(self, level: int = default) -> None:
+            self.level = level
+
+
 def test_a_class_that_is_defined_again_replaces_itself() -> None:
-    scope: Dict[str, Any] = {"__name__": "notebook"}
     for default in (1, 2):
-        exec(TRANSFORM.format(name="Cell").replace("= 1", f"= {default}"), scope)
+        define(default)
         assert registry.create("transform", "Cell", {}).level == default
 
 
