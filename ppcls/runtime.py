@@ -21,7 +21,8 @@ import threading
 import traceback
 import warnings
 from pathlib import Path
-from typing import IO, Dict, FrozenSet, Iterator, List
+from types import ModuleType
+from typing import IO, Any, Callable, Dict, FrozenSet, Iterator, List, Tuple
 
 from ppcls.errors import PADDLE_MISSING, UsageError
 from ppcls.progress import waiting
@@ -222,16 +223,36 @@ def has_nvidia_gpu() -> bool:
 
 
 @contextlib.contextmanager
-def without_call_stacks() -> Iterator[None]:
-    """Keep Paddle from noting Python's call stack at each operator of a static graph, which takes
-    more time than the rest where the stack is deep.
+def without_call_paths() -> Iterator[None]:
+    """Keep Paddle from noting at each operator of a static graph which calls led to it.
+
+    The call stack of Python takes more time than the rest where it is deep; for the path of layers,
+    which only Paddle's automatic parallelism reads, each layer copies the list of all operators.
     """
-    extract = traceback.extract_stack
-    traceback.extract_stack = lambda f=None, limit=None: traceback.StackSummary()
+    from paddle.nn.layer import layers
+
+    without: List[Tuple[ModuleType, str, Callable[..., Any]]] = [
+        (traceback, "extract_stack", lambda f=None, limit=None: traceback.StackSummary()),
+        (layers, "name_struct", lambda prefix=None: contextlib.nullcontext()),
+    ]
+    with contextlib.ExitStack() as stack:
+        for module, name, replacement in without:
+            stack.enter_context(_replaced(module, name, replacement))
+        yield
+
+
+@contextlib.contextmanager
+def _replaced(module: ModuleType, name: str, replacement: Callable[..., Any]) -> Iterator[None]:
+    """Let `module` have another function inside, where it has one of this name."""
+    original = getattr(module, name, None)
+    if original is None:
+        yield
+        return
+    setattr(module, name, replacement)
     try:
         yield
     finally:
-        traceback.extract_stack = extract
+        setattr(module, name, original)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from paddle import nn
 
 from ppcls.arch import create_model
 from ppcls.arch.network import evaluation_mode
-from ppcls.runtime import without_call_stacks
+from ppcls.runtime import without_call_paths
 from ppcls.text import table
 
 
@@ -140,7 +140,7 @@ def _static_graph(programs: Sequence[Any]) -> Iterator[None]:
     paddle.enable_static()
     try:
         guards = paddle.static.program_guard(*programs), paddle.utils.unique_name.guard()
-        with guards[0], guards[1], without_call_stacks():
+        with guards[0], guards[1], without_call_paths():
             yield
     finally:
         if was_dynamic:

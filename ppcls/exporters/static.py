@@ -13,7 +13,7 @@ from ppcls.arch.network import evaluation_mode
 from ppcls.arch.reparam import reparameterise
 from ppcls.errors import ExportError
 from ppcls.exporters.form import PLAIN, Form, Levels
-from ppcls.runtime import without_call_stacks
+from ppcls.runtime import without_call_paths
 
 Shape = Tuple[int, int, int]
 """Of an image: (c, h, w)."""
@@ -94,7 +94,7 @@ def write_program(
     try:
         deployed = Exported(reparameterise(network), softmax, form.levels)
         deployed.eval()
-        with without_call_stacks():
+        with without_call_paths():
             paddle.jit.save(deployed, str(prefix), input_spec=[batch])
     except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
         name = type(network).__name__

@@ -24,6 +24,7 @@ from ppcls.arch.summary import (
 )
 from ppcls.commands.model_tables import costs
 from ppcls.errors import ConfigError
+from ppcls.runtime import without_call_paths
 from ppcls.weights.names.toolkits import find_reference
 
 _RARELY_COUNT = {"padding", "eps", "momentum", "dropout"}
@@ -274,7 +275,8 @@ def _macs_of_operators(name: str, side: int) -> int:
     program = paddle.static.Program()
     paddle.enable_static()
     try:
-        with paddle.static.program_guard(program, paddle.static.Program()):
+        guard = paddle.static.program_guard(program, paddle.static.Program())
+        with guard, without_call_paths():
             network = create_model(name)
             network.eval()
             network(paddle.static.data("images", [1, network.in_channels, side, side]))

@@ -35,6 +35,8 @@ class AlexNet(Network):
             fourth and fifth convolution are divided.
         lrn: whether the first two activations are normalised over neighbouring channels.
         padding: around the image: 2 for a side of 224, 0 for 227.
+        head_width: the units of the two hidden layers. Few classes need fewer, which most of the
+            weights belong to.
         dropout: the probability of dropping a unit before a hidden layer.
         dropout_mode: when dropout rescales: PaddleClas trained its weights with
             "downscale_in_infer" (activations times 1 - p in evaluation), everybody else uses
@@ -46,7 +48,7 @@ class AlexNet(Network):
 
     stages = ("stage1", "stage2", "stage3")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, what the published variants differ in
         self,
         class_num: Count = 1000,
         in_channels: Count = 3,
@@ -54,6 +56,7 @@ class AlexNet(Network):
         columns: Count = 1,
         lrn: bool = False,
         padding: Annotated[int, Field(ge=0, le=5)] = 2,
+        head_width: Count = 4096,
         dropout: Rate = 0.5,
         dropout_mode: DropoutMode = "downscale_in_infer",
     ) -> None:
@@ -86,12 +89,12 @@ class AlexNet(Network):
             ("pool", nn.AdaptiveAvgPool2D(6)),
             ("flatten", nn.Flatten()),
             ("drop6", nn.Dropout(dropout, mode=dropout_mode)),
-            ("fc6", nn.Linear(c5 * 6 * 6, 4096)),
+            ("fc6", nn.Linear(c5 * 6 * 6, head_width)),
             ("act6", nn.ReLU()),
             ("drop7", nn.Dropout(dropout, mode=dropout_mode)),
-            ("fc7", nn.Linear(4096, 4096)),
+            ("fc7", nn.Linear(head_width, head_width)),
             ("act7", nn.ReLU()),
-            ("fc8", nn.Linear(4096, class_num)),
+            ("fc8", nn.Linear(head_width, class_num)),
         )
         self.levels = (Level("stage1", c1, 8), Level("stage2", c2, 16), Level("stage3", c5, 32))
         self._initialise()

@@ -50,6 +50,8 @@ class VGG(Network):
             are pooled, with the constants of AlexNet, which the paper refers to.
         third_kernel: the side of the third convolution of the last three stages; 1 in the paper's
             network C, 3 in all others.
+        head_width: the units of the two hidden layers. Few classes need fewer, which most of the
+            weights belong to.
         dropout: the probability of dropping a hidden unit.
         dropout_mode: when dropout rescales, see `AlexNet`.
     """
@@ -67,6 +69,7 @@ class VGG(Network):
         batch_norm: bool = False,
         lrn: bool = False,
         third_kernel: Literal[1, 3] = 3,
+        head_width: Count = 4096,
         dropout: Rate = 0.5,
         dropout_mode: DropoutMode = "downscale_in_infer",
     ) -> None:
@@ -81,13 +84,13 @@ class VGG(Network):
         self.head = nn.Sequential(
             ("pool", nn.AdaptiveAvgPool2D(7)),
             ("flatten", nn.Flatten()),
-            ("fc1", nn.Linear(512 * 7 * 7, 4096)),
+            ("fc1", nn.Linear(512 * 7 * 7, head_width)),
             ("act1", nn.ReLU()),
             ("drop1", nn.Dropout(dropout, mode=dropout_mode)),
-            ("fc2", nn.Linear(4096, 4096)),
+            ("fc2", nn.Linear(head_width, head_width)),
             ("act2", nn.ReLU()),
             ("drop2", nn.Dropout(dropout, mode=dropout_mode)),
-            ("fc3", nn.Linear(4096, class_num)),
+            ("fc3", nn.Linear(head_width, class_num)),
         )
         initialise(self, conv=XavierUniform(), linear=XavierUniform())
 

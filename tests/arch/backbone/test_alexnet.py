@@ -26,6 +26,12 @@ def _convolutions(network: Network) -> List[nn.Conv2D]:
     return [layer for layer in network.sublayers() if isinstance(layer, nn.Conv2D)]
 
 
+def test_hidden_layers_can_be_narrower() -> None:
+    head = _structure("AlexNet", class_num=7, head_width=64).head
+    shapes = [layer.weight.shape for layer in (head.fc6, head.fc7, head.fc8)]
+    assert shapes == [[256 * 6 * 6, 64], [64, 64], [64, 7]]
+
+
 def test_two_columns_of_2012_meet_in_the_third_convolution_only() -> None:
     assert [conv._groups for conv in _convolutions(_structure("AlexNet_2012"))] == [1, 2, 1, 2, 2]
     assert {conv._groups for conv in _convolutions(_structure("AlexNet"))} == {1}

@@ -33,6 +33,12 @@ def test_names_count_the_layers_with_weights(name: str, layers: int) -> None:
     assert len(_convolutions(_structure(name))) + 3 == layers
 
 
+def test_hidden_layers_can_be_narrower() -> None:
+    head = _structure("VGG11", class_num=7, head_width=64).head
+    shapes = [layer.weight.shape for layer in (head.fc1, head.fc2, head.fc3)]
+    assert shapes == [[512 * 7 * 7, 64], [64, 64], [64, 7]]
+
+
 def test_only_network_c_has_1x1_convolutions_and_each_is_the_third_of_its_stage() -> None:
     kernels: Dict[str, List[int]] = {}
     for name in ("VGG16_C", "VGG16"):
