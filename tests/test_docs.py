@@ -435,6 +435,7 @@ def check_program(given: List[str]) -> None:
         find_recipe(parsed.base)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_parts")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_commands_are_what_the_program_accepts(
@@ -450,6 +451,7 @@ def test_commands_are_what_the_program_accepts(
             pytest.fail(f"the command line does not accept {words}")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_parts")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_pieces_of_configuration_are_valid(

@@ -131,6 +131,7 @@ def test_a_lock_names_its_owner_and_ends_with_it(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_lock_waits_and_ends_with_the_process(tmp_path: Path) -> None:
     path = tmp_path / "deep/file"
     with locked(path, wait=True) as lock:

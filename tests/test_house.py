@@ -106,6 +106,7 @@ def test_every_package_is_in_a_layer() -> None:
     assert {package(file) for file in FILES} - {"__init__"} <= set.union(*LAYERS)
 
 
+@pytest.mark.slow
 def test_imports_point_down() -> None:
     layer = {name: level for level, names in enumerate(LAYERS) for name in names}
     wrong = [
@@ -124,6 +125,7 @@ def test_scripts_call_the_command_line_only() -> None:
         assert names == ["ppcls.cli.main"], file
 
 
+@pytest.mark.slow
 def test_data_and_serving_do_without_training() -> None:
     wrong = []
     for file in FILES:
@@ -136,6 +138,7 @@ def test_data_and_serving_do_without_training() -> None:
     assert wrong == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LIGHT)
 def test_import_loads_nothing_heavy(name: str) -> None:
     code = f"import sys, {name}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
@@ -144,6 +147,7 @@ def test_import_loads_nothing_heavy(name: str) -> None:
     assert done.stdout.split() == []
 
 
+@pytest.mark.slow
 def test_functions_are_short_and_take_few_arguments() -> None:
     lengths: Dict[str, int] = {}
     crowded = []
@@ -199,6 +203,7 @@ def is_safe(call: ast.Call, file: Path) -> bool:
     return bool(loaders) and loaders[0] in {"yaml.SafeLoader", *safe_loaders(file)}
 
 
+@pytest.mark.slow
 def test_nothing_runs_what_it_reads() -> None:
     found = [(file, call, name) for file in [*FILES, *SCRIPTS] for call, name in calls(file)]
     wrong = [
@@ -215,6 +220,7 @@ def test_nothing_runs_what_it_reads() -> None:
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_pickles_are_read_in_one_place_that_accepts_arrays_only() -> None:
     readers = [
         str(file.relative_to(PACKAGE))
@@ -233,6 +239,7 @@ SETTERS = {
 """The files that set arrays, and what for; weights come to a network by the last one only."""
 
 
+@pytest.mark.slow
 def test_networks_are_given_their_weights_in_one_place() -> None:
     setting = {
         str(file.relative_to(PACKAGE))
@@ -262,6 +269,7 @@ def public(nodes: List[ast.stmt]) -> Iterator[Union[Function, ast.ClassDef]]:
             yield from public(node.body)
 
 
+@pytest.mark.slow
 def test_every_public_name_has_a_docstring() -> None:
     silent = [
         f"{place(file, node)} {node.name}"
@@ -293,6 +301,7 @@ def test_source_files_have_test_files_in_the_same_place() -> None:
     assert untested == []
 
 
+@pytest.mark.slow
 def test_yaml_is_read_in_one_place_within_limits() -> None:
     readers = {
         str(file.relative_to(PACKAGE))

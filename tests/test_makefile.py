@@ -195,6 +195,7 @@ def test_an_environment_whose_python_does_not_start_is_made_again(
     assert clone.calls[0] == "-m venv --clear .venv" and "--editable" in clone.calls[-1]
 
 
+@pytest.mark.slow
 def test_another_python_makes_the_environment_again_where_it_is_asked_for(clone: Clone) -> None:
     clone.setup("PADDLE=cpu")
     clone.add_tool("python3.12", STAND_IN.replace("case", 'ANSWERS="Python 3.12.1"\ncase', 1))

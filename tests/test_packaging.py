@@ -132,6 +132,7 @@ def test_every_core_range_is_tested_at_its_lower_end(package: Dict[str, Any]) ->
         assert versions[item.name.lower()].startswith(floor), item
 
 
+@pytest.mark.slow
 def test_every_import_of_the_package_is_declared(package: Dict[str, Any]) -> None:
     distributions = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn", "PIL": "pillow"}
     distributions.update(paddle="paddlepaddle", yaml="pyyaml", pydantic_core="pydantic")

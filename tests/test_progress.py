@@ -71,6 +71,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_the_clock_goes_on_while_a_step_takes_long_and_nothing_stays() -> None:
     seen = on_terminal("-c", SLOW)
     text = "".join(piece for _, piece in seen)
@@ -130,6 +131,7 @@ download(f"http://127.0.0.1:{server.server_port}/a.pdparams", Path(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_a_download_moves_from_the_start(tmp_path: Path) -> None:
     text = "".join(piece for _, piece in on_terminal("-c", DOWNLOAD, tmp_path / "a.pdparams"))
     assert "asking 127.0.0.1" in text

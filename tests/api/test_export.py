@@ -15,6 +15,7 @@ from ppcls.errors import ConfigError, UsageError
 from ppcls.inference import Predictor, read_bundle
 
 
+@pytest.mark.slow
 def test_a_file_and_a_checked_configuration_give_the_same_bundle(
     trained: Any, tmp_path: Path
 ) -> None:
@@ -29,6 +30,7 @@ def test_a_file_and_a_checked_configuration_give_the_same_bundle(
     assert described[0] == described[1]
 
 
+@pytest.mark.slow
 def test_every_format_gives_the_same_predictions(
     trained: Any, digits: Path, tmp_path: Path
 ) -> None:
@@ -69,6 +71,7 @@ def test_wrong_formats_are_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_usual_formats_are_those_that_can_be_written(
     trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

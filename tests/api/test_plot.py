@@ -28,6 +28,7 @@ def test_the_rate_is_that_of_the_run(recipe: Dict[str, Any], tmp_path: Path) -> 
     assert Image.open(tmp_path / "lr.png").size[0] > 800
 
 
+@pytest.mark.slow
 def test_updates_of_several_batches(recipe: Dict[str, Any], tmp_path: Path) -> None:
     recipe["Global"]["update_freq"] = 2
     assert plot_learning_rate(recipe, tmp_path / "lr.png").steps_per_epoch == 3

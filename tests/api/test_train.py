@@ -48,6 +48,7 @@ def test_a_mapping_a_path_and_a_configuration_train_the_same(
     assert all(filecmp.cmp(folders[0], other, shallow=False) for other in folders[1:])
 
 
+@pytest.mark.slow
 def test_ones_own_logger_gets_every_record(recipe: Recipe) -> None:
     notes = Notes()
     ppcls.train(recipe, loggers=[notes])
@@ -56,6 +57,7 @@ def test_ones_own_logger_gets_every_record(recipe: Recipe) -> None:
     assert {"loss", "top1", "top2"} == set(notes.records[-1]["metrics"])
 
 
+@pytest.mark.slow
 def test_a_run_is_continued_from_python(recipe: Recipe) -> None:
     assert ppcls.train(recipe).state.step == 10
     recipe["Global"]["epochs"] = 3
@@ -64,11 +66,13 @@ def test_a_run_is_continued_from_python(recipe: Recipe) -> None:
         ppcls.train(recipe)
 
 
+@pytest.mark.slow
 def test_a_run_from_python_keeps_its_log(recipe: Recipe) -> None:
     log = ppcls.train(recipe).folder.log.read_text()
     assert "training LeNet" in log and "epoch 2/2  eval:" in log and "trained 2 epochs" in log
 
 
+@pytest.mark.slow
 def test_what_yaml_cannot_hold_is_refused_before_a_run_is_deleted(recipe: Recipe) -> None:
     best = ppcls.train(recipe).folder.best_model.read_bytes()
     recipe["Optimizer"]["lr"]["learning_rate"] = np.float64(0.1)
@@ -103,6 +107,7 @@ def memory() -> Iterator[None]:
     del registry._entries["dataset", "Memory"]
 
 
+@pytest.mark.slow
 def test_images_need_not_be_files(recipe: Recipe, memory: None) -> None:
     for split in recipe["DataLoader"].values():
         ops = [*split["dataset"]["transform_ops"][:1], {"ResizeImage": {"size": 32}}]
@@ -118,6 +123,7 @@ def test_mistakes_of_a_mapping_are_named(recipe: Recipe) -> None:
         ppcls.train(recipe)
 
 
+@pytest.mark.slow
 def test_what_is_trained_can_be_evaluated(recipe: Recipe) -> None:
     best = ppcls.train(recipe).state.best_value
     found = ppcls.evaluate(recipe)

@@ -259,6 +259,7 @@ def program(network: Network) -> Iterator[Path]:
         yield Path(folder) / "net"
 
 
+@pytest.mark.slow
 @_every_structure
 def test_a_bundle_accepts_what_the_program_holds(network: Network, program: Path) -> None:
     for path in program.parent.iterdir():
@@ -281,6 +282,7 @@ def onnx_file(program: Path) -> Path:
     return program.with_suffix(".onnx")
 
 
+@pytest.mark.slow
 @_every_structure
 def test_onnx_export_equals_the_dynamic_network(network: Network, onnx_file: Path) -> None:
     runtime = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
@@ -291,6 +293,7 @@ def test_onnx_export_equals_the_dynamic_network(network: Network, onnx_file: Pat
     assert _difference(got, _run(network, images)) < 1e-4
 
 
+@pytest.mark.slow
 @_every_structure
 def test_openvino_export_equals_the_dynamic_network(network: Network, onnx_file: Path) -> None:
     openvino = pytest.importorskip("openvino", reason="the extra 'openvino' is not installed")

@@ -18,6 +18,7 @@ def _shapes(out_indices: List[int], side: int = 64) -> List[List[int]]:
         return [found.shape for found in extractor(paddle.zeros([2, 3, side, side]))]
 
 
+@pytest.mark.slow
 def test_all_levels_by_default() -> None:
     extractor = create_model("ResNet50", features_only=True)
     assert extractor.channels == [64, 256, 512, 1024, 2048]
@@ -33,6 +34,7 @@ def test_only_what_is_asked_for_is_kept_and_returned() -> None:
     assert {name.split(".")[0] for name in extractor.state_dict()} == {"stem", "stage1"}
 
 
+@pytest.mark.slow
 def test_maps_are_those_of_the_network() -> None:
     paddle.seed(3)
     network = create_model("ResNet18", class_num=3)

@@ -46,6 +46,7 @@ def test_variants_by_argument(name: str, arguments: Dict[str, Any]) -> None:
     assert _forward(network, network.min_input_size).shape == (1, network.class_num)
 
 
+@pytest.mark.slow
 def test_defaults_are_the_networks_own() -> None:
     lenet, squeeze = create_model("LeNet"), create_model("SqueezeNet1_1")
     assert (lenet.class_num, lenet.in_channels, lenet.input_size) == (10, 1, 32)
@@ -62,6 +63,7 @@ def test_same_seed_same_weights() -> None:
     assert all((first[key] == second[key]).all() for key in first)
 
 
+@pytest.mark.slow
 def test_initialisation_follows_the_papers() -> None:
     paddle.seed(1)
     resnet = create_model("ResNet18", class_num=10)

@@ -110,6 +110,7 @@ def test_kernels_are_added_along_the_middle() -> None:
     np.testing.assert_array_equal(kernel, [[1, 2, 1], [2, 3, 2], [1, 2, 1]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_norm", [True, False])
 def test_acnet_computes_the_same_when_deployed(batch_norm: bool) -> None:
     network = _trained(create_model("ResNet50_ACNet", **_SMALL_ACNET))

@@ -115,6 +115,7 @@ def test_macs_of_vgg16_are_the_published_ones() -> None:
     assert _macs(create_model("VGG16")) / 1e9 == pytest.approx(15.47, rel=0.001)
 
 
+@pytest.mark.slow
 def test_macs_against_paddles_own_counter() -> None:
     """ResNets have no convolution bias, which Paddle would add; the rest is switched off."""
     network = create_model("ResNet18", class_num=10)
@@ -134,6 +135,7 @@ def test_grouped_convolutions_and_repeated_layers() -> None:
     assert sum(row.parameters for row in rows) == 8 * 2 * 9
 
 
+@pytest.mark.slow
 def test_the_network_is_left_as_it_was() -> None:
     network = create_model("ResNet18", class_num=3, stem="cifar")
     network.stage1.eval()

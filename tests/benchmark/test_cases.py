@@ -107,6 +107,7 @@ def test_offline_counts_samples(case: Case) -> None:
     assert one.images_per_second == pytest.approx(200)
 
 
+@pytest.mark.slow
 def test_the_server_finds_what_batches_of_two_can_bear(clock: Any) -> None:
     lengths = LENGTHS._replace(queries=2000)
     engine = opened(FakeEngine(clock, 0.01), "paddle")

@@ -82,6 +82,7 @@ def test_names_do_not_lie_on_each_other(tmp_path: Path, monkeypatch: pytest.Monk
         assert x0 <= box[0] and box[2] <= x1 and y0 <= box[1] and box[3] <= y1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a$\\frac$b", "$x_1$", "狗", "", "a\nb"])
 def test_any_name_is_drawn_as_it_is(name: str, tmp_path: Path) -> None:
     found = results()

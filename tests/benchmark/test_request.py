@@ -60,6 +60,7 @@ def test_batch_sizes_are_numbers(text: str, capsys: pytest.CaptureFixture[str]) 
     assert f"'{text}' is no list of numbers; write whole numbers" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_tables_are_of_networks_by_name(
     photos: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]
 ) -> None:

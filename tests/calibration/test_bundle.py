@@ -36,6 +36,7 @@ def predict(bundle: Path, images: Path) -> tuple[np.ndarray, np.ndarray, list[An
     return scores, np.array([int(Path(path).parent.name[1:]) for path in paths]), rows
 
 
+@pytest.mark.slow
 def test_a_bundle_predicts_with_calibrated_scores(bundle: Path, digits: Path) -> None:
     before, classes, earlier = predict(bundle, digits / "val")
     options = CalibrationOptions(str(digits / "train.txt"), 0.5, engine="paddle")

@@ -20,6 +20,7 @@ def bundle(trained: Any, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained.bundle, tmp_path / "bundle"))
 
 
+@pytest.mark.slow
 def test_a_run_is_calibrated_with_its_evaluation_images(
     trained: Any, bundle: Path, tmp_path: Path, digits: Path, capsys: Captured
 ) -> None:
@@ -57,6 +58,7 @@ def test_what_is_missing_is_told(tmp_path: Path, capsys: Captured) -> None:
     assert "--model_dir and --images: missing" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_another_export_says_that_the_calibration_is_gone(
     trained: Any, bundle: Path, digits: Path, capsys: Captured
 ) -> None:

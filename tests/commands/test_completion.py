@@ -54,6 +54,7 @@ def test_a_verb_is_completed(tmp_path: Path) -> None:
     assert completed("ppcls tr", tmp_path) == ["train"]
 
 
+@pytest.mark.slow
 def test_recipes_files_and_keys_are_completed(tmp_path: Path) -> None:
     (tmp_path / "quick_stuff.yaml").touch()
     found = completed("ppcls train -c quick_st", tmp_path)

@@ -9,6 +9,7 @@ import pytest
 from ppcls.cli import main
 
 
+@pytest.mark.slow
 def test_digits_are_written_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "digits"
     given = ["data", "prepare", "digits", "--output_dir", str(folder)]

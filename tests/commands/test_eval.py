@@ -65,6 +65,7 @@ def metrics(logits: np.ndarray, labels: np.ndarray) -> Dict[str, float]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_metrics_are_exact_whatever_the_batch_size(
     batch_size: int, evaluate: Main, expected: Tuple[np.ndarray, np.ndarray]

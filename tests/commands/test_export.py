@@ -13,6 +13,7 @@ from ppcls.cli import main
 from ppcls.exporters import OPSET
 
 
+@pytest.mark.slow
 def test_bundle_is_in_the_run_unless_told_otherwise(trained: Any, tmp_path: Path) -> None:
     assert (trained.bundle / "inference.yml").is_file()
     given = ["export", "-c", str(trained.config)]
@@ -23,6 +24,7 @@ def test_bundle_is_in_the_run_unless_told_otherwise(trained: Any, tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]
 
 
+@pytest.mark.slow
 def test_bundle_is_replaced_only_when_asked(
     trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -53,6 +55,7 @@ def test_bundle_says_where_it_comes_from(trained: Any) -> None:
     assert provenance["step"] in (5, 10)
 
 
+@pytest.mark.slow
 def test_bundle_holds_five_classes_and_the_names_of_the_recipe(
     trained: Any, tmp_path: Path
 ) -> None:
@@ -74,6 +77,7 @@ def export(trained: Any, target: Path, *changes: str) -> int:
     return main([*given, "-o", *changes])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["image_root", "cls_label_path"])
 def test_a_missing_evaluation_set_is_passed_over(
     key: str, trained: Any, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -86,6 +90,7 @@ def test_a_missing_evaluation_set_is_passed_over(
     assert found["kind_of_images"] == "real images"
 
 
+@pytest.mark.slow
 def test_images_that_are_elsewhere_are_passed_over(
     trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,6 +98,7 @@ def test_images_that_are_elsewhere_are_passed_over(
     assert "none of the first" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_wrong_labels_are_not_taken_for_missing_images(
     trained: Any, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,6 +109,7 @@ def test_wrong_labels_are_not_taken_for_missing_images(
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.slow
 def test_without_any_images_the_reason_says_so(
     trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,6 +119,7 @@ def test_without_any_images_the_reason_says_so(
     assert "neither DataLoader.Eval nor Infer.infer_imgs is given" in captured.out + captured.err
 
 
+@pytest.mark.slow
 def test_formats_are_written_and_run_by_their_engines(
     trained: Any, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,6 +62,7 @@ def test_the_network_and_its_bundle_say_the_same(
         assert sum(percents) == pytest.approx(100, abs=0.01) and len(ranked) == 4
 
 
+@pytest.mark.slow
 def test_standard_output_holds_results_only(
     trained: Any, digits: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -33,6 +33,7 @@ def photos(imagenet_sample: Path, *names: str) -> List[str]:
     return [str(next(imagenet_sample.glob(f"*_{name}.JPEG"))) for name in names]
 
 
+@pytest.mark.slow
 def test_photos_are_named_without_internet(
     offline: None, imagenet_sample: Path, capsys: Captured
 ) -> None:
@@ -48,6 +49,7 @@ def test_photos_are_named_without_internet(
     assert weights.startswith("weights: ") and " ms an image: " in times
 
 
+@pytest.mark.slow
 def test_all_options_of_a_bundle_work_for_a_network(
     offline: None, imagenet_sample: Path, tmp_path: Path, capsys: Captured
 ) -> None:

@@ -80,6 +80,7 @@ def test_the_layers_of_big_networks_are_added_up(name: str, count: int) -> None:
     assert sum(row.macs for row in rows) == sum(row.macs for row in layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("batches", "updates"), [(1, 10), (2, 6), (64, 2)])
 def test_dry_run_shows_the_rates_of_the_updates_that_there_are(
     batches: int,
@@ -142,6 +143,7 @@ def test_a_run_leaves_what_its_end_says(trained: Any) -> None:
     assert (trained.folder / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_what_fails_at_once_does_not_occupy_the_folder(
     ppcls: Callable[..., int], recipe: Dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

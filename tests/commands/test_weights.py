@@ -98,6 +98,7 @@ def test_pull_goes_on_after_a_file_that_is_wrong(
     assert cached(tmp_path, "ResNet18").read_bytes() == weights("newer")
 
 
+@pytest.mark.slow
 def test_pull_offline_stops_with_one_message(
     tmp_path: Path,
     offline: None,
@@ -113,6 +114,7 @@ def test_pull_offline_stops_with_one_message(
     assert f"as {cached(tmp_path, 'ResNet152')}" in captured.err
 
 
+@pytest.mark.slow
 def test_folder_without_the_file_is_no_way_out(
     offline: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

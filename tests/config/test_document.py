@@ -73,6 +73,7 @@ def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:
     assert read_document(written(tmp_path, text)).data == yaml.safe_load(text)
 
 
+@pytest.mark.slow
 def test_places_of_many_keys_are_found_and_dropped_at_once(tmp_path: Path) -> None:
     many = "a: {" + "".join(f"k{i}: {i}, " for i in range(20_000)) + "}\n"
     found = read_document(written(tmp_path, f"{many}b: {{c: {{d: 1}}}}\n"))

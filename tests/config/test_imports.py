@@ -60,6 +60,7 @@ def test_parts_are_imported_before_their_names_are_checked() -> None:
     assert "unknown transform 'Mien'. Did you mean 'Mine'?" in failure([change])
 
 
+@pytest.mark.slow
 def test_the_command_line_adds_to_the_file_and_is_noted(place: Path) -> None:
     (place / "more.py").write_text(PARTS.replace("Mine", "More"))
     config = load_config("recipe.yaml", imports=["more.py", "mine.py"])
@@ -85,6 +86,7 @@ def test_the_file_beside_the_recipe_is_named_where_it_was_meant(place: Path) -> 
         load_config("recipes/recipe.yaml")
 
 
+@pytest.mark.slow
 def test_a_mapping_imports_nothing(place: Path) -> None:
     data = yaml.safe_load("{Arch: {name: LeNet}, Global: {imports: [mine.py]}}")
     with pytest.raises(ConfigError, match=r"import it before: ppcls.import_parts\(\['mine.py'\]\)"):

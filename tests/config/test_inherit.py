@@ -180,6 +180,7 @@ def test_what_a_base_says_is_not_changed_by_who_inherits_it(tmp_path: Path) -> N
     assert str(document.place(("a", "x"))) == f"{tmp_path / 'base.yaml'}:1"
 
 
+@pytest.mark.slow
 def test_inheritance_has_limits(tmp_path: Path) -> None:
     write(tmp_path, big="a: [" + "1, " * 9_000 + "]\n", d0="a: 1\n")
     write(tmp_path, many="b: 1\n_base_: [" + "big.yaml, " * 9_000 + "]\n")

@@ -202,6 +202,7 @@ def test_every_recipe_is_valid(recipe: Path) -> None:
     assert recipe.stem.startswith(config.Arch.name) or "quick_start" in recipe.parts
 
 
+@pytest.mark.slow
 def test_many_mistakes_are_told_in_part(tmp_path: Path) -> None:
     began = time.process_time()
     text = GOOD.replace("Global:\n", "Global:\n" + "".join(f"  k{i}: {i}\n" for i in range(20_000)))
@@ -218,6 +219,7 @@ def test_long_lists_of_parts_are_refused_whole(tmp_path: Path) -> None:
     assert "transform_ops: List should have at most 100 items" in message
 
 
+@pytest.mark.slow
 def test_long_values_and_keys_are_not_shown_whole(tmp_path: Path) -> None:
     text = GOOD.replace("epochs: 3", f"epochs: [{'1, ' * 50_000}]\n  {'k' * 900}: 1")
     message = complaint(tmp_path, text)

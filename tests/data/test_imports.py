@@ -16,6 +16,7 @@ MODULES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_needs_numpy_and_opencv_only(module: str, run_python: Any) -> None:
     code = (

@@ -72,6 +72,7 @@ def test_a_set_that_was_never_there_has_bad_images(dataset: ImageNetDataset) -> 
         dataset.read(3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 3])
 def test_it_is_waited_for_and_nothing_is_missing_then(
     dataset: ImageNetDataset, workers: int, caplog: Any

@@ -28,6 +28,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_holds_a_fifth_of_each_class_back(digits: Path, parts: Any) -> None:
     train, val = (
         ImageNetDataset(str(digits), str(digits / f"{part}_list.txt"), parts("DecodeImage"))
@@ -72,12 +73,14 @@ def test_running_it_again_changes_nothing(digits: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in digits.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_is_the_same_everywhere(digits: Path, tmp_path: Path) -> None:
     prepare_digits(tmp_path / "again")
     for name in ("train_list.txt", "val_list.txt", "label_list.txt"):
         assert (tmp_path / "again" / name).read_bytes() == (digits / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_makes_parents_and_accepts_an_empty_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ def sampler(
     return DistributedBatchSampler(batch_size, shuffle, drop_last, **rest)
 
 
+@pytest.mark.slow
 @given(
     st.integers(1, 40),
     st.integers(0, 200),

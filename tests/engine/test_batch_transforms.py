@@ -37,6 +37,7 @@ def _folder(recipe: Recipe) -> Path:
     return Path(recipe["Global"]["output_dir"])
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_bytes(ppcls: Run, mixed: Recipe, tmp_path: Path) -> None:
     assert ppcls("train", mixed) == 0
     lines = (_folder(mixed) / "train_log.jsonl").read_text().splitlines()

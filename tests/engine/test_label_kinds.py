@@ -111,6 +111,7 @@ def test_a_run_is_refused_with_file_and_line(
     assert not Path(data["Global"]["output_dir"]).exists()
 
 
+@pytest.mark.slow
 def test_training_measures_those_of_evaluations_metrics_that_fit(
     recipe: Dict[str, Any], run: Run
 ) -> None:

@@ -25,6 +25,7 @@ def kinds(layers: nn.Layer) -> list:
     return [type(one) for one in layers.sublayers(include_self=True)]
 
 
+@pytest.mark.slow
 def test_a_run_on_a_cpu_computes_by_onednn_and_says_so(
     ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -67,6 +67,7 @@ def result(recipe: Recipe) -> Dict[str, np.ndarray]:
     return read(Path(recipe["Global"]["output_dir"]) / "best_model.safetensors").arrays
 
 
+@pytest.mark.slow
 def test_training_starts_from_published_weights(
     ppcls: Run, squeezed: Recipe, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,6 +85,7 @@ def test_training_starts_from_published_weights(
     assert np.allclose(found[first], summed, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_file_of_ones_own_is_adapted_too(
     ppcls: Run, squeezed: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,6 +146,7 @@ def test_prediction_names_the_classes_of_imagenet(
         assert imagenet_classes().names[int(number.rstrip(")"))] == name
 
 
+@pytest.mark.slow
 def test_a_bundle_of_published_weights_names_the_classes_of_imagenet(
     ppcls: Run, squeezed: Recipe, tmp_path: Path
 ) -> None:

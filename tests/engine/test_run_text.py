@@ -35,6 +35,7 @@ def records(folder: Path, event: str) -> List[Dict[str, Any]]:
     return [one for one in map(json.loads, text.splitlines()) if one["event"] == event]
 
 
+@pytest.mark.slow
 def test_a_finished_run(trained: TrainedRun) -> None:
     text = describe_run(trained.folder)
     found = lines(text)

@@ -57,6 +57,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
     monkeypatch.setattr(trainer_module.Trainer, "_update", update)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_all_that_is_promised(ppcls: Run, recipe: Recipe) -> None:
     assert ppcls("train", recipe) == 0
     folder = run_folder(recipe)
@@ -78,6 +79,7 @@ def test_a_run_leaves_all_that_is_promised(ppcls: Run, recipe: Recipe) -> None:
     assert {"loss", "top1", "top2"} == set(records(recipe)[-1]["metrics"])
 
 
+@pytest.mark.slow
 def test_the_checkpoint_holds_everything(ppcls: Run, recipe: Recipe) -> None:
     assert ppcls("train", recipe) == 0
     checkpoint = load_checkpoint(final_checkpoint(recipe))
@@ -144,6 +146,7 @@ def test_a_stop_during_the_evaluation_is_saved_and_goes_on(
     assert [r["step"] for r in records(recipe) if r["event"] == "epoch"] == [5, 10]
 
 
+@pytest.mark.slow
 def test_a_finished_run_resumed_changes_nothing(ppcls: Run, recipe: Recipe) -> None:
     assert ppcls("train", recipe) == 0
     before = final_checkpoint(recipe).read_bytes()
@@ -151,10 +154,12 @@ def test_a_finished_run_resumed_changes_nothing(ppcls: Run, recipe: Recipe) -> N
     assert final_checkpoint(recipe).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_resume_auto_in_an_empty_folder_starts(ppcls: Run, recipe: Recipe) -> None:
     assert ppcls("train", recipe, "--resume", "auto") == 0
 
 
+@pytest.mark.slow
 def test_an_output_folder_with_a_run_is_not_touched(
     ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,6 +173,7 @@ def test_an_output_folder_with_a_run_is_not_touched(
     assert final_checkpoint(recipe).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run_between_named_steps(
     ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,6 +190,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_between_named_steps(
     assert all(np.isfinite(array).all() for path in kept for array in load_file(path).values())
 
 
+@pytest.mark.slow
 def test_only_the_newest_checkpoints_are_kept(ppcls: Run, recipe: Recipe) -> None:
     recipe["Global"].update(save_steps=1, keep_checkpoints=2)
     assert ppcls("train", recipe) == 0
@@ -191,6 +198,7 @@ def test_only_the_newest_checkpoints_are_kept(ppcls: Run, recipe: Recipe) -> Non
     assert names == ["step_00000009.safetensors", "step_00000010.safetensors"]
 
 
+@pytest.mark.slow
 def test_accumulated_gradients_equal_the_large_batch(ppcls: Run, recipe: Recipe) -> None:
     recipe["DataLoader"]["Train"]["sampler"]["shuffle"] = False
     recipe["Optimizer"] = {"name": "SGD", "lr": 0.1}
@@ -204,6 +212,7 @@ def test_accumulated_gradients_equal_the_large_batch(ppcls: Run, recipe: Recipe)
     assert all(np.allclose(small[name], large[name], atol=2e-6) for name in large)
 
 
+@pytest.mark.slow
 def test_no_improvement_stops_early(ppcls: Run, recipe: Recipe) -> None:
     recipe["Global"].update(epochs=50, early_stop={"patience": 2}, best_metric="loss")
     recipe["Optimizer"]["lr"] = {"name": "Constant", "learning_rate": 0.0}
@@ -212,6 +221,7 @@ def test_no_improvement_stops_early(ppcls: Run, recipe: Recipe) -> None:
     assert state.finished and state.epoch == 3 and state.best_epoch == 1
 
 
+@pytest.mark.slow
 def test_the_best_model_is_the_one_with_the_best_metric(
     ppcls: Run, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -239,6 +249,7 @@ def spoil(recipe: Recipe, tmp_path: Path, split: str, count: int) -> List[str]:
     return [str(path) for path in paths]
 
 
+@pytest.mark.slow
 def test_bad_images_are_skipped_counted_and_named(
     ppcls: Run, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -251,6 +262,7 @@ def test_bad_images_are_skipped_counted_and_named(
     assert len(load_checkpoint(final_checkpoint(recipe)).state.bad_samples) == 2
 
 
+@pytest.mark.slow
 def test_too_many_bad_images_stop_the_run(
     ppcls: Run, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -262,6 +274,7 @@ def test_too_many_bad_images_stop_the_run(
     assert all(path in message for path in bad)
 
 
+@pytest.mark.slow
 def test_evaluation_reports_bad_images_as_rows(ppcls: Run, recipe: Recipe, tmp_path: Path) -> None:
     assert ppcls("train", recipe) == 0
     bad = spoil(recipe, tmp_path, "Eval", 3)
@@ -273,6 +286,7 @@ def test_evaluation_reports_bad_images_as_rows(ppcls: Run, recipe: Recipe, tmp_p
     assert all(row["error"] for row in found["errors"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_mixed_precision_is_refused_on_a_cpu(
     ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str], dtype: str
@@ -291,6 +305,7 @@ def test_paddle_still_computes_in_float32_where_mixed_precision_is_refused(dtype
         assert paddle.nn.Linear(2, 2)(paddle.ones([1, 2])).dtype == paddle.float32
 
 
+@pytest.mark.slow
 def test_the_average_of_weights_is_what_is_evaluated(ppcls: Run, recipe: Recipe) -> None:
     recipe["EMA"] = {"decay": 0.5}
     assert ppcls("train", recipe) == 0
@@ -304,6 +319,7 @@ def test_the_average_of_weights_is_what_is_evaluated(ppcls: Run, recipe: Recipe)
     )
 
 
+@pytest.mark.slow
 def test_changed_settings_are_named_when_a_run_goes_on(
     ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -317,6 +333,7 @@ def test_changed_settings_are_named_when_a_run_goes_on(
     assert printed.count("resumed with another") == 2
 
 
+@pytest.mark.slow
 def test_another_data_set_or_seed_cannot_be_resumed(
     ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -328,6 +345,7 @@ def test_another_data_set_or_seed_cannot_be_resumed(
     assert "batches per epoch is 5, but the configuration gives 10" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_older_checkpoint_is_not_mixed_with_newer_ones(
     ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -350,6 +368,7 @@ def test_many_processes_are_refused(
     assert "several processes is not supported yet" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_weights_are_not_judged_by_other_images_without_a_word(
     ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -377,6 +396,7 @@ def after_updates(
     monkeypatch.setattr(trainer_module.Trainer, "_update", update)
 
 
+@pytest.mark.slow
 def test_images_that_vanish_end_the_run_and_come_back_as_good_ones(
     ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
 ) -> None:
@@ -397,6 +417,7 @@ def test_images_that_vanish_end_the_run_and_come_back_as_good_ones(
     assert final_checkpoint(recipe).read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_a_stop_while_images_are_waited_for_is_heard(
     ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -412,6 +433,7 @@ def test_a_stop_while_images_are_waited_for_is_heard(
     assert load_checkpoint(final_checkpoint(recipe)).state.step == 3
 
 
+@pytest.mark.slow
 def test_an_evaluation_without_images_is_an_error(
     ppcls: Run, recipe: Recipe, tmp_path: Path, capsys: Any
 ) -> None:
@@ -431,6 +453,7 @@ def test_an_evaluation_without_images_is_an_error(
     assert load_checkpoint(final_checkpoint(recipe)).state.step == 5
 
 
+@pytest.mark.slow
 def test_an_output_folder_that_is_deleted_is_an_error(
     ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
@@ -443,6 +466,7 @@ def test_an_output_folder_that_is_deleted_is_an_error(
     assert ppcls("train", recipe, "--resume", "auto") == 0
 
 
+@pytest.mark.slow
 def test_two_runs_do_not_share_a_folder(ppcls: Run, recipe: Recipe, capsys: Any) -> None:
     assert ppcls("train", recipe) == 0
     before = final_checkpoint(recipe).read_bytes()
@@ -453,6 +477,7 @@ def test_two_runs_do_not_share_a_folder(ppcls: Run, recipe: Recipe, capsys: Any)
     assert final_checkpoint(recipe).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_repaired_images_count_no_longer(ppcls: Run, recipe: Recipe, tmp_path: Path) -> None:
     good = Path(recipe["DataLoader"]["Train"]["dataset"]["image_root"])
     recipe["Global"]["max_bad_samples"] = 0.03
@@ -498,6 +523,7 @@ def test_a_stop_during_the_evaluation_of_averages_keeps_the_weights(
     assert final_checkpoint(recipe).read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_weights_of_the_run_go_before_those_it_started_from(
     ppcls: Run, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -516,6 +542,7 @@ def test_the_weights_of_the_run_go_before_those_it_started_from(
     assert f"weights: {start}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_damaged_checkpoints_are_set_aside_and_never_win(
     ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -530,6 +557,7 @@ def test_damaged_checkpoints_are_set_aside_and_never_win(
     assert newest.with_name(f"{newest.name}.unreadable").exists()
 
 
+@pytest.mark.slow
 def test_no_readable_checkpoint_is_no_reason_to_start_again(
     ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -557,6 +585,7 @@ def test_a_branch_takes_the_best_model_along_or_looks_for_one_anew(
         assert read(best).metadata["epoch"] == epoch
 
 
+@pytest.mark.slow
 def test_a_branch_does_not_take_the_best_model_of_another_run_for_its_own(
     ppcls: Run, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -570,6 +599,7 @@ def test_a_branch_does_not_take_the_best_model_of_another_run_for_its_own(
     assert ours.read_bytes() == theirs.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_best_model_of_another_run_does_not_stand_for_that_of_a_branch(
     ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -584,6 +614,7 @@ def test_the_best_model_of_another_run_does_not_stand_for_that_of_a_branch(
     assert not (tmp_path / "other" / "best_model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_a_request_that_comes_after_saving_waits_for_the_next_step(
     ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -599,6 +630,7 @@ def test_a_request_that_comes_after_saving_waits_for_the_next_step(
     assert load_checkpoint(final_checkpoint(recipe)).state.step == 2
 
 
+@pytest.mark.slow
 def test_overwrite_does_not_delete_what_is_to_be_resumed(
     ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -636,6 +668,7 @@ def test_what_would_make_another_run_of_it_is_refused(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_evaluation_leaves_nothing_out_and_says_when_it_is_random(
     ppcls: Run, recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -648,6 +681,7 @@ def test_evaluation_leaves_nothing_out_and_says_when_it_is_random(
     assert "transform_ops is random" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_training_and_evaluation_measure_the_same(
     ppcls: Run, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -658,6 +692,7 @@ def test_training_and_evaluation_measure_the_same(
     assert set(records(recipe)[-1]["metrics"]) == {"loss", "top2"}
 
 
+@pytest.mark.slow
 def test_weights_that_are_no_numbers_are_named_before_they_are_judged(
     ppcls: Run,
     recipe: Recipe,
@@ -679,6 +714,7 @@ def test_weights_that_are_no_numbers_are_named_before_they_are_judged(
     assert "step_00000005.safetensors" in message
 
 
+@pytest.mark.slow
 def test_weights_are_not_judged_by_classes_of_other_names(
     ppcls: Run, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -692,6 +728,7 @@ def test_weights_are_not_judged_by_classes_of_other_names(
     assert "class 0 is 'cat' there, 'horse' here" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_label_file_is_named_where_it_was_written(
     ppcls: Run, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -705,6 +742,7 @@ def test_a_label_file_is_named_where_it_was_written(
     assert re.search(r"names 2 classes \(\S+:\d+: Infer.PostProcess.class_id_map_file\)", error)
 
 
+@pytest.mark.slow
 def test_a_logger_of_ones_own_follows_a_run_by_its_name(
     ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -733,6 +771,7 @@ def test_a_logger_of_ones_own_follows_a_run_by_its_name(
     assert not (run_folder(recipe) / "curves.png").exists()
 
 
+@pytest.mark.slow
 def test_a_missing_package_of_a_logger_deletes_no_run(
     ppcls: Run, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -122,6 +122,7 @@ def assert_close(ours: Dict[str, np.ndarray], theirs: Dict[str, np.ndarray]) -> 
         np.testing.assert_allclose(ours[name], array, rtol=0, atol=2e-6, err_msg=name)
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(recipe: Recipe, tmp_path: Path) -> None:
     recipe["EMA"] = {"decay": 0.9}
     one, (first, second) = alone(recipe, tmp_path), together(recipe, tmp_path)
@@ -135,6 +136,7 @@ def test_two_processes_train_what_one_does(recipe: Recipe, tmp_path: Path) -> No
     assert not second.trainer.folder.best_model.exists()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_within_an_epoch_holds_the_sums_of_both(
     recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -155,6 +157,7 @@ def test_a_checkpoint_within_an_epoch_holds_the_sums_of_both(
     assert within.running["images"] == within.running["0.count"] == 48
 
 
+@pytest.mark.slow
 def test_an_empty_share_takes_part(recipe: Recipe, tmp_path: Path) -> None:
     """65 images in steps of 2 x 8: the last step has one image, which is the first process's."""
     lines = Path(recipe["DataLoader"]["Train"]["dataset"]["cls_label_path"])

@@ -300,6 +300,7 @@ def test_the_next_export_removes_what_a_killed_one_left(
     assert os.listdir(tmp_path) == ["b"]
 
 
+@pytest.mark.slow
 def test_there_is_always_a_bundle(tmp_path: Path) -> None:
     """A reader that looks all the time never finds nothing while new ones take its place."""
     target = tmp_path / "b"
@@ -321,6 +322,7 @@ def test_there_is_always_a_bundle(tmp_path: Path) -> None:
     assert all(looked) and len(looked) > 50
 
 
+@pytest.mark.slow
 def test_the_old_bundle_comes_back_when_the_new_one_cannot_take_its_place(
     tmp_path: Path,
     network: Network,
@@ -502,6 +504,7 @@ def test_a_network_for_one_image_is_fed_one_at_a_time(
         assert [one.class_ids for one in found] == [one.class_ids for one in expected]
 
 
+@pytest.mark.slow
 def test_only_what_older_readers_cannot_read_has_a_newer_version(
     tmp_path: Path, network: Network, processing: Processing
 ) -> None:
@@ -513,6 +516,7 @@ def test_only_what_older_readers_cannot_read_has_a_newer_version(
     assert found == [1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ours", "given", "written"),
     [

@@ -66,6 +66,7 @@ def test_preprocessing_without_a_size_is_refused(pipeline: Build) -> None:
         resized(pipeline([{"ResizeImage": {"resize_short": 256}}, _NORMALIZE]), (224, 224))
 
 
+@pytest.mark.slow
 def test_a_size_below_the_networks_smallest_is_refused() -> None:
     network = create_model("AlexNet")
     with pytest.raises(UsageError, match=r"--input-size 16,224: AlexNet takes images of at least"):

@@ -21,6 +21,7 @@ def _needed() -> None:
         pytest.importorskip(package, reason=f"the extra '{extra}' is not installed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beside", [False, True])
 def test_files_hold_float32_and_take_any_number_of_images(tmp_path: Path, beside: bool) -> None:
     _needed()

@@ -26,6 +26,7 @@ def test_even_windows_are_those_of_plain_pooling(before: int, after: int) -> Non
     assert is_even(before, after) == np.allclose(plain, adaptive, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("side", "fits"), [(224, True), (256, True), (320, False)])
 def test_sizes_of_a_network_that_pools_to_several_pixels(side: int, fits: bool) -> None:
     network, images = create_model("AlexNet", class_num=2), np.zeros((1, 3, side, side), np.float32)

@@ -69,6 +69,7 @@ def test_values_that_do_not_belong_there(copied: Path, exported: Path, data: st.
     _read_or_refuse(copied)
 
 
+@pytest.mark.slow
 @_SETTINGS
 @given(data=st.data())
 def test_bytes_that_are_cut_changed_or_added(

@@ -71,6 +71,7 @@ def test_a_run_that_goes_on_ends_with_the_same_bytes(
     assert sorted(os.listdir(tmp_path)) == sorted([name, f"whole_{name}"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(st.floats(0, 1))

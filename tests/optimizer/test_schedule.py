@@ -128,6 +128,7 @@ def test_fractions_of_epochs():
     assert [stairs.at(step) for step in (4, 5, 14, 15)] == pytest.approx([1, 0.1, 0.1, 0.01])
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     name=st.sampled_from(sorted(SAME)),

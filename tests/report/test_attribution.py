@@ -13,6 +13,7 @@ from ppcls.report.attribution import grad_cam, overlays
 NETWORKS = ["LeNet", "MobileNetV3_small_x0_35", "SqueezeNet1_1", "GoogLeNet"]
 
 
+@pytest.mark.slow
 def test_is_the_class_activation_map_of_a_network_that_averages() -> None:
     paddle.seed(0)
     network = build(Part("arch", "ResNet18", {"class_num": 3}))

@@ -35,6 +35,7 @@ def test_a_run_goes_on_where_it_was_and_counts_what_is_there(
     assert done.stdout.endswith("AlexNet: it is not there\n")
 
 
+@pytest.mark.slow
 def test_small_images_are_as_large_as_pooling_needs() -> None:
     assert smallest_side(create_model("LeNet")) == 32
     assert smallest_side(create_model("MobileNetV1_x0_25")) == 64

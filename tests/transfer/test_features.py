@@ -28,6 +28,7 @@ def network(name: str):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["MobileNetV1_x0_25", "AlexNet", "ResNet18", "LeNet"])
 def test_the_last_layer_makes_the_logits_of_the_features(name: str) -> None:
     found = network(name)

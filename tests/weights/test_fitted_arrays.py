@@ -28,12 +28,14 @@ def _network(**arguments: Any) -> Any:
     return create_model("ResNet18", **{"stem": "cifar", "class_num": 6, **arguments})
 
 
+@pytest.mark.slow
 def test_what_fits_is_loaded_without_a_word() -> None:
     network, arrays = _network(), _arrays()
     assert load(network, arrays, fit="adapt").adapted == ()
     assert (network.stem.conv.weight.numpy() == arrays["stem.conv.weight"]).all()
 
 
+@pytest.mark.slow
 def test_another_number_of_classes_keeps_all_but_the_last_layer() -> None:
     network, arrays = _network(class_num=4), _arrays()
     fresh = network.head.fc.weight.numpy()
@@ -71,6 +73,7 @@ def test_equal_channels_give_the_same_sum_however_many_there_are(channels: int) 
     np.testing.assert_allclose(adapted.sum(axis=1), kernels.sum(axis=1))
 
 
+@pytest.mark.slow
 def test_anything_else_is_refused_and_changes_nothing() -> None:
     network = _network(class_num=4)
     before = network.stem.conv.weight.numpy()
@@ -117,6 +120,7 @@ def test_auxiliary_heads_may_be_in_the_file_only_or_in_the_network_only(source: 
         load(plain, WeightFile(arrays, noted))
 
 
+@pytest.mark.slow
 def test_names_like_those_of_auxiliary_heads_are_not_forgiven_elsewhere() -> None:
     with pytest.raises(CheckpointError, match="1 not in the network"):
         load(_network(), {**_arrays(), "auxiliary": np.zeros(1)}, fit="adapt")

@@ -36,6 +36,7 @@ def test_saved_weights_come_back_exactly(tmp_path: Path) -> None:
     assert _equal(_arrays(source), _arrays(target))
 
 
+@pytest.mark.slow
 def test_running_statistics_belong_to_the_weights() -> None:
     source = create_model("ResNet18", class_num=2, stem="cifar")
     source(paddle.randn([4, 3, 16, 16]))
@@ -137,6 +138,7 @@ def test_weights_of_a_network_that_computes_otherwise_get_a_warning(
     assert "torchvision's names, and its network is SqueezeNet1_1_tv" in caplog.text
 
 
+@pytest.mark.slow
 def test_the_network_of_another_toolkit_is_named_where_its_weights_do_not_fit() -> None:
     with pytest.raises(CheckpointError, match="use Arch.name=ResNet18_tv"):
         load(create_model("ResNet18", class_num=3), _torchvision_names("ResNet18_tv"))

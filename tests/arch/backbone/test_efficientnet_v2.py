@@ -36,6 +36,7 @@ def test_a_fused_block_without_expansion_is_one_convolution() -> None:
     assert wide(paddle.zeros([1, 8, 6, 6])).shape == [1, 16, 3, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "side", "stem", "head"),
     [
@@ -51,6 +52,7 @@ def test_the_base_is_scaled(name: str, side: int, stem: int, head: int) -> None:
     assert network.head.conv.conv.weight.shape[0] == head
 
 
+@pytest.mark.slow
 def test_rounding_may_lose_more_than_a_tenth() -> None:
     # 1.2 * 16 = 19.2 becomes 16 here, and 24 in the networks of 2019.
     assert create_model("EfficientNetV2_B3", class_num=2).levels[0].channels == 16

@@ -77,6 +77,7 @@ def test_torchvision_has_3x3_in_place_of_5x5() -> None:
         assert _structure(name).inception3a.branches.five.conv2.conv._kernel_size == [side, side]
 
 
+@pytest.mark.slow
 def test_auxiliary_heads_run_in_training_only() -> None:
     network = create_model("GoogLeNet_tv", class_num=3)
     images = paddle.randn([2, 3, 32, 32])

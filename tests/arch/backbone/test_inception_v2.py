@@ -18,6 +18,7 @@ def network() -> Network:
     return built
 
 
+@pytest.mark.slow
 def test_maps_have_the_sizes_and_channels_of_figure_5(network: Network) -> None:
     x, found = paddle.zeros([1, 3, 64, 64]), {}
     with paddle.no_grad():

@@ -63,6 +63,7 @@ def test_modules_have_the_channels_of_table_1(module: Any, channels: int, expect
     assert tuple(maps.shape[1:3]) == expected
 
 
+@pytest.mark.slow
 def test_the_auxiliary_head_hangs_on_the_last_17x17_maps_in_training_only() -> None:
     assert dict(_structure("InceptionV3_aux").aux_heads) == {"mixed_6e": "aux"}
     assert not _structure().aux_heads

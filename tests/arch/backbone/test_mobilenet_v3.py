@@ -64,6 +64,7 @@ def _lines(table: str) -> List[str]:
     return [line.strip() for line in table.strip().splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "table"), [("large", _LARGE), ("small", _SMALL)])
 @pytest.mark.parametrize("form", ["", "_tv", "_timm", "_tf"])
 def test_blocks_are_the_papers_tables(size: str, table: str, form: str) -> None:

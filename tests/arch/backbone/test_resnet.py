@@ -104,6 +104,7 @@ def test_a_dropped_branch_leaves_the_shortcut() -> None:
     np.testing.assert_array_equal(block(x).numpy(), x.numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conv", ["plain", "acb"])
 @pytest.mark.parametrize("block", [BasicBlock, Bottleneck])
 def test_zero_init_makes_blocks_start_as_their_shortcut(block: type, conv: Any) -> None:

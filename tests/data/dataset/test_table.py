@@ -41,6 +41,7 @@ FIELD = st.text(
 ).filter(lambda text: text == text.strip() and not text.startswith("\ufeff"))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

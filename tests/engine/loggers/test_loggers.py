@@ -158,6 +158,7 @@ def test_no_picture_of_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_picture_is_one(tmp_path: Path) -> None:
     logger = opened(Curves(), tmp_path)
     for step in range(1, 11):

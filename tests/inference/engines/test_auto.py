@@ -79,6 +79,7 @@ def test_slow_networks_take_their_least_number_of_turns() -> None:
     assert engines["a"].runs == engines["b"].runs == auto.TURNS * 3
 
 
+@pytest.mark.slow
 def test_the_answer_is_kept_and_told(
     bundle: Bundle, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +99,7 @@ def test_the_answer_is_kept_and_told(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "no JSON", "[1]", '{"other": 1.0}', '{"paddle": "x"}', "{}"])
 def test_what_is_damaged_is_measured_again(bundle: Bundle, home: Path, text: str) -> None:
     auto.open_fastest(bundle, ONE_THREAD)
@@ -107,12 +109,14 @@ def test_what_is_damaged_is_measured_again(bundle: Bundle, home: Path, text: str
     assert {"paddle", "onnxruntime"} <= set(json.loads(path.read_text()))
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_does_not_matter(bundle: Bundle, home: Path) -> None:
     home.parent.mkdir()
     home.write_text("a file where the folder should be")
     assert auto.open_fastest(bundle, ONE_THREAD).engine.describe()["threads"] == 1
 
 
+@pytest.mark.slow
 def test_a_remembered_engine_that_does_not_open_any_more_is_not_the_end(
     bundle: Bundle, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +134,7 @@ def test_a_remembered_engine_that_does_not_open_any_more_is_not_the_end(
     assert "onnxruntime" not in json.loads(path.read_text())
 
 
+@pytest.mark.slow
 def test_the_fingerprint_changes_with_all_that_matters(
     bundle: Bundle, edited: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +157,7 @@ def test_the_fingerprint_changes_with_all_that_matters(
     assert "unknown" not in seen[0]["versions"]
 
 
+@pytest.mark.slow
 def test_an_engine_that_does_not_open_is_left_out(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -182,6 +188,7 @@ def test_an_engine_that_does_not_open_is_left_out(
         auto.open_fastest(bundle, EngineOptions("cpu", 2))
 
 
+@pytest.mark.slow
 def test_precision_is_never_lowered_unasked(bundle: Bundle) -> None:
     assert auto.open_fastest(bundle, ONE_THREAD).engine.describe()["precision"] == "fp32"
     with pytest.raises((UsageError, BundleError), match="and no INT8 network"):

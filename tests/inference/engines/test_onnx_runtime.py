@@ -25,6 +25,7 @@ def bundle(bundled: Callable[[List[str]], Path]) -> Bundle:
     return read_bundle(bundled(["onnx", "paddle"]))
 
 
+@pytest.mark.slow
 def test_the_same_probabilities_as_paddle_inference(bundle: Bundle) -> None:
     assert list(bundle.formats) == ["onnx", "paddle"]
     assert [path.name for path in bundle.formats["onnx"]] == ["inference.onnx"]

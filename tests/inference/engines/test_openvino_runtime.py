@@ -29,6 +29,7 @@ def images() -> np.ndarray:
     return np.random.default_rng(0).standard_normal((5, 3, 32, 32), dtype=np.float32)
 
 
+@pytest.mark.slow
 def test_the_same_probabilities_as_paddle_inference(bundle: Bundle, images: np.ndarray) -> None:
     engine = open_engine("openvino", bundle, EngineOptions("cpu", 1, batch_size=2))
     expected = open_engine("paddle", bundle, EngineOptions("cpu", 1)).run(images)
@@ -42,6 +43,7 @@ def test_the_same_probabilities_as_paddle_inference(bundle: Bundle, images: np.n
     np.testing.assert_allclose(engine.run(flipped), expected[::-1], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_float32_is_pinned_and_bfloat16_offered(bundle: Bundle, images: np.ndarray) -> None:
     exact = open_engine("openvino", bundle, EngineOptions("cpu", 2))
     described = exact.describe()
@@ -73,6 +75,7 @@ def test_files_that_are_no_network(tmp_path: Path, bundle: Bundle) -> None:
             OpenVinoEngine([path], EngineOptions(), NetworkInput("x", (3, 32, 32)))
 
 
+@pytest.mark.slow
 def test_predicts_where_paddle_is_not_installed(
     bundle: Bundle, photos: Path, run_python: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

@@ -85,6 +85,7 @@ def test_content_that_tells_nothing_is_explained_by_the_suffix(
             read_any_format(path)
 
 
+@pytest.mark.slow
 def test_a_file_that_does_not_fit_into_the_memory_is_not_called_damaged(
     tmp_path: Path, run_python: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

@@ -244,6 +244,7 @@ def test_a_file_truncated_anywhere_is_an_error(tmp_path: Path) -> None:
 _VALID = pickle.dumps({"w": np.ones((2, 3), np.float32)}, protocol=4)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

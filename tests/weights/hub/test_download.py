@@ -136,6 +136,7 @@ def test_stall_is_noticed_and_the_rest_fetched(site: Any, target: Path) -> None:
     assert site.ranges == [None, "bytes=50000-"]
 
 
+@pytest.mark.slow
 def test_server_that_never_answers_is_given_up_soon(site: Any, target: Path) -> None:
     site.plan = [site.is_slow(5)] * 9
     with pytest.raises(UnreachableError, match=r"127.0.0.1: nothing came for 0.4 s"):
@@ -153,6 +154,7 @@ def test_dripping_counts_as_stalling(site: Any, target: Path) -> None:
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "start",
     [
@@ -333,6 +335,7 @@ def test_busy_server_is_asked_again(site: Any, target: Path) -> None:
     site.assert_fetched(target)
 
 
+@pytest.mark.slow
 def test_server_says_when_to_come_back(site: Any, target: Path) -> None:
     site.plan = [site.answers(503, Retry_After="1")]
     started = time.monotonic()
@@ -427,6 +430,7 @@ HEADERS = [
 ]
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     start=st.sampled_from([b"HTTP/1.0 ", b"HTTP/1.1 ", b"", b"\xff"]),

@@ -48,6 +48,7 @@ def test_addresses_that_are_not_fetched(address: str, words: str, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.text(), st.text().map("https://".__add__), st.from_regex(r"https?://[^/]*/.*")))
 def test_any_text_is_an_address_or_an_error_in_words(text: str) -> None:

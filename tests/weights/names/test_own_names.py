@@ -18,6 +18,7 @@ def test_a_family_that_was_never_published_keeps_its_names() -> None:
     assert (list(renamed), source) == (["c1.conv.weight", "other"], "ppcls")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "own_shape"),
     [((7, 512), (512, 7)), ((7, 512, 1, 1), (512, 7))],
@@ -34,6 +35,7 @@ def test_the_last_layer_is_turned_and_counters_of_batches_are_left_out(
     assert own["head.fc.weight"][5, 2] == weight.reshape(7, 512)[2, 5]
 
 
+@pytest.mark.slow
 def test_the_toolkit_with_most_of_the_names_is_recognised() -> None:
     network = create_model("ResNet18_tv", class_num=7)
     for toolkit in ("paddleclas", "torchvision"):
