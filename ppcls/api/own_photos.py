@@ -34,6 +34,9 @@ LINEAR_HEAD = "linear_head.safetensors"
 _FEATURES = 1 / 4
 """Of the budget, for the features of a set: most of it is for fine-tuning, where there is any."""
 
+_FINE_TUNED_FROM = 120.0
+"""Seconds of a budget; less leaves no time to fine-tune even small sets on CPUs."""
+
 _log = logging.getLogger("ppcls")
 
 
@@ -104,7 +107,8 @@ def train_on_photos(
     images = recognise(data, column_of(options.division.group_by or ""))
     division = divided(images, options.division)
     device = runtime.use_device(_device(overrides))
-    start = choose_start(options.network, device)
+    fine_tunes = "val" in division and seconds >= _FINE_TUNED_FROM
+    start = choose_start(options.network, device, fine_tunes)
     first = None
     with folder.claim(resume=False, overwrite=overwrite):
         for old in (RECIPE, LINEAR_HEAD):

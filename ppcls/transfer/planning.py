@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -55,9 +56,7 @@ def first_plan(start: Start, sets: Sets, size: Optional[int], seed: int, device:
     kind = device.partition(":")[0]
     side = _SCRATCH_SIDES[kind]
     if start.record is not None:
-        # Where nothing is held back, nothing is fine-tuned either, and time is no matter.
-        fraction = _SIDES[kind] if sets.val else 1.0
-        side = round(start.record.crop * fraction / 16) * 16
+        side = round(start.record.crop * _SIDES[kind] / 16) * 16
     return Plan(
         network=start.network,
         size=size or side,
@@ -173,7 +172,8 @@ def with_larger_images(
     """Return the better of a linear head and another one on images of the size that the weights
     were published for, if that can be had until `end`: the plan's size was chosen for fine-tuning.
 
-    Cross-validation judges, as it looks at more images than are held back.
+    Cross-validation judges, as it looks at more images than are held back, and by the likelihood:
+    of ten classes with five photos, the accuracy is off by 7 %.
     """
     assert plan.record is not None
     larger = replace(plan, size=plan.record.crop)
@@ -183,11 +183,15 @@ def with_larger_images(
     _log.info("the linear head once more, on images of %d pixels", larger.size)
     draft = first.path.with_name(f"larger_{first.path.name}")
     found, second = with_start(larger, config, source, sets, draft, seconds)
-    if second is None or (second.head.accuracy or 0.0) < (first.head.accuracy or 0.0):
+    if second is None or _likelihood(second) < _likelihood(first):
         draft.unlink()
         return plan, first
     draft.replace(first.path)
     return replace(found, start=first.path), replace(second, path=first.path)
+
+
+def _likelihood(model: FirstModel) -> float:
+    return -math.inf if model.head.likelihood is None else model.head.likelihood
 
 
 def write_recipe(plan: Plan, sets: Sets, output: Path, overrides: Sequence[str]) -> Config:

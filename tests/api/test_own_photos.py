@@ -122,7 +122,7 @@ def test_without_weights_training_starts_from_scratch(
 ) -> None:
     data = photos(tmp_path / "photos", 3)
     scratch = Start("MobileNetV3_small_x0_35", None, None, "from scratch")
-    monkeypatch.setattr(own_photos, "choose_start", lambda network, device: scratch)
+    monkeypatch.setattr(own_photos, "choose_start", lambda *chosen: scratch)
     result = train_on_photos(str(data), options=QUICK)
     assert result.state.epoch >= 1 and result.checkpoint
 

@@ -33,7 +33,7 @@ def test_small_sets_take_small_batches(images: int, batch: int) -> None:
     ("val", "size", "device", "expected"),
     [
         ("val.txt", None, "cpu", 160),
-        (None, None, "cpu", 224),  # nothing is fine-tuned then
+        (None, None, "cpu", 160),
         ("val.txt", None, "gpu:0", 224),
         ("val.txt", 96, "cpu", 96),
     ],
@@ -46,9 +46,10 @@ def test_the_size_of_images(
     assert first_plan(start, sets, size, 0, device).size == expected
 
 
-def head(path: Path, accuracy: float) -> FirstModel:
+def head(path: Path, likelihood: float) -> FirstModel:
     weight = np.zeros((2, 2), np.float32)
-    return FirstModel(path, LinearHead(weight, weight[0], 1.0, accuracy), 1, 2, [], 10.0, "e")
+    fitted = LinearHead(weight, weight[0], 1.0, 0.5, likelihood)
+    return FirstModel(path, fitted, 1, 2, [], 10.0, "e")
 
 
 @pytest.mark.parametrize(

