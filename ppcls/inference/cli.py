@@ -135,7 +135,7 @@ def predict_to(
         failed = output.failed
         bar = Bar("predicting", len(images), output.done) if output.shows_bar else nullcontext()
         with bar as shown:
-            for prediction in classifier(islice(images, output.done, None)):
+            for prediction in classifier.predictions(islice(images, output.done, None)):
                 failed += prediction.error is not None
                 times.add(prediction.timing)
                 output.write(prediction)

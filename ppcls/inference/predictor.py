@@ -109,15 +109,20 @@ class Classifier:
         self.identity = dict(identity or {})
         self._memory: Optional[np.ndarray] = None
 
-    def __call__(self, images: Union[Image, Iterable[Image]]) -> Iterator[Prediction]:
-        """Yield one prediction per image, in their order; an unusable image gives an error row.
+    def __call__(self, images: Union[Image, Iterable[Image]]) -> Any:
+        """Return the `Prediction` of one image, or an iterator over those of many, in their order.
 
-        `images` is one image or any iterable of them, read batch by batch, so that it may be longer
-        than memory.
+        An image that cannot be used gives a prediction with an error. Many images are any iterable,
+        which is read batch by batch as predictions are taken, so that it may be longer than memory.
 
         Raises:
             BundleError: the network does not fit its own bundle (an image's fault is never raised).
         """
+        found = self.predictions(images)
+        return next(found) if _is_single(images) else found
+
+    def predictions(self, images: Union[Image, Iterable[Image]]) -> Iterator[Prediction]:
+        """Yield a prediction for each image, also where it is a single one; see `__call__`."""
         remaining = iter(enumerate(_several(images)))
         while batch := list(islice(remaining, self.batch_size)):
             yield from self._predict([(_source_name(i, image), image) for i, image in batch])
@@ -257,10 +262,14 @@ def refuse_below_one(**numbers: Optional[int]) -> None:
 
 
 def _several(images: Any) -> Iterable[Image]:
-    """Return `images`, or a list of it if it is a single one."""
-    single_array = isinstance(images, np.ndarray) and images.ndim <= 3
-    single = single_array or isinstance(images, (str, Path, bytes, bytearray, Source))
-    return [images] if single or _is_pillow(images) else images
+    return [images] if _is_single(images) else images
+
+
+def _is_single(images: Any) -> bool:
+    """Whether it is one image, and not several: [n, height, width, channels] are n of them."""
+    if isinstance(images, np.ndarray):
+        return images.ndim <= 3
+    return isinstance(images, (str, Path, bytes, bytearray, Source)) or _is_pillow(images)
 
 
 def _is_pillow(image: Any) -> bool:

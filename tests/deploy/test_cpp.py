@@ -81,7 +81,7 @@ def test_the_same_classes_as_the_predictor(bundle: Path, program: Path, tmp_path
         cv2.imwrite(str(tmp_path / "photo.ppm"), photo)
         done = _said(program, bundle / "inference.onnx", tmp_path / "photo.ppm", RESIZE, CROP)
         rows = [line.split() for line in done.stdout.splitlines()]
-        (expected,) = predictor(photo[:, :, ::-1])
+        expected = predictor(photo[:, :, ::-1])
         assert [int(index) for index, _ in rows] == expected.class_ids, done.stderr
         assert [float(score) for _, score in rows] == pytest.approx(expected.scores, abs=5e-3)
 

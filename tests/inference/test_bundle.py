@@ -34,7 +34,7 @@ def test_a_bundle_from_before_formats_were_listed_still_opens(edited: Edited) ->
     names = {path.name for path in read_bundle(folder).formats["paddle"]}
     program = "inference.pdmodel" if paddle.__version__.startswith("2.") else "inference.json"
     assert names == {program, "inference.pdiparams"}
-    (row,) = Predictor(folder, device="cpu")(np.zeros((40, 40, 3), np.uint8))
+    row = Predictor(folder, device="cpu")(np.zeros((40, 40, 3), np.uint8))
     assert row.error is None
 
 

@@ -51,7 +51,7 @@ def test_one_image_alone(predictor: Predictor, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(_png(_image()))
     for image in (path, str(path), path.read_bytes(), bytearray(path.read_bytes()), _image()):
-        (row,) = predictor(image)
+        row = predictor(image)
         assert row.error is None
     assert len(list(predictor(np.stack([_image(), _image(1)])))) == 2
     assert list(predictor([])) == []
@@ -71,7 +71,7 @@ def test_images_of_pillow(predictor: Predictor, tmp_path: Path) -> None:
     np.testing.assert_allclose(rows[0].scores, rows[1].scores, rtol=1e-4)
     np.testing.assert_allclose(rows[3].scores, rows[1].scores, rtol=1e-4)
     np.testing.assert_allclose(rows[4].scores, rows[5].scores, rtol=0.01)
-    (row,) = predictor(grey)
+    row = predictor(grey)
     assert row.scores == pytest.approx(rows[2].scores, rel=1e-4)
 
 
@@ -114,7 +114,7 @@ def test_unusable_images_are_error_rows_in_their_place(
         assert bool(row.error) == (row.scores == [])
     words = [row.error or "" for row in rows]
     assert "does not exist" in words[1] and "truncated" in words[6] and "float32" in words[7]
-    alone = [next(iter(predictor(images[i]))) for i in (0, 4, 10)]
+    alone = [predictor(images[i]) for i in (0, 4, 10)]
     for single, i in zip(alone, (0, 4, 10)):
         assert single.class_ids == rows[i].class_ids
         np.testing.assert_allclose(single.scores, rows[i].scores, rtol=1e-4)
@@ -125,10 +125,10 @@ def test_surprises_in_preprocessing_are_error_rows(
 ) -> None:
     predictor = Predictor(exported, device="cpu")
     monkeypatch.setattr(predictor, "transform", lambda image: 1 / 0)
-    (row,) = predictor(_image())
+    row = predictor(_image())
     assert row.error == "preprocessing failed: ZeroDivisionError: division by zero"
     monkeypatch.setattr(predictor, "transform", lambda image: np.zeros((3, 8, 8), np.float32))
-    (row,) = predictor(_image())
+    row = predictor(_image())
     assert row.error == "preprocessing gives 3x8x8, the network takes 3x32x32"
 
 
@@ -176,7 +176,7 @@ def test_labels_that_do_not_fit_the_network(edited: Edited) -> None:
     with pytest.raises(
         BundleError, match="label_list holds 9 names, but the network has 10 outputs"
     ):
-        list(predictor(_image()))
+        predictor(_image())
 
 
 class _Strange:
@@ -216,7 +216,7 @@ def test_network_of_other_channels(edited: Edited) -> None:
 
     predictor = Predictor(edited(grey), device="cpu")
     with pytest.raises(BundleError, match="fails on images of shape 1x1x32x32: .*channel"):
-        list(predictor(_image()))
+        predictor(_image())
 
 
 @pytest.mark.parametrize(
@@ -236,14 +236,14 @@ def test_wrong_options(exported: Path, options: Dict[str, Any], message: str) ->
 
 def test_topk_and_threads(exported: Path) -> None:
     predictor = Predictor(exported, device="cpu", threads=1, topk=99)
-    (row,) = predictor(_image())
+    row = predictor(_image())
     assert sorted(row.class_ids) == list(range(10))
     assert sum(row.scores) == pytest.approx(1, rel=1e-5)
     assert predictor.engine.describe()["threads"] == 1
 
 
 def test_two_predictors_in_two_threads(exported: Path) -> None:
-    expected = next(iter(Predictor(exported, device="cpu")(_image()))).class_ids
+    expected = Predictor(exported, device="cpu")(_image()).class_ids
     found: List[List[int]] = []
 
     def work() -> None:

@@ -81,7 +81,7 @@ def test_predicts_where_paddle_is_not_installed(
         "import sys; sys.modules['paddle'] = None\n"
         "from ppcls.inference import Predictor\n"
         f"predictor = Predictor({str(bundle.folder)!r}, threads=1, engine='onnxruntime')\n"
-        f"(row,) = predictor({str(photos / '2.png')!r})\n"
+        f"row = predictor({str(photos / '2.png')!r})\n"
         "print(predictor.engine.describe()['name'], row.error)"
     )
     done = run_python("-c", code)

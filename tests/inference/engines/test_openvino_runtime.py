@@ -83,7 +83,7 @@ def test_predicts_where_paddle_is_not_installed(
         "import sys; sys.modules['paddle'] = sys.modules['onnxruntime'] = None\n"
         "from ppcls.inference import Predictor\n"
         f"predictor = Predictor({str(bundle.folder)!r}, threads=1)\n"
-        f"(row,) = predictor({str(photos / '2.png')!r})\n"
+        f"row = predictor({str(photos / '2.png')!r})\n"
         "print(predictor.described['name'], predictor.reason, row.error)"
     )
     done = run_python("-c", code)
