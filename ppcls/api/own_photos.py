@@ -121,6 +121,8 @@ def train_on_photos(
             head = folder.root / LINEAR_HEAD
             given = seconds * (_FEATURES if sets.val else 1)
             plan, first = planning.with_start(plan, config, start.path, sets, head, given)
+            if first is not None:
+                _log.info("the first model: %s", head)
         if sets.val is not None or first is None:
             plan = planning.with_epochs(plan, config, first is not None, end, device)
         if first and start.path and not plan.epochs and options.size is None:

@@ -140,7 +140,7 @@ def _first_told(first: FirstModel, val: Optional[ImageNetDataset]) -> str:
     bad = "".join(f"\n  {image.name}: {image.reason}" for image in first.bad[:10])
     return printable(
         f"linear head: {', '.join(found) or 'too few images to judge it'}; "
-        f"{first.seconds:.0f} s, features by {first.engine or 'an earlier run'}: {first.path}"
+        f"{first.seconds:.0f} s, features by {first.engine or 'an earlier run'}"
     ) + (f"\n{len(first.bad)} images cannot be read:{bad}" if bad else "")
 
 
