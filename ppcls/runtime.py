@@ -32,6 +32,7 @@ ctrl_c_leaves = False
 
 _USUAL = signal.default_int_handler
 _STREAMS = threading.RLock()
+_REPLACING = threading.RLock()
 
 DEVICES = r"auto|cpu|gpu(:\d+)?"
 """A regular expression of all names of devices."""
@@ -235,7 +236,8 @@ def without_call_paths() -> Iterator[None]:
         (traceback, "extract_stack", lambda f=None, limit=None: traceback.StackSummary()),
         (layers, "name_struct", lambda prefix=None: contextlib.nullcontext()),
     ]
-    with contextlib.ExitStack() as stack:
+    # Two threads would put back each other's replacements.
+    with _REPLACING, contextlib.ExitStack() as stack:
         for module, name, replacement in without:
             stack.enter_context(_replaced(module, name, replacement))
         yield

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import threading
+import traceback
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import paddle
 import pytest
+from paddle.nn.layer import layers
 
 from ppcls.arch.backbone.acnet import AsymmetricConvBNAct
 from ppcls.arch.layers import ConvBNAct, average_head
 from ppcls.errors import ExportError
 from ppcls.exporters.static import Exported, device_of, evaluation_mode, run_dynamic, write_program
+from ppcls.runtime import without_call_paths
 
 
 def test_program_takes_any_batch_and_holds_no_pickle(
@@ -27,6 +31,28 @@ def test_program_takes_any_batch_and_holds_no_pickle(
         np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
         logits = run_dynamic(network, images)
         np.testing.assert_array_equal(probabilities.argmax(axis=1), logits.argmax(axis=1))
+
+
+def test_nothing_of_the_python_calls_is_in_a_program_and_paddle_is_as_before(
+    tmp_path: Path, network: paddle.nn.Layer
+) -> None:
+    replaced = (traceback, "extract_stack"), (layers, "name_struct")
+    before = [getattr(module, name, None) for module, name in replaced]
+    entered = threading.Event()
+
+    def another() -> None:
+        with without_call_paths():
+            entered.set()
+
+    with without_call_paths():
+        thread = threading.Thread(target=another)
+        thread.start()
+        assert not entered.wait(0.1)
+    thread.join()
+    (program, _) = write_program(network, tmp_path / "p", (3, 32, 32))
+    assert [getattr(module, name, None) for module, name in replaced] == before
+    content = program.read_bytes()
+    assert b"struct_name" not in content and Path(__file__).name.encode() not in content
 
 
 def test_program_without_softmax_gives_the_logits(tmp_path: Path, network: paddle.nn.Layer) -> None:
