@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, List
 
@@ -11,7 +12,7 @@ import pytest
 from ppcls.benchmark import networks, start
 from ppcls.benchmark.bare import BARE
 from ppcls.benchmark.networks import are_random, bundle_of, network_of, published_top1
-from ppcls.benchmark.start import cold_start
+from ppcls.benchmark.start import cold_start, first_prediction
 from ppcls.benchmark.subjects import Plan, open_all
 from ppcls.errors import BundleError, UsageError
 from ppcls.inference.bundle import Bundle
@@ -95,6 +96,16 @@ def test_published_accuracy_is_known() -> None:
     assert published_top1("AlexNet") == 0.567
     assert published_top1("LeNet") is None
     assert published_top1("nothing") is None
+
+
+def test_the_times_of_a_start_add_up(bundle: Bundle, photos: Path) -> None:
+    given = [str(bundle.folder), str(photos / "images/3/0.png"), "paddle", "cpu", "fp32", "1"]
+    found = first_prediction([str(time.monotonic()), *given])
+    assert found["total"] == pytest.approx(found["imports"] + found["opening"] + found["first"])
+    assert found["first"] > 0 and 50e6 < found["peak_memory"] < 50e9
+    given[1] = str(photos / "list.txt")
+    with pytest.raises(BundleError):
+        first_prediction([str(time.monotonic()), *given])
 
 
 @pytest.mark.slow

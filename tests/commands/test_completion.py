@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 import shutil
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import List
 
 import pytest
+
+from ppcls.commands import completion
 
 ROOT = Path(__file__).resolve().parents[2]
 REGISTER = Path(sys.executable).with_name("register-python-argcomplete")
@@ -65,3 +68,29 @@ def test_recipes_files_and_keys_are_completed(tmp_path: Path) -> None:
 def test_options_and_names_of_networks_are_completed(tmp_path: Path) -> None:
     assert completed("ppcls models --max", tmp_path) == ["--max-params", "--max-macs"]
     assert "SqueezeNet1_1" in completed("ppcls models Squ", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("argument", "prefix", "expected"),
+    [
+        ("config", "quick_start/LeNet_d", ["quick_start/LeNet_digits.yaml"]),
+        ("model", "EfficientNetLite", [f"EfficientNetLite{size}" for size in "012"]),
+        ("models", "DetNet", ["DetNet59"]),
+        ("pattern", "DetNet", ["DetNet59"]),
+        ("override", "Global.epo", ["Global.epochs="]),
+        ("override", "Nothing", []),
+    ],
+)
+def test_names_of_each_argument(argument: str, prefix: str, expected: List[str]) -> None:
+    parser = argparse.ArgumentParser()
+    action = parser.add_argument(f"--{argument}")
+    completion.answer_shell(argparse.ArgumentParser(), parser)
+    assert vars(action)["completer"](prefix) == expected
+
+
+def test_without_the_package_nothing_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "argcomplete", None)
+    parser = argparse.ArgumentParser()
+    action = parser.add_argument("--config")
+    completion.answer_shell(parser, parser)
+    assert "completer" not in vars(action)
