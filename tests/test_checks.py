@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.metadata
 import json
 import os
 from pathlib import Path
-from typing import Any, Callable
+from types import SimpleNamespace
+from typing import Any, Callable, Optional
 
 import pytest
 
 from ppcls import __version__, checks
 from ppcls.cli import main
+from ppcls.errors import UsageError
 
 
 def found(name: str) -> checks.Finding:
@@ -88,3 +92,88 @@ def test_a_package_that_does_not_load_is_a_problem(
     (place,) = [i for i, line in enumerate(done.stdout.splitlines()) if f"  {name} " in line]
     assert problem in done.stdout.splitlines()[place + 1]
     assert advice in done.stdout.splitlines()[place + 2]
+
+
+def _unimportable(*broken: str) -> Callable[[str], Any]:
+    def imported(name: str) -> Any:
+        if name in broken:
+            raise ImportError("libfoo.so: not found\nand more")
+        return importlib.import_module(name)
+
+    return imported
+
+
+def test_what_cannot_be_imported_is_named_with_what_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stand_in = SimpleNamespace(import_module=_unimportable("paddle", "cv2"))
+    monkeypatch.setattr(checks, "importlib", stand_in)
+    stand_in.metadata = importlib.metadata
+    for name, problem, advice in BROKEN.values():
+        finding = found(name)
+        assert problem in finding.problem and advice in finding.advice
+        assert "and more" not in finding.problem
+
+
+def test_two_builds_of_paddle_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "_version", lambda package: "3.1.0")
+    assert "over each other" in found("Paddle").problem
+
+
+@pytest.mark.parametrize(
+    ("version", "problem"),
+    [("3.0.0", "does not run with Paddle 3.0"), ("2.5.1", "needs Paddle 2.6.2"), ("2.6.2", "")],
+)
+def test_versions_of_paddle(version: str, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "_computed", lambda: version)
+    finding = found("Paddle")
+    assert problem in finding.problem and bool(finding.problem) == bool(problem)
+    assert bool(finding.advice) == bool(problem)
+
+
+def test_an_unused_gpu_and_a_missing_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ppcls.runtime.has_nvidia_gpu", lambda: True)
+    monkeypatch.setattr("ppcls.runtime.choose_device", lambda *given: "cpu")
+    assert "which this Paddle does not use" in found("device").problem
+
+    def refuse(*given: str) -> str:
+        raise UsageError("there is no such device")
+
+    monkeypatch.setattr("ppcls.runtime.choose_device", refuse)
+    assert found("device").problem == "there is no such device"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "has_problem"),
+    [("5", "AVX2, as ppcls sets it", False), (None, "not loaded", False), ("1", "=1", True)],
+)
+def test_the_code_path_of_mkl_on_amd(
+    path: Optional[str], value: str, has_problem: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ppcls.runtime.is_amd", lambda: True)
+    monkeypatch.setattr("ppcls.runtime.prepare", lambda: None)
+    monkeypatch.delenv("MKL_DEBUG_CPU_TYPE", raising=False)
+    if path is not None:
+        monkeypatch.setenv("MKL_DEBUG_CPU_TYPE", path)
+    finding = found("MKL")
+    assert value in finding.value and bool(finding.problem) == has_problem
+
+
+def test_a_cache_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PPCLS_HOME", str(tmp_path))
+    monkeypatch.setattr("os.access", lambda *given: False)
+    finding = found("cache")
+    assert "cannot be written to" in finding.problem and "PPCLS_HOME" in finding.advice
+
+    def unreadable(folder: Path) -> str:
+        raise PermissionError("Permission denied")
+
+    monkeypatch.setattr(checks, "_size", unreadable)
+    assert found("cache").problem == "Permission denied"
+
+
+def test_without_engines_nothing_can_predict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ppcls.inference.engines.is_installed", lambda name: False)
+    finding = found("engines")
+    assert finding.value == "none" and "nothing can predict" in finding.problem
+    assert "ppcls[onnx]" in finding.advice
