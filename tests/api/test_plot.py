@@ -89,3 +89,22 @@ def test_no_photo_is_said_by_name(recipe: Dict[str, Any], tmp_path: Path) -> Non
     with pytest.raises(BadImageError, match="text.jpg: "):
         plot_augmentation(recipe, tmp_path / "text.jpg", tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()
+
+
+def test_the_command_draws_what_training_makes_of_a_photo(
+    recipe: Dict[str, Any],
+    write_recipe: Callable[..., Path],
+    digits: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["plot", "augment", str(digits / "val/d1/0.png"), "-c", str(write_recipe(recipe))]
+    assert main([*command, "-n", "2"]) == 0
+    assert "written to recipe_augment.png" in capsys.readouterr().out
+    assert (tmp_path / "recipe_augment.png").is_file()
+    for count, says in (("0", "no whole number above 0"), ("two", "'two'"), ("100", "at most 99")):
+        with pytest.raises(SystemExit, match="2"):
+            main([*command, "-n", count])
+        assert says in capsys.readouterr().err
