@@ -37,6 +37,8 @@ COMPLETION = ["argcomplete>=3.1,<4"]
 # Writes TensorBoard's files with three small dependencies; TensorBoard's own package needs gRPC.
 TENSORBOARD = "tensorboardX>=2.6,<3"
 
+LOADGEN = "mlcommons-loadgen>=6,<7"
+
 OPTUNA = "optuna>=4.0,<5"
 
 EXTRAS = {
@@ -46,7 +48,7 @@ EXTRAS = {
     "openvino": OPENVINO,
     "int8": INT8,
     "nncf": NNCF,
-    "loadgen": ["mlcommons-loadgen>=6,<7"],
+    "loadgen": [LOADGEN],
     "visualdl": ["visualdl>=2.5,<3"],
     "completion": COMPLETION,
     "tensorboard": [TENSORBOARD],
@@ -61,6 +63,7 @@ EXTRAS = {
         *NNCF,
         *COMPLETION,
         OPTUNA,
+        LOADGEN,
         TENSORBOARD,
         "hypothesis>=6.100,<7",
         "mypy>=1.15,<3",
