@@ -9,7 +9,7 @@ import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Tuple
 
 from ppcls import runtime, weights
 from ppcls.api.train import TrainResult, train
@@ -24,7 +24,7 @@ from ppcls.errors import PpclsError, UsageError
 from ppcls.files import write_text
 from ppcls.transfer import BUDGET, planning
 from ppcls.transfer.budget import seconds_of
-from ppcls.transfer.choice import choose_start
+from ppcls.transfer.choice import Start, choose_start
 from ppcls.transfer.first_model import FirstModel
 from ppcls.transfer.planning import RECIPE
 from ppcls.transfer.sets import FEWEST, LISTS, Sets, divided, write_sets
@@ -109,28 +109,43 @@ def train_on_photos(
     device = runtime.use_device(_device(overrides))
     fine_tunes = "val" in division and seconds >= _FINE_TUNED_FROM
     start = choose_start(options.network, device, fine_tunes)
-    first = None
     with folder.claim(resume=False, overwrite=overwrite):
         for old in (RECIPE, LINEAR_HEAD):
             (folder.root / old).unlink(missing_ok=True)
         sets = write_sets(images, division, folder.root)
-        plan = planning.first_plan(start, sets, options.size, options.division.seed, device)
-        config = planning.write_recipe(plan, sets, folder.root, overrides)
-        planning.announce(start, plan, options.budget, recipe)
-        if start.path is not None:
-            head = folder.root / LINEAR_HEAD
-            given = seconds * (_FEATURES if sets.val else 1)
-            plan, first = planning.with_start(plan, config, start.path, sets, head, given)
-            if first is not None:
-                _log.info("the first model: %s", head)
-        if sets.val is not None or first is None:
-            plan = planning.with_epochs(plan, config, first is not None, end, device)
-        if first and start.path and not plan.epochs and options.size is None:
-            plan, first = planning.with_larger_images(plan, config, start.path, first, sets, end)
-        config = planning.write_recipe(plan, sets, folder.root, overrides)
+        config, first = _prepared(start, sets, folder.root, options, overrides, device, end)
         if first is not None and config.Global.epochs == 0:
             return _concluded(_with_head(config, first, folder, sets), options)
     return _concluded(train(config, overwrite=overwrite), options)
+
+
+def _prepared(
+    start: Start,
+    sets: Sets,
+    output: Path,
+    options: OwnPhotosOptions,
+    overrides: Sequence[str],
+    device: str,
+    end: float,
+) -> Tuple[Config, Optional[FirstModel]]:
+    """Fit the linear head where there are weights for one, see how many epochs fit until `end`, a
+    time of `time.perf_counter`, and write the recipe; return it and the head.
+    """
+    plan = planning.first_plan(start, sets, options.size, options.division.seed, device)
+    config = planning.write_recipe(plan, sets, output, overrides)
+    planning.announce(start, plan, options.budget, output / RECIPE)
+    first = None
+    if start.path is not None:
+        head = output / LINEAR_HEAD
+        given = seconds_of(options.budget) * (_FEATURES if sets.val else 1)
+        plan, first = planning.with_start(plan, config, start.path, sets, head, given)
+        if first is not None:
+            _log.info("the first model: %s", head)
+    if sets.val is not None or first is None:
+        plan = planning.with_epochs(plan, config, first is not None, end, device)
+    if first and start.path and not plan.epochs and options.size is None:
+        plan, first = planning.with_larger_images(plan, config, start.path, first, sets, end)
+    return planning.write_recipe(plan, sets, output, overrides), first
 
 
 def _run_folder(data: str, output: Optional[str]) -> RunFolder:
