@@ -112,7 +112,7 @@ def train_on_photos(
     with folder.claim(resume=False, overwrite=overwrite):
         for old in (RECIPE, LINEAR_HEAD):
             (folder.root / old).unlink(missing_ok=True)
-        sets = write_sets(images, division, folder.root)
+        sets = write_sets(images, division, folder.root, options.division.group_by)
         config, first = _prepared(start, sets, folder.root, options, overrides, device, end)
         if first is not None and config.Global.epochs == 0:
             return _concluded(_with_head(config, first, folder, sets), options)

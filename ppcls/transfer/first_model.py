@@ -166,6 +166,7 @@ def fit_first_model(
     val: Optional[ImageFiles],
     path: Path,
     seed: int = 0,
+    groups: Optional[np.ndarray] = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> FirstModel:
     """Give `network` a head that is fitted on the training images, and write its weights.
@@ -178,6 +179,7 @@ def fit_first_model(
         val: the images that judge; None where nothing is held back.
         path: the file to write.
         seed: of the folds of cross-validation.
+        groups: which of the training images belong together, int [n]; None for none.
 
     Raises:
         DataError: none of the training images can be read, or those of a single class.
@@ -189,7 +191,10 @@ def fit_first_model(
     _warn_of_missing(labels, train.class_map.names, len(learnt.bad))
     assert learnt.flipped is not None
     rows = np.concatenate([learnt.values, learnt.flipped])
-    head = fit_linear_head(rows, np.tile(labels, 2), len(train.class_map), views=2, seed=seed)
+    kept_whole = None if groups is None else groups[learnt.indices]
+    head = fit_linear_head(
+        rows, np.tile(labels, 2), len(train.class_map), views=2, seed=seed, groups=kept_whole
+    )
     _set_head(network, head)
     noted = {**metadata_of(network), "class_names": list(train.class_map.names)}
     save_weights(network, path, noted)

@@ -58,6 +58,7 @@ def fit_linear_head(
     classes: int,
     views: int = 1,
     seed: int = 0,
+    groups: Optional[np.ndarray] = None,
 ) -> LinearHead:
     """Fit a linear head.
 
@@ -68,6 +69,8 @@ def fit_linear_head(
         views: how often each image is there, one set of views after the other; cross-validation
             keeps those of an image together, and judges by the first.
         seed: of the folds.
+        groups: int [n / views], the group of each image; cross-validation judges by groups that
+            it has not learnt from. None where images do not belong together.
     """
     is_large = features.size * classes > MOST_WORK
     lengths = np.sqrt(np.einsum("ij,ij->i", features, features, dtype=np.float64))
@@ -84,7 +87,7 @@ def fit_linear_head(
         strength, accuracy, likelihood = 0.0, None, None
     else:
         rows, basis = _rotated(rows)
-        strength, accuracy, likelihood = _chosen(rows, labels, views, seed)
+        strength, accuracy, likelihood = _chosen(rows, labels, views, seed, groups)
         weight, bias = _fit(rows, labels, classes, strength)
         weight = basis @ weight
     weight = weight / scale
@@ -106,13 +109,13 @@ def _rotated(rows: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
 
 
 def _chosen(
-    rows: np.ndarray, labels: np.ndarray, views: int, seed: int
+    rows: np.ndarray, labels: np.ndarray, views: int, seed: int, groups: Optional[np.ndarray]
 ) -> Tuple[float, Optional[float], Optional[float]]:
     """Return the strength with the best log-likelihood in cross-validation, its accuracy, and that
     likelihood.
     """
     images = len(labels) // views
-    folds = _folds(labels[:images], seed)
+    folds = _folds(labels[:images], seed, groups)
     if not folds:
         return STRENGTHS[len(STRENGTHS) // 2], None, None
     classes, truth = int(labels.max()) + 1, labels[:images]
@@ -129,16 +132,20 @@ def _chosen(
     return strength, accuracy, likelihood
 
 
-def _folds(labels: np.ndarray, seed: int) -> List[Tuple[np.ndarray, np.ndarray]]:
-    """Return (learnt, judged) for each fold; none where a class has a single image."""
-    from sklearn.model_selection import StratifiedKFold
+def _folds(
+    labels: np.ndarray, seed: int, groups: Optional[np.ndarray]
+) -> List[Tuple[np.ndarray, np.ndarray]]:
+    """Return (learnt, judged) for each fold; none where a class has a single image, or group."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    counts = np.bincount(labels)
+    alone = np.arange(len(labels)) if groups is None else groups
+    counts = np.bincount(np.unique(np.stack([labels, alone]), axis=1)[0])
     fewest = int(counts[counts > 0].min())
     if fewest < 2 or (counts > 0).sum() < 2:
         return []
-    splitter = StratifiedKFold(min(FOLDS, fewest), shuffle=True, random_state=seed)
-    return list(splitter.split(np.zeros(len(labels)), labels))
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    splitter = kind(min(FOLDS, fewest), shuffle=True, random_state=seed)
+    return list(splitter.split(np.zeros(len(labels)), labels, groups))
 
 
 def _log_likelihood(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -104,7 +104,7 @@ def with_start(
         return replace(plan, start=path), None
     device = runtime.use_device(config.Global.device)
     reader = FeatureReader(network, source, device, seconds)
-    first = fit_first_model(network, reader, train_set, val_set, path, plan.seed)
+    first = fit_first_model(network, reader, train_set, val_set, path, plan.seed, sets.groups)
     _log.info("%s", _first_told(first, val_set))
     return replace(plan, start=path), first
 

@@ -18,6 +18,7 @@ from ppcls.data.division import (
     lacking_classes,
     whole_groups,
 )
+from ppcls.data.groups import groups_of
 from ppcls.data.layouts import OwnImages
 from ppcls.data.split import list_texts
 from ppcls.files import write_text
@@ -43,6 +44,7 @@ class Sets:
         val: the list of those that are held back; None where there are too few images for that.
         labels: the names of the classes.
         images: how many there are to learn from.
+        groups: which of these belong together, int64 [images]; None where none do.
     """
 
     root: Path
@@ -50,6 +52,7 @@ class Sets:
     val: Optional[Path]
     labels: Path
     images: int
+    groups: Optional[np.ndarray] = None
 
 
 def divided(images: OwnImages, request: DivisionRequest) -> Division:
@@ -65,7 +68,9 @@ def divided(images: OwnImages, request: DivisionRequest) -> Division:
     return {"train": everything, **{name: division[name] for name in ("test",) if name in division}}
 
 
-def write_sets(images: OwnImages, division: Division, folder: Path) -> Sets:
+def write_sets(
+    images: OwnImages, division: Division, folder: Path, group_by: Optional[str] = None
+) -> Sets:
     """Write lists of the images into the folder of a run, in place of those of an earlier one."""
     home = folder / LISTS
     shutil.rmtree(home, ignore_errors=True)
@@ -75,7 +80,8 @@ def write_sets(images: OwnImages, division: Division, folder: Path) -> Sets:
     _log.info("%s", _told(images, division))
     val = home / "val_list.txt" if "val" in division else None
     train_list, labels = home / "train_list.txt", home / "label_list.txt"
-    return Sets(Path(images.root), train_list, val, labels, len(division["train"]))
+    groups = groups_of(division["train"], group_by) if group_by else None
+    return Sets(Path(images.root), train_list, val, labels, len(division["train"]), groups)
 
 
 def _told(images: OwnImages, division: Division) -> str:

@@ -65,6 +65,18 @@ def test_views_of_an_image_stay_in_its_fold() -> None:
     assert apart.accuracy < 0.6 < 0.8 < mixed.accuracy
 
 
+def test_images_of_a_group_stay_in_its_fold() -> None:
+    """Photos of one object look alike, whatever its class: others do not look like them."""
+    objects = RNG.normal(0, 1, (30, 300))
+    groups = np.repeat(np.arange(30), 4)
+    rows, labels = objects[groups] + RNG.normal(0, 0.1, (120, 300)), groups % 3
+    apart = fit_linear_head(rows, labels, 3, groups=groups)
+    mixed = fit_linear_head(rows, labels, 3)
+    assert apart.accuracy < 0.7 < 0.95 < mixed.accuracy
+    alone = fit_linear_head(rows, labels, 3, groups=labels)
+    assert alone.accuracy is None and alone.likelihood is None
+
+
 def test_large_sets_take_the_closed_form(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, labels = clouds(300, 20, 4)
     monkeypatch.setattr(linear_head, "MOST_WORK", 1000)
