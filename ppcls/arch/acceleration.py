@@ -32,16 +32,18 @@ from ppcls.arch.layers import (
     SqueezeExcitation,
 )
 from ppcls.arch.network import Network
+from ppcls.kernels.activation import follows_from_result
 from ppcls.kernels.feature_map import FeatureMap, plain, side_by_side
 from ppcls.kernels.layers import (
+    act_of,
     activated,
     as_map,
     averaged,
     can_convolve,
     can_normalise,
+    compute_in,
     convolved,
     folded,
-    fused_act,
     has_fixed_statistics,
     normalised,
     pooled,
@@ -55,13 +57,17 @@ COMPOSITES: Tuple[Type[nn.Layer], ...] = (
 """Layers whose code calls others and adds maps, and does nothing else with them."""
 
 ELEMENTWISE: Tuple[Type[nn.Layer], ...] = (
-    *(nn.Tanh, nn.Swish, nn.Silu, nn.Hardswish, LeakyReLU, DropPath),
+    *(nn.ReLU, nn.ReLU6, nn.Tanh, nn.Swish, nn.Silu, nn.Hardswish, LeakyReLU, DropPath),
 )
 """Layers that compute each value from itself (and its image), and zero from zero."""
 
 
-def accelerate(network: nn.Layer) -> str:
+def accelerate(network: nn.Layer, dtype: str = "float32") -> str:
     """Let a network compute by oneDNN where it can, and return the name and version of that.
+
+    Args:
+        network: changed in place.
+        dtype: "float32", or "bfloat16" for convolutions while they are trained.
 
     Raises:
         Unavailable: the installed Paddle has no such library.
@@ -70,6 +76,8 @@ def accelerate(network: nn.Layer) -> str:
     for layer in network.sublayers(include_self=True):
         if type(layer) is not nn.Identity:
             object.__setattr__(layer, "__class__", _faster(type(layer)))  # type: ignore[arg-type]
+        if isinstance(layer, nn.Conv2D):
+            compute_in(layer, dtype)
     return f"oneDNN {version}"
 
 
@@ -135,20 +143,19 @@ class _Composite(_Passing):
 
 class _Elementwise(_Passing):
     def faster(self, x: FeatureMap) -> FeatureMap:
-        return FeatureMap(self.as_it_was(x.data), x.layout)
-
-
-class _Activation(_Elementwise):
-    def faster(self, x: FeatureMap) -> FeatureMap:
-        act = fused_act(self)  # type: ignore[arg-type]
-        return super().faster(x) if act is None else activated(act, x)
+        act = _act(self)  # type: ignore[arg-type]
+        if act is not None:
+            return activated(act, x)
+        x = x.in_float32()
+        return FeatureMap(self.as_it_was(x.read()), x.layout)
 
 
 class _Dropout(_Passing, nn.Dropout):
     def faster(self, x: FeatureMap) -> Optional[FeatureMap]:
         # What is dropped at random depends on where values lie.
         drops = self.p != 0 and self.training
-        return None if drops else FeatureMap(self.as_it_was(x.data), x.layout)
+        x = x.in_float32()
+        return None if drops else FeatureMap(self.as_it_was(x.read()), x.layout)
 
 
 class _Branches(_Passing, Branches):
@@ -185,7 +192,7 @@ class _Convolution(_Passing, nn.Conv2D):
 
 class _ConvAct(_Passing, ConvAct):
     def faster(self, x: FeatureMap) -> Any:
-        act = fused_act(self.act)
+        act = _last_step(self.act)
         if act is None or _is_watched(self.conv, self.act):
             return self.as_it_was(x)
         return _convolved(self.conv, x, self.conv.weight, self.conv.bias, act)
@@ -193,7 +200,7 @@ class _ConvAct(_Passing, ConvAct):
 
 class _ConvBNAct(_Passing, ConvBNAct):
     def faster(self, x: FeatureMap) -> Any:
-        conv, bn, act = self.conv, self.bn, fused_act(self.act)
+        conv, bn, act = self.conv, self.bn, _last_step(self.act)
         if _is_watched(conv, bn, self.act) or not can_normalise(bn):
             return self.as_it_was(x)
         if has_fixed_statistics(bn):
@@ -205,7 +212,7 @@ class _ConvBNAct(_Passing, ConvBNAct):
 
 class _BNActConv(_Passing, BNActConv):
     def faster(self, x: FeatureMap) -> Any:
-        bn, act = self.bn, fused_act(self.act)
+        bn, act = self.bn, _last_step(self.act)
         if _is_watched(bn, self.act) or not can_normalise(bn) or act is None:
             return self.as_it_was(x)
         y = _tried(lambda: normalised(bn, x, act))
@@ -238,6 +245,20 @@ def _tried(compute: Callable[[], Optional[FeatureMap]]) -> Optional[FeatureMap]:
         return None
 
 
+_SLOPES = {0.1: "leaky_relu", 0.01: "leaky_relu_0.01"}
+
+
+def _act(layer: nn.Layer) -> Optional[str]:
+    """Return the activation of oneDNN that a layer is, if any."""
+    return _SLOPES.get(layer.slope) if isinstance(layer, LeakyReLU) else act_of(layer)
+
+
+def _last_step(layer: nn.Layer) -> Optional[str]:
+    """Return the activation that the layers before this one can do on the way, if any."""
+    act = _act(layer)
+    return act if act is not None and follows_from_result(act) else None
+
+
 def _is_watched(*layers: nn.Layer) -> bool:
     """Whether somebody wants to see what goes into or comes out of one of these layers."""
     return any(one._forward_pre_hooks or one._forward_post_hooks for one in layers)
@@ -255,7 +276,6 @@ _RULES: Dict[Type[nn.Layer], Type[_Accelerated]] = {
     DenseLayer: _DenseLayer,
     SqueezeExcitation: _SqueezeExcitation,
     nn.Dropout: _Dropout,
-    **dict.fromkeys((nn.ReLU, nn.ReLU6), _Activation),
     **dict.fromkeys(ELEMENTWISE, _Elementwise),
     **dict.fromkeys(COMPOSITES, _Composite),
 }

@@ -83,7 +83,7 @@ class GlobalSection(Section):
 
 
 class AmpSection(Section):
-    """`AMP`: mixed precision. It needs a GPU."""
+    """`AMP`: mixed precision: on GPUs, in bfloat16 also on CPUs that have it."""
 
     level: Literal["O1"] = "O1"
     dtype: Literal["float16", "bfloat16"] = "float16"

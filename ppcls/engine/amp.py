@@ -8,6 +8,26 @@ import paddle
 
 from ppcls.config.schema import AmpSection
 from ppcls.errors import ConfigError
+from ppcls.kernels.onednn import Unavailable, library
+
+
+def check_cpu(section: AmpSection) -> None:
+    """Check that a CPU can do what the section asks for.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if section.dtype != "bfloat16":
+        raise ConfigError(
+            f"AMP.dtype is {section.dtype}, which needs a GPU; a CPU takes bfloat16: "
+            "-o AMP.dtype=bfloat16, or trains in float32: -o AMP=null"
+        )
+    try:
+        lacks = "" if library().has_bfloat16 else "this processor has neither AVX512_BF16 nor AMX"
+    except Unavailable as error:
+        lacks = f"the oneDNN of the installed Paddle is of no use: {error}"
+    if lacks:
+        raise ConfigError(f"AMP on a CPU computes in bfloat16, and {lacks}; use -o AMP=null")
 
 
 class Precision:
@@ -17,17 +37,18 @@ class Precision:
     Micikevicius et al., "Mixed Precision Training", ICLR 2018. bfloat16 has float32's exponent
     range and needs no scaling of the loss.
 
+    On a CPU, the layers themselves compute in bfloat16 while they are trained: see
+    `ppcls.arch.acceleration`.
+
     Raises:
-        ConfigError: it is asked for on a CPU, where Paddle would compute in float32 all the same.
+        ConfigError: it is asked for on a CPU that lacks the arithmetic.
     """
 
     def __init__(self, section: Optional[AmpSection], device: str) -> None:
         self.section = section
+        self._casts = section is not None and device != "cpu"
         if section and device == "cpu":
-            raise ConfigError(
-                "AMP needs a GPU: on a CPU Paddle computes in float32, whatever this section says; "
-                "remove the section: -o AMP=null"
-            )
+            check_cpu(section)
         scaled = section is not None and section.dtype == "float16"
         self.scaler = paddle.amp.GradScaler(
             enable=scaled,
@@ -37,7 +58,7 @@ class Precision:
 
     def forward(self) -> ContextManager[Any]:
         """Return the context in which a forward pass and its loss are computed."""
-        if self.section is None:
+        if self.section is None or not self._casts:
             return paddle.amp.auto_cast(enable=False)
         return paddle.amp.auto_cast(level=self.section.level, dtype=self.section.dtype)
 

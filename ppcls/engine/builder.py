@@ -16,7 +16,7 @@ from ppcls.arch.freezing import freeze, freeze_statistics
 from ppcls.arch.network import Network
 from ppcls.arch.plain import accepted_sizes, check_logits
 from ppcls.config import Config, require
-from ppcls.config.schema import GlobalSection, SplitSection
+from ppcls.config.schema import AmpSection, GlobalSection, SplitSection
 from ppcls.data.dataset import ClassMap
 from ppcls.data.loader import DataLoader
 from ppcls.data.outage import Patience
@@ -70,9 +70,10 @@ def build_job(config: Config, device: str, world: World) -> Job:
         classes = TrainClasses.of(class_map.names, train.dataset.labels)
         loss = CombinedLoss(config.Loss.Train or [], network.aux_weight, classes)
         eval_loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
+    precision = Precision(config.AMP, device)
     return Job(
         device=device,
-        kernels=use_kernels(config, network, device),
+        kernels=use_kernels(config, network, device, config.AMP),
         network=network,
         class_map=class_map,
         train=train,
@@ -83,7 +84,7 @@ def build_job(config: Config, device: str, world: World) -> Job:
         eval_metrics=eval_metrics,
         optimizer=_build_optimizer(config, network, len(train)),
         selection=model_selection(config, eval_metrics),
-        precision=Precision(config.AMP, device),
+        precision=precision,
         ema=ExponentialMovingAverage(network, config.EMA.decay) if config.EMA else None,
         settings=_settings(config.Global),
         config=config.data,
@@ -340,16 +341,35 @@ def _freeze(config: Config, network: Network) -> None:
             freeze_statistics(network)
 
 
-def use_kernels(config: Config, network: nn.Layer, device: str) -> str:
+def use_kernels(
+    config: Config, network: nn.Layer, device: str, amp: Optional[AmpSection] = None
+) -> str:
     """Let a network compute by the operators that the configuration asks for, and return which
     these are, for the log.
+
+    Args:
+        config: `Global.cpu_kernels` decides.
+        network: changed in place.
+        device: "cpu" or "gpu:N".
+        amp: mixed precision, where the network is to be trained with it.
+
+    Raises:
+        ConfigError: that needs other operators.
     """
-    if device != "cpu" or config.Global.cpu_kernels == "paddle":
+    if device != "cpu":
+        return "Paddle"
+    if config.Global.cpu_kernels == "paddle":
+        if amp:
+            raise ConfigError(
+                f"{config.where('Global', 'cpu_kernels')} is paddle, which computes in float32 on "
+                "a CPU; with AMP it has to be auto. Change it, or use -o AMP=null"
+            )
         return "Paddle"
     try:
-        return f"{accelerate(network)} where it can, else Paddle"
+        found = f"{accelerate(network, amp.dtype if amp else 'float32')} where it can, else Paddle"
     except Unavailable as error:
         return f"Paddle, as its oneDNN is of no use: {error}"
+    return f"{found}; convolutions are trained in {amp.dtype}" if amp else found
 
 
 def check_images_fit(config: Config, network: Network, transform: Pipeline, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Activations whose gradient follows from their result."""
+"""Activations, and their gradients."""
 
 from __future__ import annotations
 
@@ -22,10 +22,24 @@ from ppcls.kernels.onednn import (
 )
 
 ACTIVATIONS = {
-    # name: oneDNN's algorithm, the same with gradients from the result, alpha, beta
+    # name: oneDNN's algorithm, that of the gradient, alpha, beta
     "relu": (0x20, 0x100, 0.0, 0.0),
     "relu6": (0x2F, 0x106, 0.0, 6.0),
+    "leaky_relu": (0x20, 0x100, 0.1, 0.0),
+    "leaky_relu_0.01": (0x20, 0x100, 0.01, 0.0),
+    "tanh": (0x21, 0x101, 0.0, 0.0),
+    "swish": (0x2C, 0x2C, 1.0, 0.0),
+    "hardswish": (0x34, 0x34, 1 / 6, 0.5),
 }
+_FROM_RESULTS = 0x100
+"""From this number on, algorithms take the results for the gradient; the others what went in."""
+
+
+def follows_from_result(act: str) -> bool:
+    """Whether the gradient of an activation needs its results, not what went in: only then
+    another operator can have it as its last step in training.
+    """
+    return ACTIVATIONS[act][1] >= _FROM_RESULTS
 
 
 class Activation:
@@ -42,7 +56,8 @@ class Activation:
             "eltwise_backward", engine, algorithm, lies, lies, lies, alpha, beta, made, None
         )
         self._run = Primitive(made, {SRC: lies, DST: lies})
-        self._run_back = Primitive(back, {DST: lies, DIFF_DST: lies, DIFF_SRC: lies})
+        self._from = DST if follows_from_result(act) else SRC
+        self._run_back = Primitive(back, {self._from: lies, DIFF_DST: lies, DIFF_SRC: lies})
 
     @classmethod
     def of(cls, layout: Layout, act: Optional[str]) -> Activation:
@@ -61,10 +76,12 @@ class Activation:
         """Put the results where the values were."""
         self._run({SRC: x, DST: x})
 
-    def gradient(self, gradient: Tensor, y: Tensor) -> Tensor:
-        """Return the gradient of what went in, from that of the result `y`."""
+    def gradient(self, gradient: Tensor, kept: Tensor) -> Tensor:
+        """Return the gradient of what went in, from that of the results, and these or what went in:
+        see `follows_from_result`.
+        """
         found = self._layout.empty()
-        self._run_back({DST: y, DIFF_DST: gradient, DIFF_SRC: found})
+        self._run_back({self._from: kept, DIFF_DST: gradient, DIFF_SRC: found})
         return found
 
 
@@ -72,15 +89,15 @@ class _Activate(paddle.autograd.PyLayer):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, layout: Layout, act: str, x: Tensor) -> Tensor:
         y = Activation.of(layout, act)(x)
-        # The result itself would hold the context that holds it.
         ctx.layout, ctx.act = layout, act
-        ctx.save_for_backward(y.detach())
+        # The result itself would hold the context that holds it.
+        ctx.save_for_backward(y.detach() if follows_from_result(act) else x)
         return y
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (y,) = ctx.saved_tensor()
-        return Activation.of(ctx.layout, ctx.act).gradient(gradient.contiguous(), y)
+        (kept,) = ctx.saved_tensor()
+        return Activation.of(ctx.layout, ctx.act).gradient(gradient.contiguous(), kept)
 
 
 def activate(layout: Layout, act: str, x: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ class _Operator:
         self.bias = Descriptor.dense(geometry.weight[:1]) if geometry.bias else None
         shapes = geometry.source, geometry.grouped_weight, geometry.result
         self.any_source, self.any_weight, self.any_result = (
-            Descriptor.of(shape, ANY) for shape in shapes
+            Descriptor.of(shape, ANY, geometry.dtype) for shape in shapes
         )
 
     def numbers(self) -> List[Any]:
@@ -78,8 +78,8 @@ class Convolution(_Operator):
             *(library().engine, FORWARD_TRAINING, _DIRECT, self.any_source, self.any_weight),
             *(self.bias, self.any_result, *self.numbers(), as_last_step(geometry.act)),
         )
-        self.source = layout_of(geometry.source, self.made.layout(SRC))
-        self.result = layout_of(geometry.result, self.made.layout(DST))
+        self.source = layout_of(geometry.source, geometry.dtype, self.made.layout(SRC))
+        self.result = layout_of(geometry.result, geometry.dtype, self.made.layout(DST))
         self._run = self.primitive(self.made, SRC, WEIGHTS, DST, bias=BIAS)
         self._weight_in = Reorder(self.weight, self.made.layout(WEIGHTS))
 

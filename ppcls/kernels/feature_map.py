@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import paddle
 from paddle import Tensor
 
+from ppcls.kernels.addition import add, added
 from ppcls.kernels.layout import BLOCKS, PLAIN, Layout, reordered
 
 
@@ -21,19 +22,47 @@ class _Lay(paddle.autograd.PyLayer):  # type: ignore[misc]
         return reordered(gradient.contiguous(), *ctx.ways)
 
 
+class _Fork(paddle.autograd.PyLayer):  # type: ignore[misc]
+    """The same values twice; Paddle cannot add gradients in bfloat16 on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, layout: Layout) -> Tuple[Tensor, Tensor]:
+        ctx.layout = layout
+        ctx.set_materialize_grads(False)
+        return tensor.view(tensor.shape), tensor.view(tensor.shape)
+
+    @staticmethod
+    def backward(ctx: Any, one: Optional[Tensor], other: Optional[Tensor]) -> Optional[Tensor]:
+        if one is None or other is None:
+            return other if one is None else one
+        return added(ctx.layout, one.contiguous(), other.contiguous())
+
+
+class _Join(paddle.autograd.PyLayer):  # type: ignore[misc]
+    """Concatenation, whose gradient Paddle lacks in bfloat16 on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, axis: int, *parts: Tensor) -> Tensor:
+        ctx.axis, ctx.sizes = axis, [part.shape[axis] for part in parts]
+        return paddle.concat(parts, axis)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tuple[Tensor, ...]:
+        return tuple(paddle.split(gradient, ctx.sizes, ctx.axis))
+
+
 class FeatureMap:
-    """Images x channels x height x width of float32, as one tensor in some layout.
+    """Images x channels x height x width, as one tensor in some layout.
 
     Layers that know it take it for a tensor and return one. What else reads it asks for `plain`.
 
     Attributes:
-        data: the tensor, in the shape of its layout.
         layout: where the values lie.
     """
 
     def __init__(self, data: Tensor, layout: Layout) -> None:
-        self.data, self.layout = data, layout
-        self._others: Dict[Layout, Tensor] = {}
+        self._data, self.layout = data, layout
+        self._others: Dict[Layout, FeatureMap] = {}
 
     @classmethod
     def of(cls, tensor: Tensor) -> FeatureMap:
@@ -45,51 +74,66 @@ class FeatureMap:
         """Images, channels, height, width."""
         return list(self.layout.shape)
 
-    def laid(self, order: str) -> Tensor:
-        """Return the values in another layout; they are brought there once."""
-        target = Layout(self.layout.shape, order)
+    def read(self) -> Tensor:
+        """Return the tensor, contiguous, in the shape of its layout."""
+        data = self._data.contiguous()
+        if self.layout.dtype == "float32" or data.stop_gradient:
+            return data
+        found, self._data = _Fork.apply(data, self.layout)
+        return found
+
+    def laid(self, order: str, dtype: Optional[str] = None) -> Tensor:
+        """Return the values in another layout, and type if given; they are brought there once."""
+        target = Layout(self.layout.shape, order, dtype or self.layout.dtype)
         if target == self.layout:
-            return self.data
+            return self.read()
         if target not in self._others:
-            self._others[target] = _Lay.apply(self.data.contiguous(), self.layout, target)
-        return self._others[target]
+            data = _Lay.apply(self.read(), self.layout, target)
+            self._others[target] = FeatureMap(data, target)
+        return self._others[target].read()
 
     def plain(self) -> Tensor:
         """Return the values as Paddle's own operators take them."""
-        return self.laid(PLAIN)
+        return self.laid(PLAIN, "float32")
+
+    def in_float32(self) -> FeatureMap:
+        """Return the map in float32, where it lies."""
+        layout = self.layout._replace(dtype="float32")
+        return self if layout == self.layout else FeatureMap(self.laid(*layout[1:]), layout)
 
     def __add__(self, other: Union[FeatureMap, Tensor, float]) -> Union[FeatureMap, Tensor]:
         """Add a map of the same shape in its layout; other things as Paddle adds them."""
         if not isinstance(other, FeatureMap) or other.shape != self.shape:
             return self.plain() + plain(other)
-        order = other.layout.order if self.layout.order == PLAIN else self.layout.order
-        return FeatureMap(self.laid(order) + other.laid(order), Layout(self.layout.shape, order))
+        layout = other.layout if self.layout.order == PLAIN else self.layout
+        return FeatureMap(add(layout, self.laid(*layout[1:]), other.laid(*layout[1:])), layout)
 
     def __mul__(self, factor: float) -> FeatureMap:
         """Multiply each value by a number."""
-        return FeatureMap(self.data * factor, self.layout)
+        return FeatureMap(self.read() * factor, self.layout)
 
     __rmul__ = __mul__
 
     def scaled(self, gate: FeatureMap) -> FeatureMap:
         """Multiply each channel of each image by the one value that `gate` has for it."""
-        width = self.layout.shape[3]
-        factors = gate.laid(self.layout.order)
+        mine, width = self.in_float32(), self.layout.shape[3]
+        factors = gate.laid(self.layout.order, "float32")
         if self.layout.order not in (PLAIN, "NHWC"):  # blocks of channels, once for each column
             factors = paddle.tile(factors, [1, 1, 1, width])
-        return FeatureMap(self.data * factors, self.layout)
+        return FeatureMap(mine.read() * factors, mine.layout)
 
 
 def side_by_side(maps: Sequence[FeatureMap]) -> FeatureMap:
     """Return the channels of some maps one after the other."""
-    order = maps[0].layout.order
-    n, _, height, width = maps[0].layout.shape
-    if any(one.layout.shape[1] % BLOCKS[order] for one in maps):
-        order = PLAIN
+    layout = maps[0].layout
+    if any(one.layout.shape[1] % BLOCKS[layout.order] for one in maps):
+        layout = layout._replace(order=PLAIN)
+    n, _, height, width = layout.shape
     channels = sum(one.layout.shape[1] for one in maps)
-    axis = 3 if order == "NHWC" else 1
-    data = paddle.concat([one.laid(order) for one in maps], axis=axis)
-    return FeatureMap(data, Layout((n, channels, height, width), order))
+    axis = 3 if layout.order == "NHWC" else 1
+    parts = [one.laid(*layout[1:]) for one in maps]
+    data = _Join.apply(axis, *parts) if layout.dtype != "float32" else paddle.concat(parts, axis)
+    return FeatureMap(data, layout._replace(shape=(n, channels, height, width)))
 
 
 def plain(value: Any) -> Any:

@@ -19,6 +19,7 @@ class Geometry(NamedTuple):
         groups: into which channels are divided.
         bias: whether there is one.
         act: a key of `ppcls.kernels.activation.ACTIVATIONS`, or None.
+        dtype: of the maps, and of the arithmetic; weight, bias and their gradients are float32.
     """
 
     source: Shape
@@ -29,6 +30,7 @@ class Geometry(NamedTuple):
     groups: int
     bias: bool
     act: Optional[str]
+    dtype: str = "float32"
 
     @property
     def result(self) -> Shape:

@@ -15,7 +15,14 @@ from ppcls.kernels.layout import PLAIN, Layout
 from ppcls.kernels.normalisation import Rule, normalise
 from ppcls.kernels.pooling import Window, pool
 
-_ACTS = {nn.ReLU: "relu", nn.ReLU6: "relu6"}
+_ACTS = {
+    nn.ReLU: "relu",
+    nn.ReLU6: "relu6",
+    nn.Tanh: "tanh",
+    nn.Swish: "swish",
+    nn.Silu: "swish",
+    nn.Hardswish: "hardswish",
+}
 
 
 def as_map(value: Any) -> Optional[FeatureMap]:
@@ -31,9 +38,9 @@ def as_map(value: Any) -> Optional[FeatureMap]:
     return FeatureMap.of(value) if 0 not in value.shape else None
 
 
-def fused_act(act: nn.Layer) -> Optional[str]:
-    """Return the activation that convolutions can have inside, if this layer is one."""
-    return next((name for kind, name in _ACTS.items() if isinstance(act, kind)), None)
+def act_of(layer: nn.Layer) -> Optional[str]:
+    """Return the activation that a layer is, a key of `ppcls.kernels.activation.ACTIVATIONS`."""
+    return next((name for kind, name in _ACTS.items() if isinstance(layer, kind)), None)
 
 
 def convolved(
@@ -46,7 +53,7 @@ def convolved(
     """
     geometry = _geometry(layer, x, bias is not None, act)
     made = convolution(geometry)
-    y = convolve(geometry, x.laid(made.source.order).contiguous(), weight, bias)
+    y = convolve(geometry, x.laid(made.source.order, geometry.dtype), weight, bias)
     return FeatureMap(y, made.result)
 
 
@@ -72,7 +79,18 @@ def _geometry(layer: nn.Conv2D, x: FeatureMap, bias: bool, act: Optional[str]) -
         groups=layer._groups,
         bias=bias,
         act=act,
+        dtype=dtype_of(layer),
     )
+
+
+def compute_in(layer: nn.Layer, dtype: str) -> None:
+    """Let a layer compute in this type while it is trained."""
+    object.__setattr__(layer, "_computes_in", dtype)
+
+
+def dtype_of(layer: nn.Layer) -> str:
+    """Return the type in which a layer computes: float32 unless it is trained in another one."""
+    return getattr(layer, "_computes_in", "float32") if layer.training else "float32"
 
 
 def _padding(layer: nn.Conv2D, size: Tuple[int, int]) -> Tuple[int, int, int, int]:
@@ -120,12 +138,12 @@ def normalised(bn: nn.BatchNorm2D, x: FeatureMap, act: Optional[str]) -> Feature
     fixed = has_fixed_statistics(bn)
     # Blocks of four have no fast operator.
     order = PLAIN if x.layout.order == "NCHW4c" else x.layout.order
-    layout = Layout(x.layout.shape, order)
+    layout = x.layout._replace(order=order)
     rule = Rule(layout, bn._epsilon, fixed, act)
     mean, variance = bn._mean, bn._variance
     if not fixed:
         mean, variance = paddle.empty_like(mean), paddle.empty_like(variance)
-    y = normalise(rule, x.laid(order).contiguous(), bn.weight, bn.bias, mean, variance)
+    y = normalise(rule, x.laid(order), bn.weight, bn.bias, mean, variance)
     if not fixed:
         keep = bn._momentum
         with paddle.no_grad():
@@ -136,13 +154,13 @@ def normalised(bn: nn.BatchNorm2D, x: FeatureMap, act: Optional[str]) -> Feature
 
 def activated(act: str, x: FeatureMap) -> FeatureMap:
     """Return the activation of each value: a key of `ppcls.kernels.activation.ACTIVATIONS`."""
-    return FeatureMap(activate(x.layout, act, x.data.contiguous()), x.layout)
+    return FeatureMap(activate(x.layout, act, x.read()), x.layout)
 
 
 def averaged(x: FeatureMap) -> FeatureMap:
     """Return the mean of each channel, one pixel."""
     window = _whole(x.layout)
-    return FeatureMap(pool(window, x.data.contiguous()), window.result)
+    return FeatureMap(pool(window, x.read()), window.result)
 
 
 def can_normalise(bn: nn.BatchNorm2D) -> bool:
@@ -162,7 +180,7 @@ def pooled(layer: nn.Layer, x: FeatureMap) -> Optional[FeatureMap]:
         Unavailable: oneDNN cannot do it.
     """
     window = _window(layer, x.layout)
-    return None if window is None else FeatureMap(pool(window, x.data.contiguous()), window.result)
+    return None if window is None else FeatureMap(pool(window, x.read()), window.result)
 
 
 def _window(layer: nn.Layer, source: Layout) -> Optional[Window]:

@@ -68,10 +68,12 @@ class Layout(NamedTuple):
         shape: images, channels, height, width.
         order: a key of `_TAGS`. A tensor in blocks of c channels has the shape
             [n, channels / c, h, w * c], and zeros for channels beyond the last one.
+        dtype: a key of `ppcls.kernels.onednn.DTYPES`.
     """
 
     shape: Shape
     order: str = PLAIN
+    dtype: str = "float32"
 
     @property
     def tensor_shape(self) -> List[int]:
@@ -84,22 +86,22 @@ class Layout(NamedTuple):
 
     def descriptor(self) -> Descriptor:
         """Return it in oneDNN's terms."""
-        return cached(self, lambda: Descriptor.of(self.shape, _TAGS[self.order]))
+        return cached(self, lambda: Descriptor.of(self.shape, _TAGS[self.order], self.dtype))
 
     def empty(self) -> Tensor:
         """Return a tensor that is to hold a map."""
-        return paddle.empty(self.tensor_shape, "float32")
+        return paddle.empty(self.tensor_shape, self.dtype)
 
 
-def layout_of(shape: Shape, descriptor: Descriptor) -> Layout:
-    """Return the layout that oneDNN describes.
+def layout_of(shape: Shape, dtype: str, descriptor: Descriptor) -> Layout:
+    """Return the layout of values of this type that oneDNN describes.
 
     Raises:
         Unavailable: it is none of those known here.
     """
     for order in _TAGS:
-        if Layout(shape, order).descriptor() == descriptor:
-            return Layout(shape, order)
+        if Layout(shape, order, dtype).descriptor() == descriptor:
+            return Layout(shape, order, dtype)
     raise Unavailable(f"the layout of a map {list(shape)} is unknown")
 
 
@@ -107,7 +109,7 @@ class Reorder:
     """Brings values from one layout into another; where both are the same, it does nothing."""
 
     def __init__(self, source: Descriptor, target: Descriptor) -> None:
-        self._sizes = source.bytes // 4, target.bytes // 4
+        self._sizes = source.bytes, target.bytes
         self._primitive: Optional[Primitive] = None
         if source != target:
             engine = library().engine
@@ -118,13 +120,13 @@ class Reorder:
         """Return the values of a contiguous tensor in the other layout, in `out` if given."""
         if self._primitive is None:
             return tensor
-        out = paddle.empty([self._sizes[1]], "float32") if out is None else out
+        out = paddle.empty([self._sizes[1]], "uint8") if out is None else out
         self._primitive({SRC: tensor, DST: out})
         return out
 
     def buffer(self, out: Tensor) -> Tensor:
         """Return where to write what is to be brought into `out`: there, if that is all."""
-        return out if self._primitive is None else paddle.empty([self._sizes[0]], "float32")
+        return out if self._primitive is None else paddle.empty([self._sizes[0]], "uint8")
 
 
 def reordered(tensor: Tensor, source: Layout, target: Layout) -> Tensor:

@@ -15,7 +15,8 @@ from typing import Any, Dict, Mapping, Optional, Sequence
 
 from paddle import Tensor
 
-SRC, DST, WEIGHTS, BIAS, MEAN, VARIANCE, SCALE, SHIFT, WORKSPACE = 1, 17, 33, 41, 49, 50, 51, 52, 64
+SRC, SRC_1, DST, WEIGHTS, BIAS, MEAN, VARIANCE, SCALE, SHIFT = 1, 2, 17, 33, 41, 49, 50, 51, 52
+WORKSPACE = 64
 DIFF_SRC, DIFF_DST, DIFF_WEIGHTS, DIFF_BIAS = 129, 145, 161, 169
 DIFF_SCALE, DIFF_SHIFT = 255, 256
 """The arguments of primitives."""
@@ -26,7 +27,11 @@ FORWARD_TRAINING = 64
 ANY = 1
 """The format tag that leaves the layout to the primitive."""
 
-_FLOAT32, _CPU, _IN_ORDER = 3, 1, 1
+DTYPES = {"float32": 3, "bfloat16": 2}
+"""oneDNN's numbers of the types of values."""
+
+_CPU, _IN_ORDER = 1, 1
+_ISA_BFLOAT16 = 0x80
 _SRC_MD, _DIFF_SRC_MD, _WEIGHTS_MD, _DIFF_WEIGHTS_MD, _DST_MD, _DIFF_DST_MD, _WORKSPACE_MD = range(
     129, 136
 )
@@ -54,6 +59,7 @@ _NEEDED = (
     *("primitive_attr_create", "primitive_attr_destroy", "primitive_attr_set_post_ops"),
     *("post_ops_create", "post_ops_destroy", "post_ops_append_eltwise"),
     *(f"{operator}_forward_primitive_desc_create" for operator in _OPERATORS),
+    *("binary_primitive_desc_create", "get_effective_cpu_isa"),
     *("convolution_backward_data_primitive_desc_create", "pooling_backward_primitive_desc_create"),
     *("convolution_backward_weights_primitive_desc_create", "version"),
     *(
@@ -128,6 +134,13 @@ class Library:
         self.call(name, ctypes.byref(made), *arguments)
         return made
 
+    @property
+    def has_bfloat16(self) -> bool:
+        """Whether the processor multiplies bfloat16 (AVX512_BF16 or AMX), as far as the
+        environment variable ONEDNN_MAX_CPU_ISA allows it.
+        """
+        return bool(self.ask("get_effective_cpu_isa") & _ISA_BFLOAT16)
+
 
 @lru_cache(maxsize=1)
 def library() -> Library:
@@ -161,10 +174,10 @@ class Descriptor(Handle):
         self.bytes = library().ask("memory_desc_get_size", self)
 
     @classmethod
-    def of(cls, shape: Sequence[int], tag: int) -> Descriptor:
-        """Return that of float32 values with a format tag."""
-        dims = int64s(shape)
-        return cls(library().make("memory_desc_create_with_tag", len(shape), dims, _FLOAT32, tag))
+    def of(cls, shape: Sequence[int], tag: int, dtype: str = "float32") -> Descriptor:
+        """Return that of values with a format tag."""
+        arguments = len(shape), int64s(shape), DTYPES[dtype], tag
+        return cls(library().make("memory_desc_create_with_tag", *arguments))
 
     @classmethod
     def dense(cls, shape: Sequence[int]) -> Descriptor:
@@ -172,7 +185,7 @@ class Descriptor(Handle):
         strides = [1]
         for size in reversed(shape[1:]):
             strides.insert(0, strides[0] * size)
-        dims = int64s(shape), _FLOAT32, int64s(strides)
+        dims = int64s(shape), DTYPES["float32"], int64s(strides)
         return cls(library().make("memory_desc_create_with_strides", len(shape), *dims))
 
     def part(self, shape: Sequence[int], begin: Sequence[int]) -> Descriptor:

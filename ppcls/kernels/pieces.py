@@ -102,7 +102,7 @@ class _Cut:
 
     def __init__(self, layout: Layout, piece: Piece) -> None:
         n, channels, *sizes = layout.shape
-        self._target = Layout(piece.geometry.source, layout.order)
+        self._target = layout._replace(shape=piece.geometry.source)
         kept = [
             (max(span.begin, 0), min(span.end, size))
             for span, size in zip((piece.rows, piece.columns), sizes)
@@ -119,7 +119,7 @@ class _Cut:
             self._run = Primitive(made, dict(zip((SRC, DST), inner)))
 
     def __call__(self, x: Tensor) -> Tensor:
-        found = paddle.zeros(self._target.tensor_shape)
+        found = paddle.zeros(self._target.tensor_shape, self._target.dtype)
         if self._run is not None:
             self._run({SRC: x, DST: found})
         return found

@@ -50,7 +50,7 @@ class Window(NamedTuple):
             (sides[i] + sum(self.padding[2 * i : 2 * i + 2]) - self.kernel[i]) // self.stride[i] + 1
             for i in (0, 1)
         )
-        return Layout((n, channels, height, width), self.source.order)
+        return self.source._replace(shape=(n, channels, height, width))
 
 
 class _Pooling:

@@ -10,8 +10,12 @@ import pytest
 from paddle import nn
 
 from ppcls.kernels.feature_map import FeatureMap
-from ppcls.kernels.layers import convolved
+from ppcls.kernels.layers import compute_in, convolved
+from ppcls.kernels.onednn import library
 
+needs_bfloat16 = pytest.mark.skipif(
+    not library().has_bfloat16, reason="this processor does not multiply bfloat16"
+)
 GRID = {
     # what: input channels, output channels, kernel, further arguments of nn.Conv2D, height, width
     "stem": (3, 32, 3, {"stride": 2, "padding": 1}, 17, 16),
@@ -68,3 +72,37 @@ def test_results_and_gradients_are_paddles(what: str, act: Any) -> None:
     assert relative(found, expected) < 1e-5
     for mine, own in zip(gradients(found, inputs), gradients(expected, inputs)):
         assert relative(mine, own) < 1e-5
+
+
+def rounded(x: paddle.Tensor) -> paddle.Tensor:
+    """The values as bfloat16 has them."""
+    found = x.detach().astype("bfloat16").astype("float32")
+    found.stop_gradient = x.stop_gradient
+    return found
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("act", [None, "relu"])
+@pytest.mark.parametrize("what", GRID)
+def test_bfloat16_is_paddles_but_for_rounding(what: str, act: Any) -> None:
+    channels, out, kernel, arguments, height, width = GRID[what]
+    paddle.seed(0)
+    layer = nn.Conv2D(
+        channels, out, kernel, bias_attr=None if "bias" in what else False, **arguments
+    )
+    layer.weight.set_value(rounded(layer.weight))
+    x = rounded(3 * paddle.randn([4, channels, height, width]))
+    x.stop_gradient = False
+    inputs = [x, *layer.parameters()]
+    expected = layer(x)
+    expected = getattr(nn.functional, act)(expected) if act else expected
+    compute_in(layer, "bfloat16")
+    layer.eval()
+    exact = convolved(layer, FeatureMap.of(x), layer.weight, layer.bias, act)
+    layer.train()
+    found = convolved(layer, FeatureMap.of(x), layer.weight, layer.bias, act)
+    assert (exact.layout.dtype, found.layout.dtype) == ("float32", "bfloat16")
+    assert relative(exact.plain(), expected) < 1e-5
+    assert 0 < relative(found.plain(), expected) < 2**-8
+    for mine, own in zip(gradients(found.plain(), inputs), gradients(expected, inputs)):
+        assert relative(mine, own) < 2**-6

@@ -7,7 +7,7 @@ import paddle
 import pytest
 
 from ppcls.kernels.feature_map import FeatureMap, plain, side_by_side
-from ppcls.kernels.layout import Layout
+from ppcls.kernels.layout import PLAIN, Layout
 
 
 def laid(tensor: paddle.Tensor, order: str) -> FeatureMap:
@@ -20,14 +20,14 @@ def test_a_layout_and_back_changes_nothing(order: str) -> None:
     x = paddle.randn([2, 20, 3, 5])
     x.stop_gradient = False
     found = laid(x, order)
-    assert found.shape == [2, 20, 3, 5] and found.data.shape[0] == 2
+    assert found.shape == [2, 20, 3, 5] and found.read().shape[0] == 2
     assert (found.plain() == x).all().item()
     weight = paddle.randn(x.shape)
     assert (paddle.grad(found.plain(), x, weight)[0] == weight).all().item()
 
 
 def test_blocks_have_zeros_beyond_the_last_channel() -> None:
-    data = laid(paddle.ones([1, 3, 2, 2]), "NCHW8c").data.numpy().reshape(2, 2, 8)
+    data = laid(paddle.ones([1, 3, 2, 2]), "NCHW8c").read().numpy().reshape(2, 2, 8)
     assert (data == np.array([1, 1, 1, 0, 0, 0, 0, 0])).all()
 
 
@@ -49,3 +49,42 @@ def test_maps_are_joined_and_scaled(channels: tuple) -> None:
         expected = paddle.concat([a, b], axis=1) * gate
         assert (both.scaled(FeatureMap.of(gate)).plain() == expected).all().item()
         assert ((2.0 * both).plain() == 2.0 * both.plain()).all().item()
+
+
+def in_bfloat16(tensor: paddle.Tensor, order: str) -> FeatureMap:
+    whole = FeatureMap.of(tensor)
+    return FeatureMap(whole.laid(order, "bfloat16"), Layout(whole.layout.shape, order, "bfloat16"))
+
+
+@pytest.mark.parametrize("order", [PLAIN, "NCHW16c", "NHWC"])
+def test_bfloat16_has_eight_bits(order: str) -> None:
+    x = paddle.randn([2, 20, 3, 5])
+    found = in_bfloat16(x, order)
+    assert found.read().dtype == paddle.bfloat16
+    assert (found.plain() == x.astype("bfloat16").astype("float32")).all().item()
+    assert (found.in_float32().plain() == found.plain()).all().item()
+
+
+def test_gradients_of_many_readers_add_up_in_bfloat16() -> None:
+    x = paddle.randn([2, 20, 3, 5])
+    x.stop_gradient = False
+    found = in_bfloat16(x, "NHWC")
+    both = found + found
+    joined = side_by_side([both, found, in_bfloat16(x, "NCHW16c")])
+    assert joined.layout.dtype == "bfloat16"
+    weight = paddle.randint(-4, 5, joined.shape).astype("float32")
+    one, two, three = paddle.split(weight, 3, axis=1)
+    expected = 2 * one + two + three  # whole numbers below 256 are exact
+    assert (paddle.grad(joined.plain(), x, weight)[0] == expected).all().item()
+
+
+def test_maps_of_two_types_add_up() -> None:
+    a, b = paddle.ones([1, 16, 2, 2]), 2 * paddle.ones([1, 16, 2, 2])
+    for found in (
+        laid(a, "NHWC") + in_bfloat16(b, "NCHW16c"),
+        in_bfloat16(a, "NHWC") + laid(b, PLAIN),
+    ):
+        assert (plain(found) == 3).all().item()
+    gate = FeatureMap.of(paddle.full([1, 16, 1, 1], 0.5))
+    assert (in_bfloat16(b, "NCHW16c").scaled(gate).plain() == 1).all().item()
+    assert ((0.5 * in_bfloat16(b, "NHWC")).plain() == 1).all().item()

@@ -1,0 +1,94 @@
+"""Mixed precision on a CPU: where it runs, where not, and what it does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable, Dict
+
+import paddle
+import pytest
+from safetensors.numpy import load_file
+
+from ppcls.config import as_config
+from ppcls.config.schema import AmpSection
+from ppcls.engine import amp
+from ppcls.engine.amp import Precision, check_cpu
+from ppcls.engine.builder import use_kernels
+from ppcls.errors import ConfigError
+from ppcls.kernels.onednn import Library, library
+
+Run = Callable[..., int]
+Recipe = Dict[str, Any]
+
+BFLOAT16 = AmpSection(dtype="bfloat16")
+needs_bfloat16 = pytest.mark.skipif(
+    not library().has_bfloat16, reason="this processor does not multiply bfloat16"
+)
+
+
+def test_other_kernels_are_refused(recipe: Recipe) -> None:
+    recipe["Global"]["cpu_kernels"] = "paddle"
+    recipe["AMP"] = {"dtype": "bfloat16"}
+    config = as_config(recipe)
+    with pytest.raises(ConfigError, match="cpu_kernels is paddle, which computes in float32"):
+        use_kernels(config, paddle.nn.Conv2D(3, 8, 3), "cpu", config.AMP)
+    assert use_kernels(config, paddle.nn.Conv2D(3, 8, 3), "cpu") == "Paddle"
+
+
+def test_a_missing_library_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(amp, "library", lambda: Library(tmp_path / "libdnnl.so.3"))
+    with pytest.raises(ConfigError, match="the oneDNN of the installed Paddle is of no use"):
+        check_cpu(BFLOAT16)
+
+
+_OLDER = """
+from ppcls.config.schema import AmpSection
+from ppcls.engine.amp import Precision
+Precision(AmpSection(dtype="bfloat16"), "cpu")
+"""
+
+
+@pytest.mark.slow
+def test_a_processor_without_bfloat16_is_refused() -> None:
+    """oneDNN treats the processor as an older one."""
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI"}
+    done = subprocess.run(
+        [sys.executable, "-c", _OLDER], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 1
+    assert "this processor has neither AVX512_BF16 nor AMX; use -o AMP=null" in done.stderr
+
+
+@needs_bfloat16
+def test_nothing_is_scaled_or_cast_by_paddle() -> None:
+    precision = Precision(BFLOAT16, "cpu")
+    with precision.forward():
+        assert paddle.nn.Linear(2, 2)(paddle.ones([1, 2])).dtype == paddle.float32
+    assert not precision.scaler.is_enable() and precision.state() == {}
+
+
+@needs_bfloat16
+@pytest.mark.slow
+def test_a_run_learns_in_bfloat16_and_resumes_to_the_same_bits(
+    ppcls: Run, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe["AMP"] = {"dtype": "bfloat16"}
+    recipe["Global"].update(save_steps=3, keep_checkpoints=9)
+    assert ppcls("train", recipe) == 0
+    said = capsys.readouterr()
+    assert "convolutions are trained in bfloat16" in said.out + said.err
+    whole = Path(recipe["Global"]["output_dir"])
+    lines = [json.loads(line) for line in (whole / "train_log.jsonl").read_text().splitlines()]
+    losses = [one["metrics"]["loss"] for one in lines if one["event"] == "epoch"]
+    assert losses[-1] < losses[0]
+    recipe["Global"]["output_dir"] = str(tmp_path / "again")
+    third = whole / "checkpoints" / "step_00000003.safetensors"
+    assert ppcls("train", recipe, "--resume", str(third)) == 0
+    last = sorted((whole / "checkpoints").glob("*.safetensors"))[-1]
+    again = load_file(tmp_path / "again" / "checkpoints" / last.name)
+    for name, array in load_file(last).items():
+        assert array.tobytes() == again[name].tobytes(), name
