@@ -9,7 +9,7 @@ from paddle import Tensor
 
 from ppcls.kernels.activation import Activation, as_last_step
 from ppcls.kernels.geometry import Geometry
-from ppcls.kernels.layout import Reorder, cached, layout_of
+from ppcls.kernels.layout import TAGS, Reorder, cached, layout_of
 from ppcls.kernels.onednn import (
     ANY,
     BIAS,
@@ -40,10 +40,10 @@ class _Operator:
         self.geometry = geometry
         self.weight = Descriptor.dense(geometry.grouped_weight)
         self.bias = Descriptor.dense(geometry.weight[:1]) if geometry.bias else None
-        shapes = geometry.source, geometry.grouped_weight, geometry.result
-        self.any_source, self.any_weight, self.any_result = (
-            Descriptor.of(shape, ANY, geometry.dtype) for shape in shapes
-        )
+        tag, dtype = TAGS[geometry.order] if geometry.order else ANY, geometry.dtype
+        self.any_weight = Descriptor.of(geometry.grouped_weight, ANY, dtype)
+        self.wanted_source = Descriptor.of(geometry.source, tag, dtype)
+        self.wanted_result = Descriptor.of(geometry.result, tag, dtype)
 
     def numbers(self) -> List[Any]:
         """Strides, dilations and padding in the form that oneDNN takes."""
@@ -75,13 +75,13 @@ class Convolution(_Operator):
         super().__init__(geometry)
         self.made = PrimitiveDescriptor(
             "convolution_forward",
-            *(library().engine, FORWARD_TRAINING, _DIRECT, self.any_source, self.any_weight),
-            *(self.bias, self.any_result, *self.numbers(), as_last_step(geometry.act)),
+            *(library().engine, FORWARD_TRAINING, _DIRECT, self.wanted_source, self.any_weight),
+            *(self.bias, self.wanted_result, *self.numbers(), as_last_step(geometry.act)),
         )
         self.source = layout_of(geometry.source, geometry.dtype, self.made.layout(SRC))
         self.result = layout_of(geometry.result, geometry.dtype, self.made.layout(DST))
         self._run = self.primitive(self.made, SRC, WEIGHTS, DST, bias=BIAS)
-        self._weight_in = Reorder(self.weight, self.made.layout(WEIGHTS))
+        self._weight_in = Reorder(self.weight, self.made.layout(WEIGHTS), "weight")
 
     def __call__(self, x: Tensor, weight: Tensor, bias: Optional[Tensor]) -> Tensor:
         """Return the result; weight and bias lie as Paddle has them."""
@@ -98,12 +98,12 @@ class _SourceGradient(_Operator):
         self._source = forward.source
         made = PrimitiveDescriptor(
             "convolution_backward_data",
-            *(library().engine, _DIRECT, self.any_source, self.any_weight, self.any_result),
+            *(library().engine, _DIRECT, self.wanted_source, self.any_weight, self.wanted_result),
             *(*self.numbers(), forward.made, None),
         )
         self._run = self.primitive(made, DIFF_DST, WEIGHTS, DIFF_SRC)
-        self._weight_in = Reorder(self.weight, made.layout(WEIGHTS))
-        self._result_in = Reorder(forward.result.descriptor(), made.layout(DIFF_DST))
+        self._weight_in = Reorder(self.weight, made.layout(WEIGHTS), "weight")
+        self._result_in = Reorder(forward.result.descriptor(), made.layout(DIFF_DST), "result")
         self._source_out = Reorder(made.layout(DIFF_SRC), forward.source.descriptor())
 
     def __call__(self, gradient: Tensor, weight: Tensor) -> Tensor:
@@ -121,12 +121,12 @@ class _WeightGradient(_Operator):
         super().__init__(forward.geometry)
         made = PrimitiveDescriptor(
             "convolution_backward_weights",
-            *(library().engine, _DIRECT, self.any_source, self.any_weight, self.bias),
-            *(self.any_result, *self.numbers(), forward.made, None),
+            *(library().engine, _DIRECT, self.wanted_source, self.any_weight, self.bias),
+            *(self.wanted_result, *self.numbers(), forward.made, None),
         )
         self._run = self.primitive(made, SRC, DIFF_DST, DIFF_WEIGHTS, bias=DIFF_BIAS)
-        self._source_in = Reorder(forward.source.descriptor(), made.layout(SRC))
-        self._result_in = Reorder(forward.result.descriptor(), made.layout(DIFF_DST))
+        self._source_in = Reorder(forward.source.descriptor(), made.layout(SRC), "source")
+        self._result_in = Reorder(forward.result.descriptor(), made.layout(DIFF_DST), "result")
         self._weight_out = Reorder(made.layout(DIFF_WEIGHTS), self.weight)
 
     def __call__(self, x: Tensor, gradient: Tensor) -> Tuple[Tensor, Optional[Tensor]]:

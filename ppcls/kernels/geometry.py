@@ -20,6 +20,7 @@ class Geometry(NamedTuple):
         bias: whether there is one.
         act: a key of `ppcls.kernels.activation.ACTIVATIONS`, or None.
         dtype: of the maps, and of the arithmetic; weight, bias and their gradients are float32.
+        order: how both maps lie, a key of `ppcls.kernels.layout.TAGS`; None leaves it to oneDNN.
     """
 
     source: Shape
@@ -31,6 +32,7 @@ class Geometry(NamedTuple):
     bias: bool
     act: Optional[str]
     dtype: str = "float32"
+    order: Optional[str] = None
 
     @property
     def result(self) -> Shape:

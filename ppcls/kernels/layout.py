@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Any, Callable, Hashable, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Hashable, List, NamedTuple, Optional, Tuple
 
 import paddle
 from paddle import Tensor
@@ -25,7 +25,7 @@ Shape = Tuple[int, int, int, int]
 PLAIN = "NCHW"
 """Paddle's own layout."""
 
-_TAGS = {
+TAGS = {
     # layout: oneDNN's format tag
     PLAIN: 5,
     "NCHW16c": 78,
@@ -66,7 +66,7 @@ class Layout(NamedTuple):
 
     Attributes:
         shape: images, channels, height, width.
-        order: a key of `_TAGS`. A tensor in blocks of c channels has the shape
+        order: a key of `TAGS`. A tensor in blocks of c channels has the shape
             [n, channels / c, h, w * c], and zeros for channels beyond the last one.
         dtype: a key of `ppcls.kernels.onednn.DTYPES`.
     """
@@ -86,7 +86,7 @@ class Layout(NamedTuple):
 
     def descriptor(self) -> Descriptor:
         """Return it in oneDNN's terms."""
-        return cached(self, lambda: Descriptor.of(self.shape, _TAGS[self.order], self.dtype))
+        return cached(self, lambda: Descriptor.of(self.shape, TAGS[self.order], self.dtype))
 
     def empty(self) -> Tensor:
         """Return a tensor that is to hold a map."""
@@ -99,17 +99,34 @@ def layout_of(shape: Shape, dtype: str, descriptor: Descriptor) -> Layout:
     Raises:
         Unavailable: it is none of those known here.
     """
-    for order in _TAGS:
+    for order in TAGS:
         if Layout(shape, order, dtype).descriptor() == descriptor:
             return Layout(shape, order, dtype)
     raise Unavailable(f"the layout of a map {list(shape)} is unknown")
 
 
-class Reorder:
-    """Brings values from one layout into another; where both are the same, it does nothing."""
+def _scratch(role: str, size: int) -> Tensor:
+    """Return memory of at least so many bytes for what is needed only until the thread asks for
+    the same role again.
+    """
+    buffers: Dict[str, Tensor] = _kept.__dict__.setdefault("buffers", {})
+    if role not in buffers or buffers[role].size < size:
+        buffers[role] = paddle.empty([size], "uint8")
+    return buffers[role]
 
-    def __init__(self, source: Descriptor, target: Descriptor) -> None:
-        self._sizes = source.bytes, target.bytes
+
+class Reorder:
+    """Brings values from one layout into another; where both are the same, it does nothing.
+
+    Args:
+        source: where they lie.
+        target: where they are to lie.
+        role: of what the values are in a computation; two that are needed at the same time need
+            two roles.
+    """
+
+    def __init__(self, source: Descriptor, target: Descriptor, role: str = "") -> None:
+        self._sizes, self._role = (source.bytes, target.bytes), role
         self._primitive: Optional[Primitive] = None
         if source != target:
             engine = library().engine
@@ -117,16 +134,18 @@ class Reorder:
             self._primitive = Primitive(made, {SRC: source, DST: target})
 
     def __call__(self, tensor: Tensor, out: Optional[Tensor] = None) -> Tensor:
-        """Return the values of a contiguous tensor in the other layout, in `out` if given."""
+        """Return the values of a contiguous tensor in the other layout, in `out` if given, else
+        until this is called again for the same role.
+        """
         if self._primitive is None:
             return tensor
-        out = paddle.empty([self._sizes[1]], "uint8") if out is None else out
+        out = _scratch(self._role, self._sizes[1]) if out is None else out
         self._primitive({SRC: tensor, DST: out})
         return out
 
     def buffer(self, out: Tensor) -> Tensor:
         """Return where to write what is to be brought into `out`: there, if that is all."""
-        return out if self._primitive is None else paddle.empty([self._sizes[0]], "uint8")
+        return out if self._primitive is None else _scratch("own", self._sizes[0])
 
 
 def reordered(tensor: Tensor, source: Layout, target: Layout) -> Tensor:
