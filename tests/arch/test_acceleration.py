@@ -19,7 +19,11 @@ from ppcls.arch.freezing import freeze_statistics
 from ppcls.arch.network import Network
 from ppcls.arch.summary import summarise
 from ppcls.kernels.feature_map import FeatureMap
+from ppcls.kernels.onednn import library
 
+needs_bfloat16 = pytest.mark.skipif(
+    not library().has_bfloat16, reason="this processor does not multiply bfloat16"
+)
 NETWORKS = {
     # name: side of an image
     "EfficientNetLite0": 48,
@@ -79,6 +83,32 @@ def test_results_and_gradients_are_paddles(name: str, frozen: bool) -> None:
     for (key, value), other in zip(own.state_dict().items(), fast.state_dict().values()):
         if key.endswith(("_mean", "_variance")):
             assert np.allclose(value.numpy(), other.numpy(), rtol=1e-3, atol=1e-4), key
+
+
+@needs_bfloat16
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n == "SqueezeNet1_1" else pytest.mark.slow) for n in NETWORKS],
+)
+def test_bfloat16_is_near_and_only_in_training(name: str) -> None:
+    """With fixed statistics: those of few images are chaotic in a network that has learnt nothing,
+    in float32 as well.
+    """
+    own, _, images = pair(name, NETWORKS[name], frozen=True)
+    fast = copy.deepcopy(own)
+    accelerate(fast, "bfloat16")
+    (loss, grads), (my_loss, my_grads) = (loss_and_gradients(net, images) for net in (own, fast))
+    assert my_loss == pytest.approx(loss, rel=0.05, abs=0.02)
+    assert all(grad.dtype == np.float32 for grad in my_grads)
+    square = sum(float((one**2).sum()) for one in grads)
+    product = sum(float((one * other).sum()) for one, other in zip(grads, my_grads))
+    mine = sum(float((one**2).sum()) for one in my_grads)
+    assert product / (square * mine) ** 0.5 > 0.95  # the angle between the gradients
+    for network in (own, fast):
+        network.eval()
+    with paddle.no_grad():
+        expected, found = own(images).numpy(), fast(images).numpy()
+    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 def test_names_kinds_and_rows_stay() -> None:

@@ -10,8 +10,17 @@ import paddle
 import pytest
 from paddle import nn
 
+from ppcls.kernels.activation import ACTIVATIONS
 from ppcls.kernels.feature_map import FeatureMap
-from ppcls.kernels.layers import as_map, can_convolve, convolved, folded, normalised, pooled
+from ppcls.kernels.layers import (
+    activated,
+    as_map,
+    can_convolve,
+    convolved,
+    folded,
+    normalised,
+    pooled,
+)
 from ppcls.kernels.layout import Layout
 
 
@@ -68,6 +77,42 @@ def test_fixed_statistics_become_part_of_the_convolution() -> None:
     inputs = [x, conv.weight, conv.bias, bn.weight, bn.bias]
     check(found, expected)
     check_gradients(found, expected, inputs, inputs)
+
+
+@pytest.mark.parametrize("order", ["NCHW", "NCHW16c", "NHWC"])
+@pytest.mark.parametrize("act", ACTIVATIONS)
+def test_activations_are_paddles(act: str, order: str) -> None:
+    x = maps()
+    given = FeatureMap(FeatureMap.of(x).laid(order), Layout((4, 24, 9, 10), order))
+    slope = {"leaky_relu": 0.1, "leaky_relu_0.01": 0.01}.get(act)
+    expected = nn.functional.leaky_relu(x, slope) if slope else getattr(nn.functional, act)(x)
+    found = activated(act, given).plain()
+    check(found, expected)
+    check_gradients(found, expected, [x], [x])
+
+
+@pytest.mark.parametrize("act", ACTIVATIONS)
+def test_activations_in_bfloat16_are_rounded(act: str) -> None:
+    x = maps()
+    layout = Layout((4, 24, 9, 10), "NHWC", "bfloat16")
+    found = activated(act, FeatureMap(FeatureMap.of(x).laid("NHWC", "bfloat16"), layout))
+    exact = activated(act, FeatureMap.of(x))
+    assert found.layout == layout
+    check(found.plain(), exact.plain(), at=2**-7)
+
+
+@pytest.mark.parametrize("act", [None, "relu"])
+@pytest.mark.parametrize("training", [True, False])
+def test_normalisation_in_bfloat16_is_rounded(training: bool, act: Optional[str]) -> None:
+    x, exact = maps(), normalisation(training)
+    bn = copy.deepcopy(exact)
+    layout = Layout((4, 24, 9, 10), "NHWC", "bfloat16")
+    found = normalised(bn, FeatureMap(FeatureMap.of(x).laid("NHWC", "bfloat16"), layout), act)
+    expected = normalised(exact, FeatureMap.of(x), act)
+    assert found.layout == layout
+    check(found.plain(), expected.plain(), at=2**-6)
+    check(bn._mean, exact._mean, at=2**-8)
+    assert bn._mean.dtype == paddle.float32
 
 
 @pytest.mark.parametrize(
