@@ -156,11 +156,14 @@ def test_a_terminal_that_goes_away_ends_nothing(monkeypatch: pytest.MonkeyPatch)
     mine, theirs = pty.openpty()
     with os.fdopen(theirs, "w", encoding="utf-8") as stream:
         monkeypatch.setattr(sys, "stderr", stream)
-        with progress.Bar("counting", 3) as bar:
-            os.close(mine)
-            for _ in range(3):
-                bar.advance()
-                bar.say("going on")
+        screen = progress._Screen()
+        assert os.isatty(screen.fileno()) and screen == stream
+        screen.write("here")
+        assert os.read(mine, 100) == b"here"
+        os.close(mine)
+        with pytest.raises(OSError, match="Input/output error"):
+            os.write(theirs, b"gone")
+        screen.write("gone")
 
 
 @pytest.mark.parametrize(
