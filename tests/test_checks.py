@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import json
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Callable, Optional
@@ -177,3 +178,43 @@ def test_without_engines_nothing_can_predict(monkeypatch: pytest.MonkeyPatch) ->
     finding = found("engines")
     assert finding.value == "none" and "nothing can predict" in finding.problem
     assert "ppcls[onnx]" in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "problem"),
+    [
+        ("OpenVINO", ModuleNotFoundError("No module named 'openvino'", name="openvino"), ""),
+        ("OpenCV", ModuleNotFoundError("No module named 'cv2'", name="cv2"), "named 'cv2'"),
+        ("OpenVINO", ModuleNotFoundError("No module named 'odd'", name="odd"), "named 'odd'"),
+    ],
+)
+def test_a_missing_package_is_a_problem_where_it_is_needed(
+    name: str, error: ImportError, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is not needed may be missing, but not half of it."""
+
+    def imported(module: str) -> Any:
+        if module == {"OpenVINO": "openvino", "OpenCV": "cv2"}[name]:
+            raise error
+        return SimpleNamespace(__version__="1.0")
+
+    monkeypatch.setattr(checks, "importlib", SimpleNamespace(import_module=imported))
+    (finding,) = [one for one in checks._modules() if one.name == name]
+    assert finding.value == "not installed" and "pip install" in finding.advice
+    assert problem in finding.problem and bool(finding.problem) == bool(problem)
+    others = [one for one in checks._modules() if one.name != name]
+    assert {one.value for one in others} == {"1.0"} and not any(one.problem for one in others)
+
+
+def test_without_paddle_only_the_processor_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "paddle", raising=False)
+    assert [one.name for one in checks._device()] == ["processor"]
+
+
+def test_engines_are_unknown_while_what_they_need_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "ppcls.inference.engines", None)
+    (finding,) = checks._engines()
+    assert finding.value == "unknown as long as a package above is missing"
+    assert not finding.problem

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import re
+import runpy
 import shlex
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Optional
 
 import pytest
@@ -218,6 +220,57 @@ def test_errors_of_the_program_keep_their_traceback(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("ppcls.commands.models.run", fail)
     with pytest.raises(ZeroDivisionError):
         main(["models"])
+
+
+def test_a_reader_that_stops_reading_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does Python say at its end that it could not write."""
+
+    def fail(arguments: object) -> int:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    closed: List[str] = []
+    stderr = SimpleNamespace(write=closed.append, close=lambda: closed.append("closed"))
+    monkeypatch.setattr("ppcls.commands.models.run", fail)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    assert main(["models"]) == 1
+    assert closed == ["closed"]
+
+
+@pytest.mark.parametrize(
+    ("line", "verb", "options"),
+    [
+        ("ppcls ", None, []),
+        ("ppcls nonsense ", None, []),
+        ("ppcls models --so", "models", ["--sort"]),
+    ],
+)
+def test_a_shell_that_completes_is_answered_for_the_verb_on_its_line(
+    line: str, verb: Optional[str], options: List[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered: List[Any] = []
+
+    def answer(*parsers: Any) -> None:
+        answered.append(parsers)
+        raise SystemExit(0)
+
+    monkeypatch.setenv("_ARGCOMPLETE", "1")
+    monkeypatch.setenv("COMP_LINE", line)
+    monkeypatch.setattr("ppcls.commands.completion.answer_shell", answer)
+    assert left_with([]) == 0
+    ((parser, child),) = answered
+    assert parser.prog == "ppcls"
+    assert (child.prog if child else None) == (f"ppcls {verb}" if verb else None)
+    assert all(option in child.format_help() for option in options)
+
+
+def test_the_package_can_be_run_as_a_program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["ppcls", "--version"])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_module("ppcls", run_name="__main__")
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"ppcls {ppcls.__version__}\n"
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import signal
@@ -22,6 +23,7 @@ from ppcls.files import (
     remove_leftovers,
     replacing,
     sha256_of,
+    temporary_beside,
     write_text,
 )
 
@@ -173,3 +175,46 @@ def test_two_folders_change_places_at_once(tmp_path: Path) -> None:
         pytest.skip("this file system cannot exchange names")
     assert os.listdir(tmp_path / "a") == ["b"] and os.listdir(tmp_path / "b") == ["a"]
     assert not exchange(tmp_path / "a", tmp_path / "missing")
+
+
+def test_reads_that_give_a_part_at_a_time_are_put_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, content = os.read, os.urandom(10)
+    (tmp_path / "file").write_bytes(content)
+    monkeypatch.setattr(os, "read", lambda descriptor, size: read(descriptor, min(size, 3)))
+    assert read_regular(tmp_path / "file", 10) == content
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_read_to_its_new_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is waited for never comes."""
+    read, path = os.read, tmp_path / "file"
+    path.write_bytes(b"0123456789")
+
+    def cut(descriptor: int, size: int) -> bytes:
+        data = read(descriptor, min(size, 6))
+        os.truncate(path, 6)
+        return data
+
+    monkeypatch.setattr(os, "read", cut)
+    assert read_regular(path, 10) == b"012345"
+
+
+def test_a_folder_that_takes_no_file_is_named_by_the_file_that_was_wanted(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.touch()
+    with pytest.raises(NotADirectoryError) as found:
+        temporary_beside(folder / "weights.safetensors")
+    assert found.value.filename == str(folder / "weights.safetensors")
+
+
+def test_a_system_without_the_call_cannot_exchange_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name, **options: object())
+    assert not exchange(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "a").read_text() == "a" and (tmp_path / "b").read_text() == "b"

@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
+
+from ppcls import progress
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -100,6 +102,81 @@ with tempfile.TemporaryFile() as aside, Bar("converting") as bar:
     caught = aside.read()
 print(caught)
 """
+
+
+class Terminal:
+    """What is written to one, as it comes."""
+
+    def __init__(self) -> None:
+        self.mine, theirs = pty.openpty()
+        self.stream = os.fdopen(theirs, "w", encoding="utf-8")
+        self.text = ""
+
+    def until(self, pattern: str) -> str:
+        """Wait until a pattern is on it, and return all that is."""
+        deadline = time.monotonic() + 10
+        while not re.search(pattern, self.text):
+            assert time.monotonic() < deadline, self.text
+            if select.select([self.mine], [], [], 0.1)[0]:
+                self.text += os.read(self.mine, 1 << 16).decode("utf-8", "replace")
+        return self.text
+
+    def close(self) -> None:
+        """End both sides."""
+        self.stream.close()
+        os.close(self.mine)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    """A terminal of 100 columns, on which clocks move often."""
+    monkeypatch.setattr(progress, "_BEAT", 0.01)
+    monkeypatch.setenv("COLUMNS", "100")
+    opened = Terminal()
+    yield opened
+    opened.close()
+
+
+def test_a_bar_counts_and_leaves_nothing(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", terminal.stream)
+    with progress.Bar("counting", 10, done=2) as bar:
+        assert bar.is_shown
+        bar.advance(3)
+        terminal.until(r"counting  50%\|[^\r]*\| 5/10 ")
+        bar.advance_to(9)
+        terminal.until(r"counting  90%\|[^\r]*\| 9/10 ")
+    terminal.stream.write("end")
+    terminal.stream.flush()
+    assert overwritten(terminal.until("end")).rstrip() == "end"
+
+
+def test_a_terminal_that_goes_away_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, theirs = pty.openpty()
+    with os.fdopen(theirs, "w", encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        screen = progress._Screen()
+        assert os.isatty(screen.fileno()) and screen == stream
+        screen.write("here")
+        assert os.read(mine, 100) == b"here"
+        os.close(mine)
+        with pytest.raises(OSError, match="Input/output error"):
+            os.write(theirs, b"gone")
+        screen.write("gone")
+
+
+@pytest.mark.parametrize(
+    ("said", "columns"), [("132", 132), ("0", 80), ("-3", 80), ("wide", 80), (None, 80)]
+)
+def test_a_terminal_that_does_not_tell_its_size_has_80_columns(
+    said: Optional[str], columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("COLUMNS", said)
+    assert progress.columns() == columns
 
 
 def test_what_keeps_native_code_quiet_does_not_catch_the_bar() -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib
+import importlib.util
 import os
 import platform
+import signal
 import subprocess
 import sys
+import tempfile
+import traceback
 from pathlib import Path
-from typing import Callable
+from types import SimpleNamespace
+from typing import Any, Callable, Dict, List
 
 import pytest
 
@@ -202,3 +209,129 @@ def test_kept_memory_is_in_large_pages_and_taken_only_where_written_to() -> None
     done = subprocess.run([sys.executable, "-c", _KEPT], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[1]) < 100_000  # KiB
+
+
+def fail(*given: object, **options: object) -> Any:
+    """What a call does on a machine that lacks what it asks for."""
+    raise OSError("not on this machine")
+
+
+@pytest.mark.parametrize(
+    ("said", "cores"),
+    [
+        ("150000 100000", 2),
+        ("10000 100000", 1),
+        ("400000 100000", 4),
+        ("max 100000", 8),
+        ("800000 100000", 8),
+        ("1600000 100000", 8),
+        ("nonsense", 8),
+    ],
+)
+def test_a_container_has_no_more_cores_than_its_quota(
+    said: str, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(8))
+    monkeypatch.setattr(Path, "read_text", lambda path, *given: said)
+    assert runtime.available_cores() == cores
+
+
+def test_a_missing_paddle_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="Paddle is not installed: run `pip install"):
+        runtime.prepare()
+
+
+def test_paddle_that_was_loaded_gets_as_many_threads_as_there_are_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: List[int] = []
+    core = SimpleNamespace(set_num_threads=given.append)
+    monkeypatch.setitem(sys.modules, "paddle", SimpleNamespace())
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: core)
+    monkeypatch.setattr(importlib, "import_module", {"paddle.base.core": core}.__getitem__)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("MKL_DEBUG_CPU_TYPE", "5")
+    monkeypatch.setattr(runtime, "available_cores", lambda: 3)
+    monkeypatch.setattr(runtime, "_started_with", lambda name: True)
+    assert (runtime.prepare(), given) == ({}, []), "the user has asked for one"
+    monkeypatch.setattr(runtime, "_started_with", lambda name: False)
+    assert (runtime.prepare(), given) == ({"OMP_NUM_THREADS": "3"}, [3])
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+
+
+def test_without_proc_the_usual_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "read_text", fail)
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    assert not runtime.is_amd() and runtime.cpu_flags() == frozenset()
+    assert runtime.cpu_model() == platform.machine()
+    assert runtime._started_with("ANYTHING"), "a number of threads may be the user's"
+
+
+@pytest.mark.parametrize(
+    ("refused", "asked"),
+    [({-3: 2}, [(-3, 1 << 30), (-3, 1 << 25)]), ({-1: 1}, [(-3, 1 << 30), (-1, (1 << 31) - 1)])],
+)
+def test_memory_is_given_back_where_the_c_library_refuses_to_keep_it(
+    refused: Dict[int, int], asked: List[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: List[Any] = []
+
+    def mallopt(parameter: int, value: int) -> int:
+        calls.append((parameter, value))
+        return int(parameter not in refused)
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
+    assert not runtime.keep_freed_memory()
+    assert calls == asked, "nothing else is changed"
+
+
+@pytest.mark.parametrize("library", [fail, lambda name: SimpleNamespace()])
+def test_other_c_libraries_stay_as_they_are(
+    library: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", library)
+    assert not runtime.keep_freed_memory()
+
+
+def test_ctrl_c_while_paddle_is_loaded_ends_a_command_at_once(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ended: List[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(runtime, "ctrl_c_leaves", True)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with runtime._leaving_at_once():
+            signal.raise_signal(signal.SIGINT)
+        assert ended == [130] and capfd.readouterr().err == "stopped by Ctrl-C\n"
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_call_paths_are_left_out_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also with a Paddle that has no `name_struct`."""
+    from paddle.nn.layer import layers
+
+    monkeypatch.delattr(layers, "name_struct", raising=False)
+    with runtime.without_call_paths():
+        assert not traceback.extract_stack() and not hasattr(layers, "name_struct")
+    assert traceback.extract_stack()
+
+
+def test_lines_are_left_out_in_this_process_too(capfd: pytest.CaptureFixture[str]) -> None:
+    with runtime.without_lines("Noise[0-9]"):
+        os.write(1, b"Noise1\na result\n")
+        os.write(2, b"Noise2\nNoise3 that says more\n")
+    assert tuple(capfd.readouterr()) == ("a result\n", "Noise3 that says more\n")
+
+
+def test_without_a_place_for_files_every_line_is_written(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", fail)
+    with runtime.without_lines("Noise[0-9]"):
+        os.write(1, b"Noise1\na result\n")
+    assert capfd.readouterr().out == "Noise1\na result\n"

@@ -236,7 +236,7 @@ class _Network:
             queries=queries,
             unit="s" if scenario == "single" else "images/s",
             theirs=theirs,
-            ours=own or 0.0,
+            ours=own,
         )
 
 

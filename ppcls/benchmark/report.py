@@ -170,7 +170,7 @@ def _loadgen_table(results: Results) -> str:
         subject, is_time = results.subjects[one.subject], one.unit == "s"
         figure = "p90 (ms)" if is_time else "images/s"
         shown = [_milliseconds(x) if is_time else _number(x) for x in (one.theirs, one.ours)]
-        ratio = f"{one.ours / one.theirs:.3f}" if one.theirs else MISSING
+        ratio = f"{one.ours / one.theirs:.3f}" if one.ours and one.theirs else MISSING
         row = [subject.network, str(one.batch_size), subject.engine_name, subject.precision]
         rows.append([*row, SCENARIOS[one.scenario].title, figure, *shown, ratio])
     if len(rows) == 1:

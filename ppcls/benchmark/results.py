@@ -140,7 +140,9 @@ class Measurement(Section):
 
 
 class LoadGen(Section):
-    """What MLPerf's own load generator found, beside what this program found in the same run."""
+    """What MLPerf's own load generator found, beside what this program found in the same run; None
+    where there were too few queries for that.
+    """
 
     subject: Count
     scenario: Literal["single", "offline"]
@@ -148,7 +150,7 @@ class LoadGen(Section):
     queries: Count
     unit: Literal["s", "images/s"]
     theirs: Number
-    ours: Number
+    ours: Optional[Number] = None
 
 
 class NetworkFacts(Section):

@@ -111,12 +111,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
     noted = file.metadata
     own = ("state", "format", "kind")
     metadata = {key: value for key, value in noted.items() if key not in own}
-    state = _state(path, noted.get("state", {}))
+    state = state_of(path, noted)
     groups = (file.group(name) for name in ("model", "optimizer", "ema"))
     return Checkpoint(state, metadata, *groups)
 
 
-def _state(path: Path, noted: Mapping[str, Any]) -> TrainState:
+def state_of(path: Path, metadata: Mapping[str, Any]) -> TrainState:
+    """Return where the run stood, as the file `path` notes it.
+
+    Raises:
+        CheckpointError: it does not: the file is damaged, or no checkpoint.
+    """
+    noted = metadata.get("state", {})
     missing = [key for key in ("epoch", "batch", "step") if key not in noted]
     if missing:
         raise CheckpointError(

@@ -11,9 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, TypeVar
 
-from pydantic import ValidationError
-
-from ppcls.engine.checkpoint import CheckpointFolder, TrainState
+from ppcls.engine.checkpoint import CheckpointFolder, TrainState, state_of
 from ppcls.engine.loggers import Record
 from ppcls.engine.loggers.jsonl import read_records
 from ppcls.engine.run_folder import RunFolder
@@ -180,10 +178,7 @@ def _read_weights(run: RunSummary) -> None:
 
 def _position(path: Path) -> Optional[Tuple[TrainState, Dict[str, Any]]]:
     metadata = read_metadata(path)
-    try:
-        return TrainState.model_validate(metadata.get("state")), metadata
-    except ValidationError:
-        raise UsageError(f"{path}: the position of the run is not in it") from None
+    return state_of(path, metadata), metadata
 
 
 def _read_log(run: RunSummary) -> None:

@@ -183,16 +183,9 @@ def _missing(source: FileOrSource) -> str:
     """Say why a source is surely no image; empty where it may be one."""
     if isinstance(source, Missing):
         return f"{source.name}: {source.reason}"
-    if isinstance(source, str) and not _exists(source):
+    if isinstance(source, str) and not os.path.lexists(source):
         return f"{source}: no such file or folder"
     return ""
-
-
-def _exists(path: str) -> bool:
-    try:
-        return os.path.lexists(path)
-    except ValueError:  # a NUL in it; before Python 3.8 alike
-        return False
 
 
 def find_images(inputs: Iterable[str]) -> List[str]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable, Dict
 
 import numpy as np
 import pytest
 import yaml
 
 import ppcls
-from ppcls.config import load_config
+from ppcls.api import export as export_api
+from ppcls.config import as_config, load_config
+from ppcls.data.dataset import ClassMap
+from ppcls.data.transforms import Pipeline, Transform
 from ppcls.errors import ConfigError, UsageError
 from ppcls.inference import Predictor, read_bundle
+from ppcls.registry import register
 
 
 @pytest.mark.slow
@@ -99,3 +104,82 @@ def test_a_wrong_configuration_is_refused(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("Arch: {name: LeNt}\n")
     with pytest.raises(ConfigError, match=r"recipe.yaml:1: .*LeNet"):
         ppcls.export(tmp_path / "recipe.yaml")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "is_elsewhere"),
+    [
+        ({}, False),
+        ({"image_root": "."}, False),
+        ({"image_root": "none"}, True),
+        ({"image_root": ".", "cls_label_path": "none.txt"}, True),
+        ({"image_root": ".", "cls_label_path": "here.txt"}, False),
+        ({"image_root": ".", "cls_label_path": "gone.txt"}, True),
+    ],
+)
+def test_a_data_set_of_another_machine_is_told_from_one_with_mistakes(
+    dataset: Dict[str, str],
+    is_elsewhere: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.png").touch()
+    Path("here.txt").write_text("none.png 0\na.png 0\n")
+    Path("gone.txt").write_text("none.png 0\nnor this.png 0\n")
+    assert export_api._is_elsewhere(dataset) == is_elsewhere
+
+
+@pytest.fixture
+def images_of(recipe: Dict[str, Any], caplog: pytest.LogCaptureFixture) -> Callable[[str], Any]:
+    """The images that a bundle is checked with, where `Infer.infer_imgs` alone names some."""
+
+    def find(where: str) -> Any:
+        recipe["DataLoader"]["Eval"] = None
+        ops = [{"DecodeImage": {"channel_num": 1}}, {"ResizeImage": {"size": 32}}]
+        recipe["Infer"] = {"infer_imgs": where, "transforms": ops}
+        class_map = ClassMap(["0", "1", "2", "3"])
+        with caplog.at_level("INFO", "ppcls"):
+            return export_api._real_images(as_config(recipe), class_map, Pipeline(ops))
+
+    return find
+
+
+def test_a_bundle_is_checked_with_images_that_can_be_read(
+    images_of: Callable[[str], Any],
+    digits: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shutil.copy(digits / "val/d0/0.png", tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"")
+    (image,) = images_of(str(tmp_path))
+    assert image.shape == (1, 32, 32)
+    assert caplog.messages == [
+        f"left out of the check of the bundle: {tmp_path}/bad.png: the file is empty (0 bytes)"
+    ]
+
+
+def test_why_a_bundle_is_checked_with_random_numbers(
+    images_of: Callable[[str], Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert images_of(str(tmp_path / "none.png")) is None
+    (message,) = caplog.messages
+    assert "uses random numbers, because there are no images: " in message
+    assert f"{tmp_path}/none.png: no such file or folder" in message
+
+
+def test_preprocessing_of_ones_own_is_warned_of(
+    own_parts: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bundle holds no code."""
+
+    @register("transform")
+    class Unchanged(Transform):
+        def __call__(self, image: np.ndarray, rng: Any) -> np.ndarray:
+            return image
+
+    export_api._warn_of_own_transforms(Pipeline([{"DecodeImage": None}]))
+    assert not caplog.messages
+    export_api._warn_of_own_transforms(Pipeline([{"DecodeImage": None}, {"Unchanged": None}]))
+    assert "prepares images with Unchanged of your own" in caplog.text

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
-from typing import List
+from types import SimpleNamespace
+from typing import List, Optional
 
 import cv2
 import numpy as np
@@ -15,8 +16,10 @@ import yaml
 from ppcls.api import own_photos
 from ppcls.api.evaluate import evaluate
 from ppcls.api.own_photos import OwnPhotosOptions, train_on_photos
-from ppcls.api.train import train
+from ppcls.api.train import TrainResult, train
 from ppcls.config import load_config
+from ppcls.engine.checkpoint import TrainState
+from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import DataError, PpclsError, UsageError
 from ppcls.transfer import budget, planning
 from ppcls.transfer.budget import Pace
@@ -159,3 +162,48 @@ def test_what_is_wrong_is_said_before_anything_is_written(tmp_path: Path) -> Non
     with pytest.raises(UsageError, match="8 to 2048 pixels, got 4"):
         OwnPhotosOptions(size=4)
     assert not (tmp_path / "output").exists()
+
+
+def concluded(root: Path, monkeypatch: pytest.MonkeyPatch, error: Optional[Exception]) -> None:
+    """End a run on photos of which some are held back, where the report fails or not."""
+
+    def report(folder: Path) -> SimpleNamespace:
+        if error is not None:
+            raise error
+        return SimpleNamespace(page=folder / "report.html")
+
+    (root / own_photos.LISTS).mkdir(parents=True)
+    for name in ("val_list.txt", "test_list.txt"):
+        (root / own_photos.LISTS / name).touch()
+    monkeypatch.setattr("ppcls.api.report.report", report)
+    result = TrainResult(TrainState(), RunFolder(root), None)
+    assert own_photos._concluded(result, OwnPhotosOptions()) is result
+
+
+def test_a_run_ends_with_its_report_and_what_is_left_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "ppcls"):
+        concluded(tmp_path / "my run", monkeypatch, None)
+    first, test, photo, bundle = caplog.messages
+    assert first == f"report: {tmp_path}/my run/report.html"
+    head = f"the photos to test with: ppcls eval -c '{tmp_path}/my run/recipe.yaml' -o '"
+    assert test.startswith(f"{head}DataLoader.Eval.dataset.cls_label_path={tmp_path}/my run/")
+    assert test.endswith("/test_list.txt'")
+    assert f"ppcls infer -c '{tmp_path}/my run/recipe.yaml' PHOTO" in photo
+    assert "ppcls export -c" in bundle
+
+
+@pytest.mark.parametrize(
+    "error", [DataError("no images"), OSError(28, "No space left on device"), MemoryError("full")]
+)
+def test_a_report_that_cannot_be_made_loses_no_run(
+    error: Exception,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level("INFO", "ppcls"):
+        concluded(tmp_path / "run", monkeypatch, error)
+    warning = f"the report was not made (ppcls report {tmp_path}/run makes it): {error}"
+    assert caplog.messages[0] == warning and len(caplog.messages) == 4

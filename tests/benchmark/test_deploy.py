@@ -6,6 +6,7 @@ import csv
 import functools
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Callable, Dict, List
 
 import cv2
@@ -17,6 +18,7 @@ from ppcls.arch.latency import read_measured
 from ppcls.benchmark import deploy as program
 from ppcls.benchmark.deploy import accuracy
 from ppcls.benchmark.images import prepare_images
+from ppcls.benchmark.loadgen import Load
 from ppcls.benchmark.networks import bundle_of
 from ppcls.benchmark.results import Results, Start, Subject
 from ppcls.benchmark.subjects import Opened
@@ -25,6 +27,7 @@ from ppcls.errors import BundleError
 from ppcls.exporters.form import ExportOptions
 from ppcls.inference.bundle import Bundle
 from ppcls.inference.engines import EngineOptions, auto, installed_engines
+from tests.benchmark.test_tables import results
 
 QUICK = ["--queries", "7", "--duration", "0", "--cold-starts", "0"]
 
@@ -213,6 +216,70 @@ def test_auto_has_measured_before_a_start_is_timed(
     given = ["--models", "LeNet", "--images", photos, "--cache", cache, "--engines", "auto"]
     assert deploy(*given, "--batch-sizes", 4, *QUICK[:-1], "1") == 0
     assert len(known) == 1 and len(known[0]) >= 2
+
+
+@pytest.mark.slow
+def test_the_load_generator_is_compared_with_what_was_measured(
+    photos: Path,
+    cache: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With one that stands in for MLPerf's, and fails in the end."""
+    asked: List[Any] = []
+
+    def generate(scenario: str, answer: Callable[[List[int]], Any], load: Load) -> float:
+        answered = answer([0, 1, 2])
+        assert load.images == 12 and load.expected > 0
+        asked.append((scenario, load.queries, [len(one) for one in answered]))
+        if len(asked) == 3:
+            raise BundleError("it fails")
+        return 0.002 if scenario == "single" else 500.0
+
+    monkeypatch.setattr("ppcls.benchmark.request.check_loadgen", lambda: None)
+    monkeypatch.setattr(program, "run_loadgen", generate)
+    given = ["--models", "LeNet", "--images", photos, "--cache", cache, "--engines", "paddle"]
+    given += ["--scenario", "single,offline", "--batch-sizes", "1,2", "--loadgen"]
+    given += ["--preprocessing", "excluded", "--no-bare", "--output", tmp_path]
+    assert deploy(*given, *QUICK) == 0
+    # The single stream has no place for batches of two.
+    assert asked == [
+        ("single", 7, [1, 1, 1]),
+        ("offline", 7, [1, 1, 1]),
+        ("offline", 8, [2, 1]),
+    ]
+    assert lines_left_out(tmp_path) == ["LeNet, paddle, fp32, MLPerf's load generator: it fails"]
+    found = Results.model_validate_json((tmp_path / "results.json").read_bytes())
+    single, offline = found.loadgen
+    assert (single.unit, single.theirs) == ("s", 0.002)
+    assert single.ours is None, "7 queries are too few for a percentile"
+    assert (offline.unit, offline.theirs) == ("images/s", 500.0) and offline.ours
+    rows = rows_of(capsys.readouterr().out, "Beside MLPerf's load generator")
+    ratio = f"{offline.ours / 500:.3f}"
+    assert [[*row[4:7], row[8]] for row in rows] == [
+        ["single stream", "p90 (ms)", "2", "-"],
+        ["offline", "images/s", "500", ratio],
+    ]
+
+
+def test_results_that_cannot_be_written_yet_are_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The disk may have room again after the next network."""
+
+    def fail(results: Results) -> None:
+        raise OSError(28, "No space left on device")
+
+    request: Any = SimpleNamespace(outputs=SimpleNamespace(write=fail))
+    program._keep(results(), request)
+    assert caplog.messages == [
+        "the results so far cannot be written: [Errno 28] No space left on device"
+    ]
+    nothing = results()
+    nothing.measurements.clear()
+    program._keep(nothing, request)
+    assert len(caplog.messages) == 1
 
 
 def test_accuracy_by_hand() -> None:

@@ -136,6 +136,8 @@ def spoil(photos: Path, name: str, data: Optional[bytes]) -> None:
         (FOLDERS, ("dog/2.jpg", b""), ("cat/2.jpg", "cat", "dog"), "dog/2.jpg is there already"),
         (FOLDERS, None, ("cat/2.jpg", "dog", "cat"), "not lie in the folder of dog"),
         ({**FOLDERS, "folder": "other"}, None, ("cat/2.jpg", "cat", "dog"), "not lie in other"),
+        ({**LIST, "list": None}, None, ("cat/2.jpg", "cat", "dog"), "does not say in which list"),
+        ({**LIST, "list": "a\0b"}, None, ("cat/2.jpg", "cat", "dog"), "cannot be read: embedded"),
         ({**LIST, "words": {"cat": "0"}}, None, ("cat/2.jpg", "cat", "dog"), "is not known"),
         (
             {**LIST, "words": {"cat": "0", "dog": "1\nb.jpg 0"}},
@@ -158,6 +160,47 @@ def test_what_cannot_be_followed_changes_nothing(
         plan_fixes(read_report(report))
     assert reason in str(found.value) and "the report was made in elsewhere" in str(found.value)
     assert content(photos) == before
+
+
+def test_labels_that_nobody_knows_the_place_of_are_left(photos: Path) -> None:
+    one = {**fix("photos/cat/2.jpg", "cat", "dog"), "split": "val"}
+    with pytest.raises(DataError, match="where the labels of 'val' are written is not known"):
+        plan_fixes(read_report(written(LIST, [one])))
+
+
+def test_an_image_that_cannot_be_read_is_not_relabelled(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> str:
+        raise OSError(f"{path} cannot be read")
+
+    report = read_report(written(LIST, [fix("photos/cat/2.jpg", "cat", "dog")]))
+    monkeypatch.setattr("ppcls.data.fix.sha256_of", fail)
+    with pytest.raises(DataError, match="the file is not there any more"):
+        plan_fixes(report)
+
+
+def test_a_label_that_is_right_already_changes_nothing(photos: Path) -> None:
+    assert plan_fixes(read_report(written(LIST, [fix("photos/cat/2.jpg", "cat", "cat")]))) == []
+
+
+def test_a_file_that_came_in_between_is_not_overwritten(photos: Path) -> None:
+    report = read_report(written(FOLDERS, [fix("photos/cat/2.jpg", "cat", "dog")]))
+    planned = plan_fixes(report)
+    (photos / "dog/2.jpg").write_bytes(b"precious")
+    before = content(photos)
+    with pytest.raises(FileExistsError, match="photos/dog/2.jpg"):
+        apply_fixes(planned)
+    assert content(photos) == before
+
+
+def test_each_correction_keeps_the_list_before_it(photos: Path) -> None:
+    first = (photos / "list.txt").read_bytes()
+    apply_fixes(plan_fixes(read_report(written(LIST, [fix("photos/cat/2.jpg", "cat", "dog")]))))
+    second = (photos / "list.txt").read_bytes()
+    apply_fixes(plan_fixes(read_report(written(LIST, [fix("photos/cat/a b.jpg", "cat", "dog")]))))
+    assert (photos / "list.txt.1.bak").read_bytes() == first
+    assert (photos / "list.txt.2.bak").read_bytes() == second != first
 
 
 def test_no_folder_outside_is_written_to(photos: Path) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 import pytest
+import yaml
 
 from ppcls.cli import main
+from ppcls.engine.checkpoint import load_checkpoint, save_checkpoint
 from ppcls.engine.run_summary import find_runs, read_run
 from ppcls.engine.run_text import describe_run, table_of_runs
 from ppcls.errors import UsageError
@@ -112,6 +114,73 @@ def test_what_is_damaged_is_one_sentence_and_the_rest_still_tells(name: str, cop
     assert len(problem) == 1 and name in problem[0]
     assert lines(text)["network"] == "LeNet, 4 classes (0, 1, 2, 3)"
     assert "Traceback" not in text
+
+
+def test_a_checkpoint_that_says_no_position_is_passed_over(copy: Path) -> None:
+    newest = copy / "checkpoints/step_00000010.safetensors"
+    shutil.copy(copy / "best_model.safetensors", newest)
+    text = describe_run(copy)
+    assert f"{newest}: the position of the run is not in it" in text
+    assert lines(text)["state"] == "stopped after epoch 1 of 2; can be resumed"
+
+
+def test_a_configuration_without_sections_is_said(copy: Path) -> None:
+    (copy / "config.yaml").write_text("- Global\n- Arch\n")
+    text = describe_run(copy)
+    assert f"{copy}/config.yaml is no configuration: it has no sections" in text
+    assert lines(text)["network"] == "LeNet, 4 classes (0, 1, 2, 3)"
+
+
+def changed(copy: Path, section: str, **keys: Any) -> Dict[str, str]:
+    """What is said of a run whose configuration has these keys in a section."""
+    config = yaml.safe_load((copy / "config.yaml").read_text())
+    config[section].update(keys)
+    (copy / "config.yaml").write_text(yaml.safe_dump(config))
+    return lines(describe_run(copy))
+
+
+def test_what_a_run_started_from_is_told(copy: Path) -> None:
+    assert changed(copy, "Arch", pretrained=True)["weights"] == "started from the published ones"
+    assert changed(copy, "Arch", pretrained="a.pdparams")["weights"] == "started from a.pdparams"
+    found = changed(copy, "Global", pretrained_model="own.safetensors")
+    assert found["weights"] == "started from own.safetensors"
+
+
+def test_the_short_spelling_of_a_sampler_is_understood(copy: Path) -> None:
+    config = yaml.safe_load((copy / "config.yaml").read_text())
+    train = {**config["DataLoader"]["Train"], "sampler": {"ASampler": {"batch_size": 7}}}
+    found = changed(copy, "DataLoader", Train=train)
+    assert found["trained on"].endswith("train.txt (80 images, batches of 7)")
+
+
+def test_an_early_stop_is_told(copy: Path) -> None:
+    newest = copy / "checkpoints/step_00000010.safetensors"
+    checkpoint = load_checkpoint(newest)
+    checkpoint.state.finished = True
+    save_checkpoint(newest, checkpoint)
+    assert changed(copy, "Global", epochs=5)["state"] == "finished early, after 2 of 5 epochs"
+
+
+def test_a_run_that_has_just_begun(copy: Path) -> None:
+    shutil.rmtree(copy / "checkpoints")
+    for name in ("best_model.safetensors", "train_log.jsonl"):
+        (copy / name).unlink()
+    with (copy / ".lock").open("w") as lock:
+        lock.write("process 7 on here\n")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = lines(describe_run(copy))
+    assert found["state"] == "training now, by process 7 on here"
+    assert "best" not in found and "training loss" not in found
+
+
+def test_moments_that_are_none_count_nothing(copy: Path) -> None:
+    moments = ["01-01 10:00:00,000 training LeNet", "01-01 10:00:07,000 epoch 1/2"]
+    moments += ["13-45 11:00:00,000 epoch 2/2"]
+    (copy / "train.log").write_text("\n".join(f"2026-{moment}" for moment in moments[:2]))
+    assert read_run(copy).seconds == 7.0
+    (copy / "train.log").write_text("\n".join(f"2026-{moment}" for moment in moments))
+    assert read_run(copy).seconds == 0.0
 
 
 def test_times_leave_breaks_out(copy: Path) -> None:

@@ -10,6 +10,7 @@ from typing import List
 import pytest
 
 from ppcls.errors import BadImageError, DataError, UsageError
+from ppcls.inference import sources
 from ppcls.inference.sources import (
     Fetched,
     FileOrSource,
@@ -82,7 +83,8 @@ def test_standard_input_is_an_image_or_a_list(
 ) -> None:
     data = (photos / "2.png").read_bytes()
     give_stdin(monkeypatch, data)
-    assert gathered("-") == [Held("-", data)]
+    (held,) = gathered("-")
+    assert held == Held("-", data) and isinstance(held, Held) and held.read() == data
     monkeypatch.chdir(photos)
     give_stdin(monkeypatch, b"2.png\n3.png\n")
     assert gathered("-") == ["2.png", "3.png"]
@@ -92,6 +94,30 @@ def test_standard_input_is_an_image_or_a_list(
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(UsageError, match="standard input, which is closed"):
         gathered("-")
+
+
+def test_a_terminal_is_asked_for_paths(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    typed = SimpleNamespace(buffer=io.BytesIO(b"2.png\n"), isatty=lambda: True)
+    monkeypatch.setattr(sys, "stdin", typed)
+    monkeypatch.chdir(photos)
+    with caplog.at_level("INFO", "ppcls"):
+        assert gathered("-") == ["2.png"]
+    assert caplog.messages == [
+        "type or paste paths and addresses, one on each line; Ctrl-D ends them"
+    ]
+
+
+def test_lists_that_never_end_are_not_read(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "MOST_LIST_BYTES", 20)
+    give_stdin(monkeypatch, b"x" * 30)
+    with pytest.raises(DataError, match="standard input has more than 0 MB"):
+        gathered("-")
+    listed = photos / "list.txt"
+    listed.write_text("2.png\n" * 10)
+    with pytest.raises(DataError, match="list.txt: the list cannot be read: it has 0 MB"):
+        gathered(listed)
 
 
 def test_addresses() -> None:

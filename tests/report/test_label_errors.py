@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from ppcls.report import label_errors
 from ppcls.report.label_errors import estimated_joint, find_label_issues, out_of_sample
 
 
@@ -74,3 +75,19 @@ def test_a_class_with_one_image_is_left_out() -> None:
     embeddings = np.eye(7, dtype=np.float32)
     found = out_of_sample(embeddings, labels, classes=3)
     assert np.isnan(found).all(axis=1).tolist() == [False] * 6 + [True]
+
+
+def test_wide_embeddings_of_many_classes_are_judged_by_their_main_directions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(label_errors, "_MOST_WEIGHTS", 50)
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 12)
+    embeddings = rng.normal(0, 0.5, (36, 40)) + 3 * np.eye(40)[labels]
+    found = out_of_sample(embeddings.astype(np.float32), labels, classes=3)
+    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
+    assert np.mean(found.argmax(1) == labels) > 0.8
+    head = label_errors._linear_head(embeddings, 3)
+    assert head.named_steps["pca"].n_components == 18, "half of the images"
+    narrow = label_errors._linear_head(embeddings[:, :4], 3)
+    assert "pca" not in narrow.named_steps

@@ -126,3 +126,26 @@ def test_a_part_of_a_large_set_has_all_classes_alike() -> None:
     counts = np.bincount(labels[places])
     assert counts[1] == 5 and max(counts[[0, 2, 3]]) - min(counts[[0, 2, 3]]) <= 1
     np.testing.assert_array_equal(spread(labels, 10**6), np.arange(len(labels)))
+
+
+def test_other_devices_compute_in_python() -> None:
+    found = network("LeNet")
+    engine = open_features(found, (1, 32, 32), "gpu:0")
+    images = RNG.normal(0, 1, (3, found.in_channels, 32, 32)).astype(np.float32)
+    pooled = PooledFeatures(found)
+    pooled.eval()
+    expected = pooled(paddle.to_tensor(images)).numpy()
+    assert engine.name == "Paddle on gpu:0"
+    np.testing.assert_allclose(engine.run(images), expected, rtol=1e-6)
+
+
+def test_without_a_place_for_them_features_are_not_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "home").touch()
+    monkeypatch.setenv("PPCLS_HOME", str(tmp_path / "home"))
+    one = Features(np.ones((2, 3), np.float32), np.zeros((2, 3), np.float32), np.arange(2), [])
+    with caplog.at_level("INFO", "ppcls"):
+        assert kept({}, lambda: one) is one
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("the features are not kept: ")

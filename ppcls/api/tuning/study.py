@@ -104,12 +104,15 @@ def tune(
 
     Raises:
         ConfigError: the recipe is wrong, or does not accept a value that is to be tried.
-        UsageError: Optuna is missing, the search makes no sense, or another one lies in the folder.
+        UsageError: Optuna is missing, an option makes no sense, or the study of another search
+            lies in the folder.
         Interrupted: Ctrl-C or termination, after saving; all trials are kept.
     """
     optuna = _optuna()
     if trials < 1:
         raise UsageError(f"--trials {trials}: there must be one at least")
+    if pruner not in PRUNERS:
+        raise UsageError(f"unknown pruner '{pruner}'; accepted: {', '.join(PRUNERS)}")
     read = partial(load_config, config, imports=imports)
     recipe = read(overrides)
     require(recipe, "DataLoader.Eval")
@@ -246,8 +249,6 @@ def _open_study(
 
 
 def _pruner(optuna: Any, name: str, epochs: int) -> Any:
-    if name not in PRUNERS:
-        raise UsageError(f"unknown pruner '{name}'; accepted: {', '.join(PRUNERS)}")
     if name == "none":
         return optuna.pruners.NopPruner()
     if name == "hyperband":

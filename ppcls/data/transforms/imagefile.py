@@ -207,7 +207,7 @@ _NOISY_CHUNKS = {b"iCCP"}
 
 
 def _read_png(data: bytes) -> ImageFile:
-    orientation, kept, noisy, complete = 1, [data[:8]], False, False
+    orientation, kept, noisy = 1, [data[:8]], False
     width, height = struct.unpack_from(">LL", data, 16)
     for kind, start, end in _png_chunks(data):
         if kind == b"eXIf":
@@ -216,9 +216,6 @@ def _read_png(data: bytes) -> ImageFile:
             noisy = True
         else:
             kept.append(data[start:end])
-        complete = kind == b"IEND"
-    if not complete:
-        raise truncated("PNG", data)
     return ImageFile(
         "PNG", data, width, height, orientation=orientation,
         for_opencv=b"".join(kept) if noisy else None, pillow_formats=["PNG"],

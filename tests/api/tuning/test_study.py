@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 import pytest
 import yaml
 
 from ppcls.cli import main
 from ppcls.engine.loggers.jsonl import read_records
+from ppcls.engine.selection import ModelSelection
 from ppcls.errors import ConfigError, UsageError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -152,3 +153,60 @@ def test_a_missing_package_is_said(short: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(UsageError, match=r"needs the package optuna.*pip install 'ppcls\[tune\]'"):
         study.tune(str(short))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trials": 0}, "--trials 0: there must be one at least"),
+        ({"pruner": "median "}, "^unknown pruner 'median '; accepted: median, hyperband, none"),
+    ],
+)
+def test_options_without_sense_are_refused_before_anything_is_made(
+    options: Dict[str, Any], message: str, short: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        study.tune(str(short), **options)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("none", "NopPruner"), ("hyperband", "HyperbandPruner"), ("median", "MedianPruner")],
+)
+def test_each_name_is_a_pruner_of_optuna(name: str, kind: str) -> None:
+    import optuna
+
+    assert isinstance(study._pruner(optuna, name, epochs=20), getattr(optuna.pruners, kind))
+
+
+def test_overwriting_deletes_the_study_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "trial_003/checkpoints").mkdir(parents=True)
+    ours = ["tune.db", "results.csv", "best.yaml"]
+    for name in (*ours, "notes.txt"):
+        (tmp_path / name).write_text(name)
+    with study._claimed(tmp_path, overwrite=False):
+        assert all((tmp_path / name).exists() for name in (*ours, "trial_003"))
+        words = r"in use by process \d+ .*; wait for it, or stop it"
+        with pytest.raises(UsageError, match=words), study._claimed(tmp_path, overwrite=True):
+            pass
+        assert (tmp_path / "tune.db").exists(), "another process works with it"
+    with study._claimed(tmp_path, overwrite=True):
+        left = {path.name for path in tmp_path.iterdir()} - {".lock"}
+    assert left == {"notes.txt"}
+
+
+@pytest.mark.parametrize(
+    ("value", "pruned", "state"),
+    [(0.5, False, "COMPLETE"), (0.5, True, "PRUNED"), (None, False, "FAIL")],
+)
+def test_a_trial_without_an_evaluation_has_failed(
+    value: Optional[float], pruned: bool, state: str, tmp_path: Path
+) -> None:
+    import optuna
+
+    found = optuna.create_study(direction="maximize")
+    selection = ModelSelection("top1", True)
+    runner = study._Runner(optuna, found, tmp_path, lambda given: None, [], [], selection)
+    runner._tell(found.ask(), value, pruned)
+    assert [trial.state.name for trial in found.trials] == [state]

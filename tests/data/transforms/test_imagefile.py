@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import struct
 import time
+from pathlib import Path
 from typing import Callable
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ppcls.data.transforms.imagefile import inspect
+from ppcls.data.transforms import imagefile
+from ppcls.data.transforms.imagefile import inspect, read_image_file
 from ppcls.errors import BadImageError
 
 Encode = Callable[..., bytes]
@@ -47,6 +51,32 @@ def test_sizes_of_webp_with_alpha_and_avif() -> None:
     box = b"\0\0\0\x14ispe\0\0\0\0" + struct.pack(">LL", 640, 480)
     file = inspect(b"\0\0\0\x1cftypavif" + bytes(20) + box + box.replace(b"\x02\x80", b"\0\x01"))
     assert (file.format, file.width, file.height) == ("AVIF", 640, 480)
+
+
+def test_the_size_of_a_bitmap_with_the_oldest_header(encode: Encode) -> None:
+    """The one of OS/2, which is 12 bytes long and has numbers of 16 bits."""
+    rows = bytes(range(3 * 4)) * 2
+    data = struct.pack("<2sLHHLLHHHH", b"BM", 26 + len(rows), 0, 0, 26, 12, 4, 2, 1, 24) + rows
+    file = inspect(data)
+    assert (file.format, file.width, file.height) == ("BMP", 4, 2)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.size == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "form"),
+    [
+        (b"\0\0\0\x0cjP  " + bytes(40), "JPEG 2000"),
+        (b"\0\0\0\x0cjP  " + bytes(40) + b"\xff\xd9", "JPEG 2000"),
+        (b"\0\0\0\x1cftypavif" + bytes(40), "AVIF or HEIF"),
+        (b"BM" + bytes(10), "BMP"),
+        (b"\x89PNG\r\n\x1a\n" + struct.pack(">L4s", 13, b"IHDR") + bytes(8), "PNG"),
+    ],
+)
+def test_files_that_stop_before_their_image_are_truncated(data: bytes, form: str) -> None:
+    words = f"the {form} file is truncated: it stops after {len(data)} bytes"
+    with pytest.raises(BadImageError, match=words):
+        inspect(data)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "BMP", "PPM"])
@@ -140,6 +170,25 @@ def test_declares_loose_alpha_as_associated(order: str) -> None:
     assert (
         file.for_opencv and file.for_opencv[changed[0]] == 1 and len(file.for_opencv) == len(data)
     )
+
+
+def test_why_a_file_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for path, words in [
+        ("none.jpg", "the file does not exist"),
+        (".", "this is a folder, not an image file"),
+        ("a\0b.jpg", "its name holds a NUL character"),
+        ("file/b.jpg", "the file cannot be read: Not a directory"),
+    ]:
+        with pytest.raises(BadImageError, match=words):
+            read_image_file(str(tmp_path / path))
+
+    def fail(path: str, most: int) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(imagefile, "read_regular", fail)
+    with pytest.raises(OSError, match="Too many open files"):  # no fault of the image
+        read_image_file(str(tmp_path / "file"))
 
 
 def _exif(entries: bytes, count: int) -> bytes:

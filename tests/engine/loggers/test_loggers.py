@@ -22,7 +22,7 @@ from ppcls.engine.loggers.console import Console, describe_briefly, format_metri
 from ppcls.engine.loggers.curves import Curves
 from ppcls.engine.loggers.jsonl import JsonLines, read_records
 from ppcls.engine.run_folder import RunFolder
-from ppcls.errors import ConfigError, UsageError
+from ppcls.errors import ConfigError, TrainingError, UsageError
 from ppcls.logs import log_to_file, log_to_terminal
 
 
@@ -268,6 +268,38 @@ def test_visualdl_gets_every_metric(tmp_path: Path) -> None:
     }
 
 
+def test_visualdl_is_given_every_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is handed over to a package that stands in for the real one."""
+    calls: List[Any] = []
+
+    class LogWriter:
+        def __init__(self, logdir: str) -> None:
+            calls.append(logdir)
+
+        def add_scalar(self, *given: object) -> None:
+            calls.append(given)
+
+        def close(self) -> None:
+            calls.append("closed")
+
+    from ppcls.engine.loggers.visualdl import VisualDL
+
+    monkeypatch.setitem(sys.modules, "visualdl", SimpleNamespace(LogWriter=LogWriter))
+    logger = opened(VisualDL(), tmp_path)
+    logger.write(train_record(1))
+    logger.write(eval_record(10))
+    logger.close()
+    assert calls == [
+        str(tmp_path / "visualdl"),
+        ("train/loss", 0.5, 1),
+        ("train/top1", 0.25, 1),
+        ("train/lr", 0.01, 1),
+        ("eval/loss", 0.4, 10),
+        ("eval/top1", 0.75, 10),
+        "closed",
+    ]
+
+
 def events(file: Path) -> List[Any]:
     """The events of a TensorBoard file: records of length, checksum, content, checksum."""
     from tensorboardX.proto.event_pb2 import Event
@@ -361,6 +393,92 @@ def test_weights_and_biases_asks_for_a_login(
     with pytest.raises(UsageError, match="Run `wandb login`, or .*mode: offline"):
         members("Loggers: [WandB]")
     assert members("Loggers: [{WandB: {mode: offline}}]") == ["WandB"]
+
+
+class FakeWandB:
+    """Stands in for the package wandb: keeps what each run was begun with, and sent."""
+
+    api = SimpleNamespace(api_key="key")
+    Settings = dict
+
+    def __init__(self) -> None:
+        self.runs: List[Dict[str, Any]] = []
+
+    def init(self, **options: Any) -> SimpleNamespace:
+        run = {"options": options, "sent": [], "finished": False}
+        self.runs.append(run)
+        return SimpleNamespace(
+            log=lambda values, step: run["sent"].append((step, values)),
+            finish=lambda: run.update(finished=True),
+        )
+
+
+@pytest.fixture
+def wandb(monkeypatch: pytest.MonkeyPatch) -> FakeWandB:
+    """The package that `import wandb` finds."""
+    package = FakeWandB()
+    monkeypatch.setitem(sys.modules, "wandb", package)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    return package
+
+
+def test_weights_and_biases_goes_on_with_the_run_that_is_there(
+    tmp_path: Path, wandb: FakeWandB
+) -> None:
+    from ppcls.engine.loggers.wandb import WandB
+
+    (tmp_path / "config.yaml").write_text("Arch: {name: LeNet}\n")
+    for step in (1, 2):
+        logger = opened(WandB(project="birds"), tmp_path)
+        logger.write(train_record(step))
+        logger.close()
+    first, second = wandb.runs
+    assert first["options"] == second["options"]
+    options = first["options"]
+    assert (options["project"], options["name"]) == ("birds", tmp_path.name)
+    assert (options["mode"], options["resume"]) == ("online", "allow")
+    assert options["config"] == {"Arch": {"name": "LeNet"}} and options["dir"] == str(tmp_path)
+    metrics = {"train/loss": 0.5, "train/top1": 0.25, "train/lr": 0.01}
+    assert [run["sent"] for run in wandb.runs] == [[(1, metrics)], [(2, metrics)]]
+    assert first["finished"] and second["finished"]
+    opened(WandB(name="owls"), tmp_path / "other")
+    other = wandb.runs[-1]["options"]
+    assert other["id"] != options["id"] and (other["name"], other["config"]) == ("owls", {})
+
+
+def test_weights_and_biases_replaces_the_parts_of_a_resumed_run_on_disk(
+    tmp_path: Path, wandb: FakeWandB
+) -> None:
+    """Each part would be sent as if it were the whole run."""
+    from ppcls.engine.loggers.wandb import WandB
+
+    logger = opened(Loggers([WandB(mode="offline"), JsonLines()]), tmp_path)
+    for step in (1, 2, 3):
+        logger.write(train_record(step))
+    logger.close()
+    number = wandb.runs[0]["options"]["id"]
+    for name in (f"offline-run-1-{number}", "offline-run-1-others"):
+        (tmp_path / "wandb" / name).mkdir()
+    again = opened(WandB(mode="offline"), tmp_path, keep=lambda record: record["step"] < 3)
+    again.write(train_record(3))
+    first, second = wandb.runs
+    assert second["options"]["id"] == number and second["options"]["resume"] is None
+    assert [step for step, _ in second["sent"]] == [1, 2, 3]
+    assert second["sent"] == first["sent"]
+    left = sorted(path.name for path in (tmp_path / "wandb").iterdir() if path.is_dir())
+    assert left == ["offline-run-1-others"]
+
+
+def test_lines_that_cannot_be_written_end_a_run_with_what_to_do(tmp_path: Path) -> None:
+    def fail(text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    logger = opened(JsonLines(), tmp_path)
+    logger.close()
+    logger._file = SimpleNamespace(name="train_log.jsonl", write=fail)  # type: ignore[assignment]
+    words = "cannot write train_log.jsonl: No space left on device.*--resume auto"
+    with pytest.raises(TrainingError, match=words):
+        logger.write(train_record(1))
 
 
 def history(file: Path) -> List[Dict[str, Any]]:

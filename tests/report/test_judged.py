@@ -1,0 +1,58 @@
+"""What is said of images that no model could judge, and of sets without any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Dict
+
+import numpy as np
+import pytest
+
+from ppcls.arch import build
+from ppcls.config import as_config
+from ppcls.data.dataset import ClassMap, ImageNetDataset
+from ppcls.engine.scoring import Scored
+from ppcls.errors import ConfigError, DataError
+from ppcls.registry import Part
+from ppcls.report.judged import Judged, judge, train_set
+
+
+def judged(probabilities: np.ndarray) -> Judged:
+    """Two images of the class 1, of which the network takes the second for one of 0."""
+    logits = np.log(np.array([[0.25, 0.75], [0.9, 0.1]], np.float32))
+    labels, none = np.array([1, 1]), np.empty((2, 0), np.float32)
+    scored = Scored(
+        ["a", "b"], ["a", "b"], np.array([3, 8]), labels, logits, none, [], ClassMap(["x", "y"])
+    )
+    dataset: Any = SimpleNamespace()
+    return Judged("train", dataset, scored, probabilities, np.zeros((2, 2), np.uint64))
+
+
+def test_the_network_speaks_for_images_that_nothing_else_judges() -> None:
+    found = judged(np.array([[0.6, 0.4], [np.nan, np.nan]], np.float32))
+    first, second = found.example(0), found.example(1)
+    assert (first.predicted, first.label_probability) == (0, pytest.approx(0.4))
+    assert (second.index, second.predicted) == (8, 0)
+    assert (second.probability, second.margin) == (pytest.approx(0.9), pytest.approx(0.8))
+    assert found.agreement == 0.0, "of the one that was judged"
+    nothing = judged(np.full((2, 2), np.nan, np.float32))
+    assert nothing.agreement == 0.0 and nothing.example(0).predicted == 1
+
+
+def test_a_set_of_which_no_image_can_be_read_is_said(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.png").touch()
+    (tmp_path / "list.txt").write_text("a.png 0\nb.png 1\n")
+    ops = [{"DecodeImage": {"channel_num": 1}}, {"ResizeImage": {"size": 32}}]
+    ops += [{"ToCHWImage": None}]
+    images = ImageNetDataset(str(tmp_path), str(tmp_path / "list.txt"), ops)
+    network = build(Part("arch", "LeNet", {"class_num": 2}))
+    with pytest.raises(DataError, match="none of the 2 images can be read"):
+        judge("val", images, network, most=10)
+
+
+def test_without_a_training_set_there_is_none(recipe: Dict[str, Any]) -> None:
+    recipe["DataLoader"]["Train"] = None
+    with pytest.raises(ConfigError, match="the configuration has no DataLoader.Train"):
+        train_set(as_config(recipe), ClassMap(["0", "1", "2", "3"]))
