@@ -1,5 +1,6 @@
 """How many images a second a training step on a CPU takes: Paddle's own operators, those of
-`ppcls.kernels`, and PyTorch where there is one.
+`ppcls.kernels`, and PyTorch where there is one; in bfloat16 where the processor has it, PyTorch's
+autocast with channels last.
 
     python benchmarks/cpu_step.py
     python benchmarks/cpu_step.py --cases EfficientNetLite0:32:128:frozen --torch PYTHON
@@ -24,7 +25,14 @@ import time
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple
 
-SUBJECTS = ("paddle", "ppcls", "torch", "torch, channels last")
+SUBJECTS = (
+    "paddle",
+    "ppcls",
+    "ppcls, bfloat16",
+    "torch",
+    "torch, channels last",
+    "torch, bfloat16",
+)
 CASES = "EfficientNetLite0:32:128:frozen,MobileNetV2:8:224,ResNet50:8:224,SqueezeNet1_1:8:224"
 TORCH_NAMES = {
     "EfficientNetLite0": "timm:tf_efficientnet_lite0",
@@ -62,9 +70,13 @@ def main() -> None:
         work(arguments.worker, Case.of(arguments.cases))
         return
     interpreter = arguments.torch or (sys.executable if importlib.util.find_spec("torch") else None)
-    interpreters = dict.fromkeys(SUBJECTS[:2], sys.executable)
-    if interpreter:
-        interpreters.update(dict.fromkeys(SUBJECTS[2:], interpreter))
+    interpreters = {
+        name: interpreter if name.startswith("torch") else sys.executable for name in SUBJECTS
+    }
+    for name in SUBJECTS:
+        lacks = "bfloat16" in name and not multiplies_bfloat16()
+        if lacks or interpreters[name] is None:
+            del interpreters[name]
     rows = [["network", "batch", "side", *(f"{name} [images/s]" for name in interpreters), "gain"]]
     for text in arguments.cases.split(","):
         case = Case.of(text)
@@ -120,9 +132,9 @@ def _turn(worker: subprocess.Popen[str], steps: int) -> float:
 def work(name: str, case: Case) -> None:
     """Take as many steps as each line of standard input says, and print the seconds."""
     if name.startswith("torch"):
-        step = torch_step(case, channels_last="channels" in name)
+        step = torch_step(case, "channels" in name, "bfloat16" in name)
     else:
-        step = paddle_step(case, by_onednn=name == "ppcls")
+        step = paddle_step(case, name.startswith("ppcls"), "bfloat16" in name)
     for line in sys.stdin:
         began = time.perf_counter()
         for _ in range(int(line)):
@@ -130,7 +142,7 @@ def work(name: str, case: Case) -> None:
         print("seconds", time.perf_counter() - began, flush=True)
 
 
-def paddle_step(case: Case, by_onednn: bool) -> Callable[[], float]:
+def paddle_step(case: Case, by_onednn: bool, bfloat16: bool) -> Callable[[], float]:
     """Return what takes a step of a network of this toolkit."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from ppcls import runtime
@@ -149,7 +161,7 @@ def paddle_step(case: Case, by_onednn: bool) -> Callable[[], float]:
     if case.frozen:
         freeze_statistics(network)
     if by_onednn:
-        accelerate(network)
+        accelerate(network, "bfloat16" if bfloat16 else "float32")
     network.train()
     trained = [one for one in network.parameters() if not one.stop_gradient]
     optimizer = paddle.optimizer.AdamW(1e-3, parameters=trained)
@@ -166,7 +178,7 @@ def paddle_step(case: Case, by_onednn: bool) -> Callable[[], float]:
     return step
 
 
-def torch_step(case: Case, channels_last: bool) -> Callable[[], float]:
+def torch_step(case: Case, channels_last: bool, bfloat16: bool) -> Callable[[], float]:
     """Return what takes a step of the same network in PyTorch."""
     import torch
 
@@ -176,7 +188,7 @@ def torch_step(case: Case, channels_last: bool) -> Callable[[], float]:
         for layer in network.modules():
             if isinstance(layer, torch.nn.BatchNorm2d):
                 layer.eval()
-    form = torch.channels_last if channels_last else torch.contiguous_format
+    form = torch.channels_last if channels_last or bfloat16 else torch.contiguous_format
     network = network.to(memory_format=form)
     images = torch.randn(case.batch, 3, case.side, case.side).to(memory_format=form)
     labels = torch.randint(0, CLASSES, (case.batch,))
@@ -184,7 +196,8 @@ def torch_step(case: Case, channels_last: bool) -> Callable[[], float]:
 
     def step() -> float:
         optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(network(images), labels)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            loss = torch.nn.functional.cross_entropy(network(images), labels)
         loss.backward()
         optimizer.step()
         return loss.item()
@@ -201,6 +214,12 @@ def _torch_network(name: str):  # type: ignore[no-untyped-def]
     import torchvision
 
     return torchvision.models.get_model(name, num_classes=CLASSES)
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions for it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.is_file() and "avx512_bf16" in cpuinfo.read_text()
 
 
 def processor() -> str:

@@ -22,13 +22,11 @@ from ppcls.engine.checkpoint import TrainState
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import PpclsError, UsageError
 from ppcls.files import write_text
-from ppcls.kernels.onednn import has_bfloat16
 from ppcls.transfer import BUDGET, planning
 from ppcls.transfer.budget import seconds_of
 from ppcls.transfer.choice import Start, choose_start
 from ppcls.transfer.first_model import FirstModel
 from ppcls.transfer.planning import RECIPE
-from ppcls.transfer.recipe import Plan
 from ppcls.transfer.sets import FEWEST, LISTS, Sets, divided, write_sets
 from ppcls.weights.weight_file import save_weights
 
@@ -108,18 +106,14 @@ def train_on_photos(
     runtime.keep_freed_memory()
     images = recognise(data, column_of(options.division.group_by or ""))
     division = divided(images, options.division)
-    device = runtime.use_device(_global("device", overrides))
+    device = runtime.use_device(_device(overrides))
     fine_tunes = "val" in division and seconds >= _FINE_TUNED_FROM
-    bfloat16 = _computes_in_bfloat16(device, overrides)
-    start = choose_start(options.network, device, fine_tunes, bfloat16)
+    start = choose_start(options.network, device, fine_tunes)
     with folder.claim(resume=False, overwrite=overwrite):
         for old in (RECIPE, LINEAR_HEAD):
             (folder.root / old).unlink(missing_ok=True)
         sets = write_sets(images, division, folder.root, options.division.group_by)
-        plan = planning.first_plan(
-            start, sets, options.size, options.division.seed, device, bfloat16
-        )
-        config, first = _prepared(start, plan, sets, folder.root, options, overrides, device, end)
+        config, first = _prepared(start, sets, folder.root, options, overrides, device, end)
         if first is not None and config.Global.epochs == 0:
             return _concluded(_with_head(config, first, folder, sets), options)
     return _concluded(train(config, overwrite=overwrite), options)
@@ -127,7 +121,6 @@ def train_on_photos(
 
 def _prepared(
     start: Start,
-    plan: Plan,
     sets: Sets,
     output: Path,
     options: OwnPhotosOptions,
@@ -138,6 +131,7 @@ def _prepared(
     """Fit the linear head where there are weights for one, see how many epochs fit until `end`, a
     time of `time.perf_counter`, and write the recipe; return it and the head.
     """
+    plan = planning.first_plan(start, sets, options.size, options.division.seed, device)
     config = planning.write_recipe(plan, sets, output, overrides)
     planning.announce(start, plan, options.budget, output / RECIPE)
     first = None
@@ -171,14 +165,10 @@ def _run_folder(data: str, output: Optional[str]) -> RunFolder:
     return RunFolder(folder)
 
 
-def _global(key: str, overrides: Sequence[str]) -> str:
-    """Return what the overrides say of a key of `Global`, else "auto"."""
-    named = [text.partition("=")[2] for text in overrides if text.startswith(f"Global.{key}=")]
+def _device(overrides: Sequence[str]) -> str:
+    """Return the device that the overrides name, if they do."""
+    named = [text.partition("=")[2] for text in overrides if text.startswith("Global.device=")]
     return named[-1] if named else "auto"
-
-
-def _computes_in_bfloat16(device: str, overrides: Sequence[str]) -> bool:
-    return device == "cpu" and has_bfloat16() and _global("cpu_kernels", overrides) == "auto"
 
 
 # --- the end -----------------------------------------------------------------------------------

@@ -152,14 +152,6 @@ def library() -> Library:
     return Library(library_path())
 
 
-def has_bfloat16() -> bool:
-    """Whether layers can be trained in bfloat16 on this CPU."""
-    try:
-        return library().has_bfloat16
-    except Unavailable:
-        return False
-
-
 class Handle:
     """An object of oneDNN, destroyed with this one; ctypes takes it as an argument."""
 

@@ -22,9 +22,9 @@ FROM_SCRATCH = {"cpu": "MobileNetV3_small_x1_0", "gpu": "ResNet18"}
 MOST_MACS = {"cpu": 1_000_000_000, "gpu": 10_000_000_000}
 """For an image of 224 pixels; what is more is only taken by name."""
 
-MOST_FINE_TUNED = 400_000_000
-"""The same where the network is fine-tuned in float32 on a CPU, for which minutes must do: a step
-takes ten times what features take, and each image is seen in many.
+MOST_FINE_TUNED = {"cpu": 400_000_000, "gpu": 10_000_000_000}
+"""The same where the network is fine-tuned, for which minutes on a CPU must do: a step takes ten
+times what features take, and each image is seen in many.
 """
 
 PACKAGED = "EfficientNetLite0"
@@ -49,7 +49,7 @@ class Start:
     reason: str
 
 
-def choose_start(network: Optional[str], device: str, fine_tunes: bool, bfloat16: bool) -> Start:
+def choose_start(network: Optional[str], device: str, fine_tunes: bool) -> Start:
     """Return the weights to start from: those of a network, or else the most accurate that are at
     hand and not too slow for the device, or else fetched ones; without any, from scratch.
 
@@ -57,7 +57,6 @@ def choose_start(network: Optional[str], device: str, fine_tunes: bool, bfloat16
         network: its name; None to choose.
         device: "cpu" or "gpu:N".
         fine_tunes: whether the network is fine-tuned, and not only its features are taken.
-        bfloat16: whether a CPU does that in bfloat16, with which larger networks are in time.
 
     Raises:
         UsageError: no weights of the network are published.
@@ -68,8 +67,8 @@ def choose_start(network: Optional[str], device: str, fine_tunes: bool, bfloat16
         return Start(record.network, record, published_weights(record.name), "as asked for")
     kind = device.partition(":")[0]
     at_hand = _at_hand(MOST_MACS[kind])
-    if fine_tunes and kind == "cpu" and not bfloat16:
-        at_hand = _at_hand(MOST_FINE_TUNED) or at_hand
+    if fine_tunes:
+        at_hand = _at_hand(MOST_FINE_TUNED[kind]) or at_hand
     if at_hand:
         best = max(at_hand, key=lambda record: record.top1 or 0.0)
         return Start(best.network, best, published_weights(best.name), _told(best, len(at_hand)))

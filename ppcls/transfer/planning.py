@@ -43,9 +43,7 @@ _HEADER = """\
 _log = logging.getLogger("ppcls")
 
 
-def first_plan(
-    start: Start, sets: Sets, size: Optional[int], seed: int, device: str, bfloat16: bool
-) -> Plan:
+def first_plan(start: Start, sets: Sets, size: Optional[int], seed: int, device: str) -> Plan:
     """Return the plan before anything is known of how long training takes.
 
     Args:
@@ -54,7 +52,6 @@ def first_plan(
         size: side of the images in pixels; None chooses.
         seed: of everything random.
         device: "cpu" or "gpu:N".
-        bfloat16: whether a CPU trains in it.
     """
     kind = device.partition(":")[0]
     side = _SCRATCH_SIDES[kind]
@@ -68,7 +65,6 @@ def first_plan(
         epochs=0,
         batch=batch_for(sets.images),
         seed=seed,
-        bfloat16=bfloat16,
     )
 
 

@@ -28,7 +28,6 @@ class Plan:
         epochs: 0 only judges what it starts from.
         batch: images for each update.
         seed: of everything random.
-        bfloat16: whether convolutions are fine-tuned in it.
     """
 
     network: str
@@ -38,7 +37,6 @@ class Plan:
     epochs: int
     batch: int
     seed: int
-    bfloat16: bool = False
 
 
 def recipe_of(plan: Plan, sets: Sets, output: Path) -> Dict[str, Any]:
@@ -69,7 +67,6 @@ def recipe_of(plan: Plan, sets: Sets, output: Path) -> Dict[str, Any]:
             "start_eval_epoch": _first_judged(plan.epochs) if fine_tunes else 0,
         },
         "Arch": {"name": plan.network, **({"freeze_statistics": True} if fine_tunes else {})},
-        **({"AMP": {"dtype": "bfloat16"}} if fine_tunes and plan.bfloat16 else {}),
         "EMA": {"decay": 0.99},
         "Loss": {"Train": [{"CELoss": {"epsilon": 0.1}}], "Eval": [{"CELoss": None}]},
         "Optimizer": _fine_tuning(plan) if fine_tunes else _from_scratch(plan),

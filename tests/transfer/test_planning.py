@@ -43,7 +43,7 @@ def test_the_size_of_images(
 ) -> None:
     sets = Sets(Path(), Path("train.txt"), Path(val) if val else None, Path("labels.txt"), 50)
     start = Start("EfficientNetLite0", LITE0, Path("w"), "at hand")
-    assert first_plan(start, sets, size, 0, device, bfloat16=False).size == expected
+    assert first_plan(start, sets, size, 0, device).size == expected
 
 
 def head(path: Path, likelihood: float) -> FirstModel:

@@ -32,10 +32,3 @@ def test_only_fine_tuning_mixes_images() -> None:
     assert tuned["DataLoader"]["Train"]["batch_transform_ops"] and not tuned["Metric"]["Train"]
     assert "batch_transform_ops" not in scratch["DataLoader"]["Train"]
     assert scratch["Metric"]["Train"] and scratch["Global"]["start_eval_epoch"] == 0
-
-
-@pytest.mark.parametrize(("bfloat16", "start"), [(True, True), (False, True), (True, False)])
-def test_only_fine_tuning_takes_bfloat16(bfloat16: bool, start: bool) -> None:
-    plan = replace(PLAN, bfloat16=bfloat16, start=PLAN.start if start else None)
-    recipe = recipe_of(plan, SETS, Path("run"))
-    assert recipe.get("AMP") == ({"dtype": "bfloat16"} if bfloat16 and start else None)
