@@ -78,13 +78,14 @@ def measure(name: str, seed: int, arguments: argparse.Namespace) -> Dict[str, An
     steps = list(timed([*PPCLS, *command, "--budget", arguments.budget, "--seed", str(seed)]))
     seconds = time.perf_counter() - began
     test = judged_list(arguments.cifar / "test", classes, arguments.judged, work / "test.txt")
+    used = work / "run" / "final" if (work / "run" / "final").is_dir() else work / "run"
     found = {
         "set": name,
         "seed": seed,
         "seconds": round(seconds, 1),
         "steps": steps,
         "linear_head": judge(work / "run", "linear_head.safetensors", test, work),
-        "best": judge(work / "run", "best_model.safetensors", test, work),
+        "best": judge(used, "best_model.safetensors", test, work),
     }
     found["baseline"] = baseline(work / "run", data, classes, test)
     if arguments.peer and (work / "run/lists/val_list.txt").is_file():

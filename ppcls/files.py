@@ -233,7 +233,16 @@ def write_text(path: Path, text: str) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Delete what `replacing` left in a folder when its process was killed."""
-    for path in Path(folder).glob(f"{_MARK}*"):
+    remove(*Path(folder).glob(f"{_MARK}*"))
+
+
+def remove(*paths: Path) -> None:
+    """Delete files, and folders with all that is in them; those that are not there are no matter.
+
+    Raises:
+        OSError: one cannot be deleted.
+    """
+    for path in paths:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 

@@ -4,10 +4,11 @@ fine-tuning from there within a budget of time.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shlex
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional, Sequence, Tuple
 
@@ -21,13 +22,13 @@ from ppcls.data.own_recipe import SIZES
 from ppcls.engine.checkpoint import TrainState
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import PpclsError, UsageError
-from ppcls.files import write_text
+from ppcls.files import remove, write_text
 from ppcls.transfer import BUDGET, planning
 from ppcls.transfer.budget import seconds_of
 from ppcls.transfer.choice import Start, choose_start
 from ppcls.transfer.first_model import FirstModel
-from ppcls.transfer.planning import RECIPE
-from ppcls.transfer.sets import FEWEST, LISTS, Sets, divided, write_sets
+from ppcls.transfer.planning import FINAL, RECIPE
+from ppcls.transfer.sets import FEWEST, LISTS, Sets, divided, write_sets, write_whole_set
 from ppcls.weights.weight_file import save_weights
 
 LINEAR_HEAD = "linear_head.safetensors"
@@ -36,6 +37,11 @@ _FEATURES = 1 / 4
 
 _FINE_TUNED_FROM = 120.0
 """Seconds of a budget; less leaves no time to fine-tune even small sets on CPUs."""
+
+_NOT_OF_HEADS = ("DataLoader.Eval.", "Global.epochs=")
+"""How overrides begin that are for training, not for a head alone."""
+
+_TOO_FEW = f": with fewer than {FEWEST} images of a class none is held back"
 
 _log = logging.getLogger("ppcls")
 
@@ -50,6 +56,9 @@ class OwnPhotosOptions:
         size: side in pixels of the images that the network sees; None chooses.
         division: how images are held back, where the data do not say it.
         report: whether to write the report on the run at the end.
+        refit: where the linear head is the model, whether to fit it once more, on the images that
+            are held back as well: that is then the model to use, and the other one tells its
+            quality.
 
     Raises:
         UsageError: the budget is no time, or the size out of range.
@@ -60,6 +69,7 @@ class OwnPhotosOptions:
     size: Optional[int] = None
     division: DivisionRequest = DivisionRequest()
     report: bool = True
+    refit: bool = True
 
     def __post_init__(self) -> None:
         seconds_of(self.budget)
@@ -77,7 +87,8 @@ def train_on_photos(
     overwrite: bool = False,
 ) -> TrainResult:
     """Train on a folder of photos, a list or a CSV file, and keep the better of two models: a
-    linear head on published weights, and the same fine-tuned.
+    linear head on published weights, and the same fine-tuned. Where the head is the better one and
+    images are held back, the folder ``final`` has the head that has learnt from these as well.
 
     All is written into the output folder, with a recipe that trains again from any folder.
 
@@ -100,8 +111,10 @@ def train_on_photos(
     recipe = folder.root / RECIPE
     if resume is not None and (recipe.is_file() or resume != "auto"):
         result = train(load_config(str(recipe), overrides), resume)
-        return _concluded(result, options)
-    folder.refuse_run(False, overwrite, other="--output ANOTHER_FOLDER")
+        return _concluded(_refitted(result), options)
+    final = RunFolder(folder.root / FINAL)
+    for one in (folder, final):
+        one.refuse_run(False, overwrite, other="--output ANOTHER_FOLDER")
     runtime.refuse_many_processes()
     runtime.keep_freed_memory()
     images = recognise(data, column_of(options.division.group_by or ""))
@@ -112,16 +125,22 @@ def train_on_photos(
     with folder.claim(resume=False, overwrite=overwrite):
         for old in (RECIPE, LINEAR_HEAD):
             (folder.root / old).unlink(missing_ok=True)
+        _clear(final)
         sets = write_sets(images, division, folder.root, options.division.group_by)
-        config, first = _prepared(start, sets, folder.root, options, overrides, device, end)
+        whole = write_whole_set(images, division, final.root) if options.refit else None
+        config, first = _prepared(start, sets, whole, folder.root, options, overrides, device, end)
         if first is not None and config.Global.epochs == 0:
-            return _concluded(_with_head(config, first, folder, sets), options)
-    return _concluded(train(config, overwrite=overwrite), options)
+            result = _with_head(config, first.path, folder, first.accuracy_if_judged)
+            why = "" if sets.val else _TOO_FEW
+            _log.info("the linear head is the model%s: %s", why, folder.best_model)
+            return _concluded(_refitted(result), options)
+    return _concluded(_refitted(train(config, overwrite=overwrite)), options)
 
 
 def _prepared(
     start: Start,
     sets: Sets,
+    whole: Optional[Sets],
     output: Path,
     options: OwnPhotosOptions,
     overrides: Sequence[str],
@@ -131,7 +150,8 @@ def _prepared(
     """Fit the linear head where there are weights for one, see how many epochs fit until `end`, a
     time of `time.perf_counter`, and write the recipe; return it and the head.
     """
-    plan = planning.first_plan(start, sets, options.size, options.division.seed, device)
+    seed = options.division.seed
+    plan = planning.first_plan(start, sets, options.size, seed, device, whole is not None)
     config = planning.write_recipe(plan, sets, output, overrides)
     planning.announce(start, plan, options.budget, output / RECIPE)
     first = None
@@ -145,6 +165,10 @@ def _prepared(
         plan = planning.with_epochs(plan, config, first is not None, end, device)
     if first and start.path and not plan.epochs and options.size is None:
         plan, first = planning.with_larger_images(plan, config, start.path, first, sets, end)
+    if whole is not None and first is not None:
+        head_alone = replace(plan, start=first.refit, epochs=0)
+        others = [text for text in overrides if not text.startswith(_NOT_OF_HEADS)]
+        planning.write_recipe(head_alone, whole, output / FINAL, others)
     return planning.write_recipe(plan, sets, output, overrides), first
 
 
@@ -174,16 +198,34 @@ def _device(overrides: Sequence[str]) -> str:
 # --- the end -----------------------------------------------------------------------------------
 
 
-def _with_head(config: Config, first: FirstModel, folder: RunFolder, sets: Sets) -> TrainResult:
+def _with_head(
+    config: Config, head: Path, folder: RunFolder, accuracy: Optional[float]
+) -> TrainResult:
     """Make the linear head the model of the run, without running it in Python once more."""
-    metrics = {"top1": first.accuracy} if first.held_back else {}
-    file = weights.read(first.path)
+    metrics = {} if accuracy is None else {"top1": accuracy}
+    file = weights.read(head)
     noted = {**file.metadata, "epoch": 0, "step": 0, "metrics": metrics}
     save_weights(file.network_arrays(), folder.best_model, noted)
     write_text(folder.config, to_yaml(config.data))
-    why = "" if sets.val else f": with fewer than {FEWEST} images of a class none is held back"
-    _log.info("the linear head is the model%s: %s", why, folder.best_model)
-    return TrainResult(TrainState(finished=True, best_value=metrics.get("top1")), folder, None)
+    return TrainResult(TrainState(finished=True, best_value=accuracy), folder, None)
+
+
+def _refitted(result: TrainResult) -> TrainResult:
+    """Keep the linear head that has learnt from all images, if the head is the model."""
+    folder = RunFolder(result.folder.root / FINAL)
+    recipe = folder.root / RECIPE
+    if result.state.best_epoch == 0 and recipe.is_file():
+        _with_head(load_config(str(recipe)), folder.root / LINEAR_HEAD, folder, None)
+    elif (folder.root / LINEAR_HEAD).is_file():
+        _clear(folder)
+    return result
+
+
+def _clear(folder: RunFolder) -> None:
+    """Delete what a run on photos writes, and the folder if nothing else is in it."""
+    remove(*folder.contents(), *(folder.root / name for name in (RECIPE, LINEAR_HEAD, LISTS)))
+    with contextlib.suppress(OSError):
+        folder.root.rmdir()
 
 
 def _concluded(result: TrainResult, options: OwnPhotosOptions) -> TrainResult:
@@ -192,14 +234,26 @@ def _concluded(result: TrainResult, options: OwnPhotosOptions) -> TrainResult:
     listed = root / LISTS
     if options.report and (listed / "val_list.txt").is_file():
         _report(root)
-    recipe = shlex.quote(str(root / RECIPE))
+    recipe, used = root / RECIPE, root / FINAL / RECIPE
+    if used.is_file():
+        _log.info(
+            "the model to use: %s; its linear head has learnt from the held-back images as well, "
+            "and the one that they judged is in %s",
+            used.parent,
+            root,
+        )
+    used = used if used.is_file() else recipe
     if (listed / "test_list.txt").is_file():
         key = "DataLoader.Eval.dataset.cls_label_path"
         test = shlex.quote(f"{key}={listed / 'test_list.txt'}")
-        _log.info("the photos to test with: ppcls eval -c %s -o %s", recipe, test)
-    _log.info("what is in a photo:  ppcls infer -c %s PHOTO", recipe)
-    _log.info("a bundle to serve:   ppcls export -c %s", recipe)
+        _log.info("the photos to test with: ppcls eval -c %s -o %s", _quoted(recipe), test)
+    _log.info("what is in a photo:  ppcls infer -c %s PHOTO", _quoted(used))
+    _log.info("a bundle to serve:   ppcls export -c %s", _quoted(used))
     return result
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
 
 
 def _report(folder: Path) -> None:

@@ -70,11 +70,17 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
         "--group-by", metavar="HOW", help="what stays together, as for ppcls data split"
     )
     photos.add_argument("--seed", type=int, help="of everything random (default: 0)")
+    photos.add_argument(
+        "--no-refit",
+        action="store_true",
+        default=None,
+        help="fit no linear head on the photos that are held back as well",
+    )
     photos.add_argument("--no-report", action="store_true", default=None, help="write no report")
 
 
 _DECIDED = ("budget", "model", "size", "val", "group_by", "seed")
-_OF_DATA = ("budget", "model", "size", "output", "val", "group_by", "seed", "no_report")
+_OF_DATA = ("budget", "model", "size", "output", "val", "group_by", "seed", "no_refit", "no_report")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -127,6 +133,7 @@ def _on_photos(arguments: argparse.Namespace) -> int:
             val=arguments.val, seed=arguments.seed or 0, group_by=arguments.group_by
         ),
         report=not arguments.no_report,
+        refit=not arguments.no_refit,
     )
     try:
         train_on_photos(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from pathlib import Path
 from typing import Iterator, List, Optional, Tuple
 
 from ppcls.errors import TrainingError, UsageError
-from ppcls.files import Busy, locked, remove_leftovers
+from ppcls.files import Busy, locked, remove, remove_leftovers
 
 _OTHER = "-o Global.output_dir=ANOTHER_FOLDER"
 
@@ -108,7 +107,7 @@ class RunFolder:
         found = self.refuse_run(resume, overwrite)
         try:
             if overwrite:
-                _delete(found)
+                remove(*found)
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(_cannot_use(self.root, error)) from None
@@ -135,8 +134,3 @@ def _holds_something(path: Path) -> bool:
     if path.is_dir():
         return any(path.iterdir())
     return path.is_file() and path.stat().st_size > 0
-
-
-def _delete(paths: List[Path]) -> None:
-    for path in paths:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from tqdm import tqdm
@@ -45,6 +45,8 @@ class FirstModel:
         bad: images that could not be read.
         seconds: what it took.
         engine: what computed the features; empty where they were kept from before.
+        refit: the weights with a head that has learnt from the held-back images as well, if one
+            was asked for.
     """
 
     path: Path
@@ -54,11 +56,17 @@ class FirstModel:
     bad: List[BadImage]
     seconds: float
     engine: str
+    refit: Optional[Path] = None
 
     @property
     def accuracy(self) -> float:
         """The fraction of the held-back images that it gets right."""
         return self.right / max(1, self.held_back)
+
+    @property
+    def accuracy_if_judged(self) -> Optional[float]:
+        """The same, None where nothing is held back."""
+        return self.accuracy if self.held_back else None
 
 
 class FeatureReader:
@@ -77,37 +85,43 @@ class FeatureReader:
         self.seconds = seconds
         self.engine: Optional[FeatureEngine] = None
 
-    def read(self, dataset: ImageFiles, what: str, flip: bool = False) -> Features:
+    def read(
+        self, dataset: ImageFiles, what: str, flip: bool = False, judges: bool = False
+    ) -> Features:
         """Return the features of the images of a set, from the last time if nothing changed.
 
-        Those to learn from, whose mirror images are read too, are as many of each class where not
-        all can be read in time; those that judge are a random part then.
+        Args:
+            dataset: the set.
+            what: for the bar that shows how far it is.
+            flip: whether the mirror images are read as well, to learn from.
+            judges: of a set that cannot be read in time, a random part is read then, and of others
+                as many images of each class.
         """
         key = {**self._key(dataset), "flip": flip, "seconds": self._limit(dataset)}
-        return kept(key, lambda: self._compute(dataset, what, flip))
+        return kept(key, lambda: self._compute(dataset, what, flip, judges))
 
     def _limit(self, dataset: ImageFiles) -> float:
         """Return what decides how much of a set is read."""
         return self.seconds if len(dataset) > _TIMED_FROM else 0.0
 
-    def _compute(self, dataset: ImageFiles, what: str, flip: bool) -> Features:
+    def _compute(self, dataset: ImageFiles, what: str, flip: bool, judges: bool) -> Features:
         size = dataset.transform.output_size
         assert size is not None
         if self.engine is None:
             shape = (dataset.transform.channels, *size)
             self.engine = open_features(self.network, shape, self.device)
-        sampler = _InOrder(self._affordable(dataset, flip))
+        sampler = _InOrder(self._affordable(dataset, flip, judges))
         loader = DataLoader(dataset, sampler, THREADS)
         with tqdm(total=sampler.length, desc=what, leave=False, disable=None) as bar:
             return features_of(loader.epoch(0), self.engine.run, flip, bar.update)
 
-    def _affordable(self, dataset: ImageFiles, flip: bool) -> np.ndarray:
+    def _affordable(self, dataset: ImageFiles, flip: bool, judges: bool) -> np.ndarray:
         """Return the images that can be read in time: all, or some of every class."""
         assert self.engine is not None
         everything = np.arange(len(dataset))
         if len(dataset) <= _TIMED_FROM:
             return everything
-        labels = dataset.labels.values if flip else np.zeros(len(dataset), np.int64)
+        labels = np.zeros(len(dataset), np.int64) if judges else dataset.labels.values
         first = DataLoader(dataset, _InOrder(spread(labels, 4 * BATCH)), THREADS)
         began = time.perf_counter()
         features_of(first.epoch(0), self.engine.run, flip)
@@ -167,7 +181,7 @@ def fit_first_model(
     path: Path,
     seed: int = 0,
     groups: Optional[np.ndarray] = None,
-    clock: Callable[[], float] = time.perf_counter,
+    refit: Optional[Path] = None,
 ) -> FirstModel:
     """Give `network` a head that is fitted on the training images, and write its weights.
 
@@ -180,39 +194,55 @@ def fit_first_model(
         path: the file to write.
         seed: of the folds of cross-validation.
         groups: which of the training images belong together, int [n]; None for none.
+        refit: the file for the same with a head that learns from the images of `val`, too; None
+            for none.
 
     Raises:
         DataError: none of the training images can be read, or those of a single class.
     """
-    began = clock()
+    began = time.perf_counter()
     learnt = reader.read(train, "features", flip=True)
     labels = train.labels.values[learnt.indices]
     _refuse_single_class(labels, learnt.bad)
     _warn_of_missing(labels, train.class_map.names, len(learnt.bad))
-    assert learnt.flipped is not None
-    rows = np.concatenate([learnt.values, learnt.flipped])
     kept_whole = None if groups is None else groups[learnt.indices]
+    classes = len(train.class_map)
     head = fit_linear_head(
-        rows, np.tile(labels, 2), len(train.class_map), views=2, seed=seed, groups=kept_whole
+        *_rows([learnt], [labels]), classes, views=2, seed=seed, groups=kept_whole
     )
-    _set_head(network, head)
     noted = {**metadata_of(network), "class_names": list(train.class_map.names)}
-    save_weights(network, path, noted)
-    right, count, bad = _judged(reader, head, val) if val else (0, 0, [])
+    _save(network, head, path, noted)
+    right, count, bad = 0, 0, learnt.bad
+    if val is not None:
+        judged = reader.read(val, "features, held back", flip=refit is not None, judges=True)
+        truth = val.labels.values[judged.indices]
+        right, count = _right(head, judged, truth), len(truth)
+        bad = [*bad, *judged.bad]
+        if refit is not None:
+            every = _rows([learnt, judged], [labels, truth])
+            head_of_all = fit_linear_head(*every, classes, views=2, strength=head.strength)
+            _save(network, head_of_all, refit, noted)
     engine = reader.engine.name if reader.engine else ""
-    return FirstModel(path, head, right, count, [*learnt.bad, *bad], clock() - began, engine)
+    return FirstModel(path, head, right, count, bad, time.perf_counter() - began, engine, refit)
 
 
-def _judged(
-    reader: FeatureReader, head: LinearHead, val: ImageFiles
-) -> Tuple[int, int, List[BadImage]]:
-    """Return how many images are right, how many there are, and those that cannot be read."""
-    found = reader.read(val, "features, held back")
-    if not len(found.values):
-        return 0, 0, found.bad
-    answers = head.logits(found.values).argmax(axis=1)
-    right = int((answers == val.labels.values[found.indices]).sum())
-    return right, len(answers), found.bad
+def _rows(sets: List[Features], labels: List[np.ndarray]) -> Tuple[np.ndarray, np.ndarray]:
+    """Return the features of sets and then those of the mirror images, with their classes."""
+    views = [view for name in ("values", "flipped") for view in (getattr(s, name) for s in sets)]
+    return np.concatenate(views), np.tile(np.concatenate(labels), 2)
+
+
+def _right(head: LinearHead, judged: Features, truth: np.ndarray) -> int:
+    """Return how many images the head gets right."""
+    if not len(truth):
+        return 0
+    return int((head.logits(judged.values).argmax(axis=1) == truth).sum())
+
+
+def _save(network: Network, head: LinearHead, path: Path, noted: Dict[str, Any]) -> None:
+    _set_head(network, head)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_weights(network, path, noted)
 
 
 def _refuse_single_class(labels: np.ndarray, bad: List[BadImage]) -> None:

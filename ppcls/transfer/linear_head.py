@@ -59,6 +59,7 @@ def fit_linear_head(
     views: int = 1,
     seed: int = 0,
     groups: Optional[np.ndarray] = None,
+    strength: Optional[float] = None,
 ) -> LinearHead:
     """Fit a linear head.
 
@@ -71,6 +72,7 @@ def fit_linear_head(
         seed: of the folds.
         groups: int [n / views], the group of each image; cross-validation judges by groups that
             it has not learnt from. None where images do not belong together.
+        strength: a value of `STRENGTHS` that was chosen before; None chooses by cross-validation.
     """
     is_large = features.size * classes > MOST_WORK
     lengths = np.sqrt(np.einsum("ij,ij->i", features, features, dtype=np.float64))
@@ -87,7 +89,9 @@ def fit_linear_head(
         strength, accuracy, likelihood = 0.0, None, None
     else:
         rows, basis = _rotated(rows)
-        strength, accuracy, likelihood = _chosen(rows, labels, views, seed, groups)
+        accuracy, likelihood = None, None
+        if strength is None:
+            strength, accuracy, likelihood = _chosen(rows, labels, views, seed, groups)
         weight, bias = _fit(rows, labels, classes, strength)
         weight = basis @ weight
     weight = weight / scale

@@ -30,6 +30,9 @@ from ppcls.weights.network_metadata import metadata_of
 from ppcls.weights.weight_file import save_weights
 
 RECIPE = "recipe.yaml"
+FINAL = "final"
+"""The folder, in that of a run, of the linear head that has learnt from all images."""
+
 _SIDES = {"cpu": 5 / 7, "gpu": 1.0}
 """Of the side that the weights were published for: accuracy against time."""
 
@@ -43,7 +46,9 @@ _HEADER = """\
 _log = logging.getLogger("ppcls")
 
 
-def first_plan(start: Start, sets: Sets, size: Optional[int], seed: int, device: str) -> Plan:
+def first_plan(
+    start: Start, sets: Sets, size: Optional[int], seed: int, device: str, refit: bool
+) -> Plan:
     """Return the plan before anything is known of how long training takes.
 
     Args:
@@ -52,6 +57,7 @@ def first_plan(start: Start, sets: Sets, size: Optional[int], seed: int, device:
         size: side of the images in pixels; None chooses.
         seed: of everything random.
         device: "cpu" or "gpu:N".
+        refit: whether a linear head is to be fitted on what is held back as well.
     """
     kind = device.partition(":")[0]
     side = _SCRATCH_SIDES[kind]
@@ -65,6 +71,7 @@ def first_plan(start: Start, sets: Sets, size: Optional[int], seed: int, device:
         epochs=0,
         batch=batch_for(sets.images),
         seed=seed,
+        refit=refit and start.path is not None and sets.val is not None,
     )
 
 
@@ -104,9 +111,17 @@ def with_start(
         return replace(plan, start=path), None
     device = runtime.use_device(config.Global.device)
     reader = FeatureReader(network, source, device, seconds)
-    first = fit_first_model(network, reader, train_set, val_set, path, plan.seed, sets.groups)
+    refit = _for_refit(path) if plan.refit else None
+    first = fit_first_model(
+        network, reader, train_set, val_set, path, plan.seed, sets.groups, refit
+    )
     _log.info("%s", _first_told(first, val_set))
     return replace(plan, start=path), first
+
+
+def _for_refit(path: Path) -> Path:
+    """Return the file for the head that learns from all images, beside that of a run's."""
+    return path.parent / FINAL / path.name
 
 
 class _Parts(NamedTuple):
@@ -183,11 +198,14 @@ def with_larger_images(
     _log.info("the linear head once more, on images of %d pixels", larger.size)
     draft = first.path.with_name(f"larger_{first.path.name}")
     found, second = with_start(larger, config, source, sets, draft, seconds)
+    drafts = [draft, *([_for_refit(draft)] if plan.refit else [])]
     if second is None or _likelihood(second) < _likelihood(first):
-        draft.unlink()
+        for one in drafts:
+            one.unlink()
         return plan, first
-    draft.replace(first.path)
-    return replace(found, start=first.path), replace(second, path=first.path)
+    for one in drafts:
+        one.replace(one.with_name(first.path.name))
+    return replace(found, start=first.path), replace(second, path=first.path, refit=first.refit)
 
 
 def _likelihood(model: FirstModel) -> float:

@@ -28,6 +28,7 @@ class Plan:
         epochs: 0 only judges what it starts from.
         batch: images for each update.
         seed: of everything random.
+        refit: whether a linear head is fitted once more, on those held back as well.
     """
 
     network: str
@@ -37,6 +38,7 @@ class Plan:
     epochs: int
     batch: int
     seed: int
+    refit: bool = False
 
 
 def recipe_of(plan: Plan, sets: Sets, output: Path) -> Dict[str, Any]:

@@ -84,6 +84,21 @@ def write_sets(
     return Sets(Path(images.root), train_list, val, labels, len(division["train"]), groups)
 
 
+def write_whole_set(images: OwnImages, division: Division, folder: Path) -> Optional[Sets]:
+    """Write a list of all images, those held back as well, into the folder of a run; None where
+    none are held back.
+    """
+    if "val" not in division:
+        return None
+    everything = joined(division["train"], division["val"])
+    home = folder / LISTS
+    home.mkdir(parents=True, exist_ok=True)
+    for name, text in list_texts(images, {"train": everything}).items():
+        write_text(home / name, text)
+    lists = home / "train_list.txt", None, home / "label_list.txt"
+    return Sets(Path(images.root), *lists, len(everything))
+
+
 def _told(images: OwnImages, division: Division) -> str:
     counts = images.counts.tolist()
     shown = [f"{name} {count}" for name, count in zip(images.class_names, counts)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import List, Optional
@@ -12,9 +13,11 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import load_file
 
 from ppcls.api import own_photos
 from ppcls.api.evaluate import evaluate
+from ppcls.api.infer import infer
 from ppcls.api.own_photos import OwnPhotosOptions, train_on_photos
 from ppcls.api.train import TrainResult, train
 from ppcls.config import load_config
@@ -70,6 +73,17 @@ def test_a_budget_below_an_epoch_gives_the_linear_head(
     with pytest.raises(UsageError, match="already holds a run"):
         train_on_photos(str(data), options=QUICK)
 
+    # The model to use has the same layers, with a head that has learnt from all photos.
+    final = result.folder.root / "final"
+    assert f"the model to use: {final}; its linear head has learnt from the held" in caplog.text
+    assert f"ppcls export -c '{final / 'recipe.yaml'}'" in caplog.text
+    used = yaml.safe_load((final / "recipe.yaml").read_text())
+    assert "Eval" not in used["DataLoader"] and used["Global"]["epochs"] == 0
+    assert len((final / "lists" / "train_list.txt").read_text().splitlines()) == 30
+    judged, whole = (load_file(str(x / "best_model.safetensors")) for x in (final.parent, final))
+    other = {name for name, array in judged.items() if (array != whole[name]).any()}
+    assert other == {"head.fc.weight", "head.fc.bias"}
+
     # The recipe fine-tunes from any folder.
     recipe_path = result.folder.root.absolute() / "recipe.yaml"
     (tmp_path / "other").mkdir()
@@ -89,6 +103,7 @@ def test_a_few_photos_of_each_class_are_all_learnt_from(tmp_path: Path, caplog) 
     assert "9 to learn from, none held back" in caplog.text
     assert "in cross-validation" in caplog.text
     assert result.folder.best_model.is_file() and result.folder.config.is_file()
+    assert not (result.folder.root / "final").exists()
 
 
 @needs_weights
@@ -114,9 +129,16 @@ def test_planned_epochs_are_trained_and_the_better_model_is_kept(
     assert recipe["Global"]["print_batch_step"] == 1
     again = train_on_photos(str(data), options=options, resume="auto")
     assert again.state.epoch == 2
+    # The head was better, so it is the one of all photos that is to be used.
+    final = result.folder.root / "final"
+    assert best == 1.0 and (final / "best_model.safetensors").is_file()
+    red = str(data / "red" / "0.png")
+    assert next(infer(str(final / "recipe.yaml"), [red])).names[0] == "red"
+    own_photos._refitted(replace(result, state=TrainState(best_epoch=2)))  # had it not been
+    assert not final.exists()
     # What was there is replaced as a whole, also by a shorter run.
-    train_on_photos(str(data), options=QUICK, overwrite=True)
-    assert not result.folder.records.exists()
+    train_on_photos(str(data), options=replace(QUICK, refit=False), overwrite=True)
+    assert not result.folder.records.exists() and not final.exists()
 
 
 @pytest.mark.slow

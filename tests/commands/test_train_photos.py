@@ -28,19 +28,21 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Dict[str, Any]:
 
 def test_every_option_arrives(given: Dict[str, Any], tmp_path: Path) -> None:
     options = ["--budget", "90s", "--model", "VGG16", "--size", "96", "--val", "0.3", "--seed", "7"]
-    further = ["--output", "runs/a", "--no-report", "--overwrite", "-o", "EMA=null"]
+    further = ["--output", "runs/a", "--no-report", "--no-refit", "--overwrite", "-o", "EMA=null"]
     assert main(["train", "--data", str(tmp_path), *options, *further]) == 0
     assert (given["data"], given["output"]) == (str(tmp_path), "runs/a")
     assert (given["overrides"], given["resume"], given["overwrite"]) == (["EMA=null"], None, True)
     chosen = given["options"]
     assert (chosen.budget, chosen.network, chosen.size) == ("90s", "VGG16", 96)
     assert (chosen.division.val, chosen.division.seed, chosen.report) == (0.3, 7, False)
+    assert not chosen.refit
 
 
 def test_nothing_needs_to_be_chosen(given: Dict[str, Any], tmp_path: Path) -> None:
     assert main(["train", "--data", str(tmp_path)]) == 0
     chosen = given["options"]
     assert (chosen.budget, chosen.network, chosen.size, chosen.report) == ("5m", None, None, True)
+    assert chosen.refit
     assert chosen.division.val is None and chosen.division.group_by is None
 
 

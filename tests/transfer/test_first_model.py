@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,8 @@ from ppcls.transfer import first_model
 from ppcls.transfer.features import FeatureEngine, Features
 from ppcls.transfer.first_model import (
     FeatureReader,
-    _judged,
     _refuse_single_class,
+    _right,
     _stamp,
     _warn_of_missing,
 )
@@ -58,7 +57,7 @@ def test_a_short_budget_reads_as_many_images_of_each_class(
     def read_in(seconds: float) -> np.ndarray:
         reader = FeatureReader(network, Path("w"), "cpu", seconds)
         reader.engine = FeatureEngine(lambda given: given.reshape(len(given), -1), "fake")
-        return reader._affordable(images, flip)
+        return reader._affordable(images, flip, judges=not flip)
 
     with caplog.at_level("INFO", "ppcls"):
         few = read_in(0.0)
@@ -76,11 +75,9 @@ def test_what_a_file_is_like_is_known_while_it_is_there(tmp_path: Path) -> None:
 
 
 def test_without_readable_images_nothing_is_judged() -> None:
-    bad = [BadImage(0, "a.png", 0, "empty")]
-    nothing = Features(np.empty((0, 3), np.float32), None, np.empty(0, np.int64), bad)
-    reader: Any = SimpleNamespace(read=lambda dataset, what: nothing)
+    nothing = Features(np.empty((0, 3), np.float32), None, np.empty(0, np.int64), [])
     unused: Any = None
-    assert _judged(reader, unused, unused) == (0, 0, bad)
+    assert _right(unused, nothing, np.empty(0, np.int64)) == 0
 
 
 def test_a_single_class_is_nothing_to_learn_and_the_first_bad_images_are_named() -> None:

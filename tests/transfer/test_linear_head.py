@@ -65,6 +65,14 @@ def test_views_of_an_image_stay_in_its_fold() -> None:
     assert apart.accuracy < 0.6 < 0.8 < mixed.accuracy
 
 
+def test_a_strength_that_was_chosen_before_is_taken() -> None:
+    rows, labels = clouds(60, 20, 3)
+    chosen = fit_linear_head(rows, labels, 3)
+    again = fit_linear_head(rows, labels, 3, strength=chosen.strength)
+    assert (again.weight == chosen.weight).all() and again.strength == chosen.strength
+    assert again.accuracy is None and again.likelihood is None
+
+
 def test_images_of_a_group_stay_in_its_fold() -> None:
     """Photos of one object look alike, whatever its class: others do not look like them."""
     objects = RNG.normal(0, 1, (30, 300))

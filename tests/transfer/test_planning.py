@@ -43,7 +43,7 @@ def test_the_size_of_images(
 ) -> None:
     sets = Sets(Path(), Path("train.txt"), Path(val) if val else None, Path("labels.txt"), 50)
     start = Start("EfficientNetLite0", LITE0, Path("w"), "at hand")
-    assert first_plan(start, sets, size, 0, device).size == expected
+    assert first_plan(start, sets, size, 0, device, refit=True).size == expected
 
 
 def head(path: Path, likelihood: float) -> FirstModel:
@@ -69,19 +69,24 @@ def test_a_head_on_larger_images_is_taken_if_it_is_better_and_fits_in_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = tmp_path / "head.safetensors"
-    path.write_text("first")
+    final = tmp_path / "final" / path.name
+    final.parent.mkdir()
+    for file in (path, final):
+        file.write_text("first")
 
     def again(plan: Plan, config: Any, source: Path, sets: Any, draft: Path, seconds: float) -> Any:
         assert accuracies[1] is not None, "there is no time"
-        draft.write_text("larger")
+        for file in (draft, final.with_name(draft.name)):
+            file.write_text("larger")
         return replace(plan, start=draft), head(draft, accuracies[1])
 
     monkeypatch.setattr(planning, "with_start", again)
-    plan = Plan("EfficientNetLite0", 160, LITE0, path, 0, 32, 0)
+    plan = Plan("EfficientNetLite0", 160, LITE0, path, 0, 32, 0, refit=True)
     given: List[Any] = [None, Path("w"), head(path, accuracies[0]), None]
     found, model = with_larger_images(plan, *given, time.perf_counter() + left)
     assert (found.size, found.start, model.path) == (size, path, path)
-    assert path.read_text() == content and list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == final.read_text() == content
+    assert {file for file in tmp_path.rglob("*") if file.is_file()} == {path, final}
 
 
 @pytest.mark.parametrize(

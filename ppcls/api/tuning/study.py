@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import logging
 import math
-import shutil
 import warnings
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +31,7 @@ from ppcls.engine.loggers import Logger, Record
 from ppcls.engine.loggers.console import format_metric
 from ppcls.engine.selection import ModelSelection
 from ppcls.errors import ConfigError, TrainingError, UsageError
-from ppcls.files import Busy, locked
+from ppcls.files import Busy, locked, remove
 
 _log = logging.getLogger("ppcls")
 
@@ -214,9 +213,8 @@ def _claimed(root: Path, overwrite: bool) -> Iterator[None]:
 
 
 def _delete_study(root: Path) -> None:
-    for path in [*root.glob("trial_[0-9]*"), root / "tune.db", root / "results.csv"]:
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    (root / "best.yaml").unlink(missing_ok=True)
+    names = ("tune.db", "results.csv", "best.yaml")
+    remove(*root.glob("trial_[0-9]*"), *(root / name for name in names))
 
 
 def _open_study(
