@@ -19,11 +19,8 @@ from ppcls.arch.freezing import freeze_statistics
 from ppcls.arch.network import Network
 from ppcls.arch.summary import summarise
 from ppcls.kernels.feature_map import FeatureMap
-from ppcls.kernels.onednn import library
+from tests.kernels.processor import needs_bfloat16
 
-needs_bfloat16 = pytest.mark.skipif(
-    not library().has_bfloat16, reason="this processor does not multiply bfloat16"
-)
 NETWORKS = {
     # name: side of an image
     "EfficientNetLite0": 48,

@@ -19,15 +19,13 @@ from ppcls.engine import amp
 from ppcls.engine.amp import Precision, check_cpu
 from ppcls.engine.builder import use_kernels
 from ppcls.errors import ConfigError
-from ppcls.kernels.onednn import Library, library
+from ppcls.kernels.onednn import Library
+from tests.kernels.processor import needs_bfloat16
 
 Run = Callable[..., int]
 Recipe = Dict[str, Any]
 
 BFLOAT16 = AmpSection(dtype="bfloat16")
-needs_bfloat16 = pytest.mark.skipif(
-    not library().has_bfloat16, reason="this processor does not multiply bfloat16"
-)
 
 
 def test_other_kernels_are_refused(recipe: Recipe) -> None:

@@ -12,11 +12,8 @@ from paddle import nn
 from ppcls.kernels.feature_map import FeatureMap
 from ppcls.kernels.layers import compute_in, convolved
 from ppcls.kernels.layout import Layout
-from ppcls.kernels.onednn import library
+from tests.kernels.processor import needs_bfloat16
 
-needs_bfloat16 = pytest.mark.skipif(
-    not library().has_bfloat16, reason="this processor does not multiply bfloat16"
-)
 GRID = {
     # what: input channels, output channels, kernel, further arguments of nn.Conv2D, height, width
     "stem": (3, 32, 3, {"stride": 2, "padding": 1}, 17, 16),

@@ -8,6 +8,7 @@ import pytest
 
 from ppcls.kernels.feature_map import FeatureMap, plain, side_by_side
 from ppcls.kernels.layout import PLAIN, Layout
+from tests.kernels.processor import needs_bfloat16
 
 
 def laid(tensor: paddle.Tensor, order: str) -> FeatureMap:
@@ -56,6 +57,7 @@ def in_bfloat16(tensor: paddle.Tensor, order: str) -> FeatureMap:
     return FeatureMap(whole.laid(order, "bfloat16"), Layout(whole.layout.shape, order, "bfloat16"))
 
 
+@needs_bfloat16
 @pytest.mark.parametrize("order", [PLAIN, "NCHW16c", "NHWC"])
 def test_bfloat16_has_eight_bits(order: str) -> None:
     x = paddle.randn([2, 20, 3, 5])
@@ -65,6 +67,7 @@ def test_bfloat16_has_eight_bits(order: str) -> None:
     assert (found.in_float32().plain() == found.plain()).all().item()
 
 
+@needs_bfloat16
 def test_gradients_of_many_readers_add_up_in_bfloat16() -> None:
     x = paddle.randn([2, 20, 3, 5])
     x.stop_gradient = False
@@ -78,6 +81,7 @@ def test_gradients_of_many_readers_add_up_in_bfloat16() -> None:
     assert (paddle.grad(joined.plain(), x, weight)[0] == expected).all().item()
 
 
+@needs_bfloat16
 def test_maps_of_two_types_add_up() -> None:
     a, b = paddle.ones([1, 16, 2, 2]), 2 * paddle.ones([1, 16, 2, 2])
     for found in (

@@ -22,6 +22,7 @@ from ppcls.kernels.layers import (
     pooled,
 )
 from ppcls.kernels.layout import Layout
+from tests.kernels.processor import needs_bfloat16
 
 
 def maps(channels: int = 24) -> paddle.Tensor:
@@ -91,6 +92,7 @@ def test_activations_are_paddles(act: str, order: str) -> None:
     check_gradients(found, expected, [x], [x])
 
 
+@needs_bfloat16
 @pytest.mark.parametrize("act", ACTIVATIONS)
 def test_activations_in_bfloat16_are_rounded(act: str) -> None:
     x = maps()
@@ -101,6 +103,7 @@ def test_activations_in_bfloat16_are_rounded(act: str) -> None:
     check(found.plain(), exact.plain(), at=2**-7)
 
 
+@needs_bfloat16
 @pytest.mark.parametrize("act", [None, "relu"])
 @pytest.mark.parametrize("training", [True, False])
 def test_normalisation_in_bfloat16_is_rounded(training: bool, act: Optional[str]) -> None:
