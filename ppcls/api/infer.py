@@ -7,7 +7,7 @@ from typing import Iterable, Iterator, List, Optional, Union
 from ppcls import runtime
 from ppcls.api.ranking import names_of, topk_of
 from ppcls.config import Config, ConfigSource, as_config, require
-from ppcls.engine.builder import check_images_fit
+from ppcls.engine.builder import check_images_fit, use_kernels
 from ppcls.engine.trained import eval_transform, load_trained
 from ppcls.files import sha256_of
 from ppcls.inference.engines.network import NetworkEngine
@@ -61,10 +61,12 @@ def trained_classifier(config: Config, topk: Optional[int] = None) -> Classifier
         CheckpointError: there are no weights, or they do not fit.
     """
     refuse_below_one(topk=topk)
-    runtime.use_device(config.Global.device)
+    runtime.keep_freed_memory()
+    device = runtime.use_device(config.Global.device)
     transform = eval_transform(config)
     trained = load_trained(config, transform)
     check_images_fit(config, trained.network, transform, "Eval")
+    use_kernels(config, trained.network, device)
     height, width = transform.output_size or (0, 0)
     names = names_of(config, trained.class_map).names
     return Classifier(

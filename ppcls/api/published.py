@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 from ppcls import runtime, weights
 from ppcls.arch import create_model
+from ppcls.arch.acceleration import accelerate_on
 from ppcls.data.imagenet_classes import imagenet_classes
 from ppcls.data.transforms import Pipeline
 from ppcls.files import sha256_of
@@ -38,22 +39,23 @@ def published_classifier(
     refuse_below_one(batch_size=batch_size, topk=topk)
     record = find_record(name)
     runtime.prepare()
-    runtime.use_device(device, to_cpu="--device cpu")
+    runtime.keep_freed_memory()
+    device = runtime.use_device(device, to_cpu="--device cpu")
     names = imagenet_classes().names
     path = published_weights(record.name)
     return Classifier(
         Pipeline(record.transform_ops()),
         (3, record.crop, record.crop),
-        NetworkEngine(_network(record, path)),
+        NetworkEngine(_network(record, path, device)),
         Topk(min(topk or TOPK, len(names)), label_list=names),
         batch_size,
         {"network": record.name, "weights": sha256_of(path)},
     )
 
 
-def _network(record: Record, path: Path) -> Any:
+def _network(record: Record, path: Path, device: str) -> Any:
     network = create_model(record.network)
     weights.load(network, path)
     network.eval()  # type: ignore[union-attr]
-    _log.info("weights: %s", path)
+    _log.info("weights: %s; operators: %s", path, accelerate_on(device, network))
     return network

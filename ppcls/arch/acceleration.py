@@ -81,6 +81,23 @@ def accelerate(network: nn.Layer, dtype: str = "float32") -> str:
     return f"oneDNN {version}"
 
 
+def accelerate_on(device: str, network: nn.Layer, dtype: str = "float32") -> str:
+    """Let a network compute by oneDNN if that is possible on a device, and return what it computes
+    by, for the log.
+
+    Args:
+        device: "cpu" or "gpu:N".
+        network: changed in place.
+        dtype: see `accelerate`.
+    """
+    if device != "cpu":
+        return "Paddle"
+    try:
+        return f"{accelerate(network, dtype)} where it can, else Paddle"
+    except Unavailable as error:
+        return f"Paddle, as its oneDNN is of no use: {error}"
+
+
 @cache
 def _faster(kind: Type[nn.Layer]) -> Type[nn.Layer]:
     """Return a class like this one that takes feature maps as well."""

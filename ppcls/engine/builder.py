@@ -11,7 +11,7 @@ from paddle import nn
 
 from ppcls import runtime, weights
 from ppcls.arch import build as build_network_part
-from ppcls.arch.acceleration import accelerate
+from ppcls.arch.acceleration import accelerate_on
 from ppcls.arch.freezing import freeze, freeze_statistics
 from ppcls.arch.network import Network
 from ppcls.arch.plain import accepted_sizes, check_logits
@@ -28,7 +28,6 @@ from ppcls.engine.label_kinds import check_labels_fit, takes
 from ppcls.engine.selection import ModelSelection
 from ppcls.engine.world import World
 from ppcls.errors import ConfigError, did_you_mean
-from ppcls.kernels.onednn import Unavailable
 from ppcls.labels import LabelKind
 from ppcls.loss import CombinedLoss, TrainClasses
 from ppcls.metric import CombinedMetric
@@ -356,20 +355,15 @@ def use_kernels(
     Raises:
         ConfigError: that needs other operators.
     """
-    if device != "cpu":
-        return "Paddle"
-    if config.Global.cpu_kernels == "paddle":
+    if device == "cpu" and config.Global.cpu_kernels == "paddle":
         if amp:
             raise ConfigError(
                 f"{config.where('Global', 'cpu_kernels')} is paddle, which computes in float32 on "
                 "a CPU; with AMP it has to be auto. Change it, or use -o AMP=null"
             )
         return "Paddle"
-    try:
-        found = f"{accelerate(network, amp.dtype if amp else 'float32')} where it can, else Paddle"
-    except Unavailable as error:
-        return f"Paddle, as its oneDNN is of no use: {error}"
-    return f"{found}; convolutions are trained in {amp.dtype}" if amp else found
+    found = accelerate_on(device, network, amp.dtype if amp else "float32")
+    return f"{found}; convolutions are trained in {amp.dtype}" if amp and device == "cpu" else found
 
 
 def check_images_fit(config: Config, network: Network, transform: Pipeline, name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict
 import pytest
 from paddle import nn
 
+from ppcls.api import infer
 from ppcls.arch import acceleration
 from ppcls.config import as_config
 from ppcls.engine.builder import use_kernels
@@ -34,6 +35,27 @@ def test_a_run_on_a_cpu_computes_by_onednn_and_says_so(
         assert ppcls(verb, recipe) == 0
         said = capsys.readouterr()
         assert (said.out + said.err).count("operators: oneDNN 3.") == 1
+
+
+@pytest.mark.slow
+def test_predictions_are_computed_by_the_same(
+    ppcls: Run, recipe: Recipe, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe["Global"]["epochs"] = 1
+    assert ppcls("train", recipe) == 0
+    said, found = [], []
+
+    def noted(*given: Any) -> str:
+        said.append(use_kernels(*given))
+        return said[-1]
+
+    monkeypatch.setattr(infer, "use_kernels", noted)
+    photos = sorted(str(path) for path in digits.rglob("*.png"))[:5]
+    for key in ("auto", "paddle"):
+        recipe["Global"]["cpu_kernels"] = key
+        found.append([one.scores for one in infer.infer(as_config(recipe), photos)])
+    assert said[0].startswith("oneDNN 3.") and said[1] == "Paddle"
+    assert found[0] == [pytest.approx(scores, abs=1e-5) for scores in found[1]]
 
 
 @pytest.mark.parametrize(("device", "key"), [("cpu", "paddle"), ("gpu:0", "auto")])
