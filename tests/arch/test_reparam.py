@@ -59,7 +59,7 @@ _padding = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     kernel=st.one_of(_sizes, st.tuples(_sizes, _sizes)),
     stride=st.integers(1, 3),

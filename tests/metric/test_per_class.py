@@ -41,7 +41,7 @@ def scikit(kind: Any, true: np.ndarray, predicted: np.ndarray) -> float:
         return float(THEIRS[kind](true, predicted, **options))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     classes=st.integers(2, 12),
     cuts=st.lists(st.integers(0, 30), max_size=3).map(sorted),

@@ -32,7 +32,7 @@ def hard(labels):
     return Labels(LabelKind.HARD, paddle.to_tensor(labels))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     k=st.integers(1, 5),
     classes=st.integers(6, 20),

@@ -129,7 +129,7 @@ def test_fractions_of_epochs():
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     name=st.sampled_from(sorted(SAME)),
     warmup=st.floats(0, EPOCHS - 1),

@@ -90,7 +90,7 @@ def test_the_shortcut_of_a_stride_is_averages_beside_the_branch() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(groups=st.sampled_from([1, 2, 3, 4, 8]), scale=st.floats(0.05, 0.6))
 def test_any_scale_gives_channels_that_groups_divide(groups: int, scale: float) -> None:
     with paddle.LazyGuard():
