@@ -32,7 +32,7 @@ def counts_of(found: OwnSplit, classes: int) -> List[int]:
 COUNTS = st.lists(st.integers(2, 30), min_size=2, max_size=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(COUNTS, st.floats(0.01, 0.99), st.integers(0, 9))
 def test_every_image_is_in_one_part_and_no_class_is_missing(
     counts: List[int], share: float, seed: int
@@ -46,7 +46,7 @@ def test_every_image_is_in_one_part_and_no_class_is_missing(
         assert all(path.startswith(f"c{label}/") for path, label in zip(one.paths, one.numbers))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(COUNTS, st.integers(0, 9))
 def test_three_parts(counts: List[int], seed: int) -> None:
     (found,) = divide(images(counts), DivisionRequest(val=0.2, test=0.1, seed=seed))
@@ -56,7 +56,7 @@ def test_three_parts(counts: List[int], seed: int) -> None:
     assert min(counts_of(found["val"], len(counts))) >= 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(COUNTS, st.integers(2, 7), st.integers(0, 9))
 def test_folds(counts: List[int], count: int, seed: int) -> None:
     found = divide(images(counts), DivisionRequest(folds=count, seed=seed))

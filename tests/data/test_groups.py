@@ -50,7 +50,7 @@ def shares_of(classes: np.ndarray, parts: np.ndarray, part: int) -> np.ndarray:
     return np.bincount(classes[parts == part], minlength=classes.max() + 1) / np.bincount(classes)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(2, 40), st.integers(2, 5))
 def test_groups_are_whole_and_parts_not_empty(seed: int, count: int, classes: int) -> None:
     rng = np.random.default_rng(seed)

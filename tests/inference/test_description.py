@@ -15,9 +15,7 @@ from ppcls.errors import BundleError
 from ppcls.inference.bundle import read_bundle
 from ppcls.inference.description import read_description
 
-_SETTINGS = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+_SETTINGS = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 _SCALARS = st.one_of(
     st.none(),

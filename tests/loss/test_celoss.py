@@ -59,7 +59,7 @@ def test_soft_labels_are_used_as_they_are_and_smoothed(epsilon):
     np.testing.assert_allclose(got_gradient, gradient, rtol=1e-5, atol=1e-8)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     size=st.tuples(st.integers(1, 7), st.integers(2, 9)),
     epsilon=st.floats(0, 0.99),

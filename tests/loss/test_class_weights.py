@@ -54,7 +54,7 @@ def test_two_images_by_hand() -> None:
     assert got == pytest.approx((first + second) / 8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     size=st.tuples(st.integers(1, 7), st.integers(2, 6)),
     epsilon=st.floats(0, 0.99),
@@ -82,7 +82,7 @@ def test_equal_weights_change_nothing() -> None:
         assert weighted == pytest.approx(plain)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 99), min_size=2, max_size=9))
 def test_auto_is_balanced(counts: Any) -> None:
     labels = np.repeat(np.arange(len(counts)), counts)

@@ -42,9 +42,7 @@ FIELD = st.text(
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(FIELD, FIELD, FIELD), min_size=1, max_size=9))
 def test_reads_what_python_writes(tmp_path: Path, rows: List[Tuple[str, str, str]]) -> None:
     with open(tmp_path / "t.csv", "w", encoding="utf-8", newline="") as file:

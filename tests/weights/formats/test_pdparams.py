@@ -245,9 +245,7 @@ _VALID = pickle.dumps({"w": np.ones((2, 3), np.float32)}, protocol=4)
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_bytes_give_arrays_or_a_clear_error(data: st.DataObject, tmp_path: Path) -> None:
     content = bytearray(_VALID)

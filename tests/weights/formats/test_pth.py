@@ -180,9 +180,7 @@ def test_any_strides_are_followed(write: Any) -> None:
     assert arrays["empty"].shape == (0, 2**40)
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     dimensions=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5)), max_size=4),
     offset=st.integers(0, 5),
@@ -599,9 +597,7 @@ def test_a_file_truncated_anywhere_is_an_error(content: bytes, tmp_path: Path) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("content", CONTENTS)
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_bytes_give_arrays_or_a_clear_error(
     content: bytes, data: st.DataObject, tmp_path: Path

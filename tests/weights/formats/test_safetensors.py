@@ -68,9 +68,7 @@ def test_same_content_same_bytes(tmp_path: Path) -> None:
 _PLAIN = st.sampled_from(["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"])
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     arrays=st.dictionaries(
         st.text(min_size=1).filter(lambda name: name != "__metadata__" and name.isprintable()),

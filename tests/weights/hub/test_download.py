@@ -431,7 +431,7 @@ HEADERS = [
 
 
 @pytest.mark.slow
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     start=st.sampled_from([b"HTTP/1.0 ", b"HTTP/1.1 ", b"", b"\xff"]),
     status=st.sampled_from([200, 206, 302, 308, 416, 503, 404, 100, 999]),
