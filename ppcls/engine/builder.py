@@ -69,7 +69,6 @@ def build_job(config: Config, device: str, world: World) -> Job:
         classes = TrainClasses.of(class_map.names, train.dataset.labels)
         loss = CombinedLoss(config.Loss.Train or [], network.aux_weight, classes)
         eval_loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
-    precision = Precision(config.AMP, device)
     return Job(
         device=device,
         kernels=use_kernels(config, network, device, config.AMP),
@@ -83,7 +82,7 @@ def build_job(config: Config, device: str, world: World) -> Job:
         eval_metrics=eval_metrics,
         optimizer=_build_optimizer(config, network, len(train)),
         selection=model_selection(config, eval_metrics),
-        precision=precision,
+        precision=Precision(config.AMP, device),
         ema=ExponentialMovingAverage(network, config.EMA.decay) if config.EMA else None,
         settings=_settings(config.Global),
         config=config.data,
