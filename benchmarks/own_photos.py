@@ -78,7 +78,8 @@ def measure(name: str, seed: int, arguments: argparse.Namespace) -> Dict[str, An
     steps = list(timed([*PPCLS, *command, "--budget", arguments.budget, "--seed", str(seed)]))
     seconds = time.perf_counter() - began
     test = judged_list(arguments.cifar / "test", classes, arguments.judged, work / "test.txt")
-    used = work / "run" / "final" if (work / "run" / "final").is_dir() else work / "run"
+    final = work / "run" / "final"
+    used = final if (final / "best_model.safetensors").is_file() else work / "run"
     found = {
         "set": name,
         "seed": seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Iterable, Iterator, List, Optional, Union
 
 from ppcls import runtime
@@ -14,6 +15,8 @@ from ppcls.inference.engines.network import NetworkEngine
 from ppcls.inference.postprocess import Topk
 from ppcls.inference.predictor import Classifier, Image, Prediction, refuse_below_one
 from ppcls.inference.sources import find_images
+
+_log = logging.getLogger("ppcls")
 
 
 def infer(
@@ -61,12 +64,11 @@ def trained_classifier(config: Config, topk: Optional[int] = None) -> Classifier
         CheckpointError: there are no weights, or they do not fit.
     """
     refuse_below_one(topk=topk)
-    runtime.keep_freed_memory()
     device = runtime.use_device(config.Global.device)
     transform = eval_transform(config)
     trained = load_trained(config, transform)
     check_images_fit(config, trained.network, transform, "Eval")
-    use_kernels(config, trained.network, device)
+    _log.info("operators: %s", use_kernels(config, trained.network, device))
     height, width = transform.output_size or (0, 0)
     names = names_of(config, trained.class_map).names
     return Classifier(

@@ -28,6 +28,7 @@ from ppcls.transfer.budget import seconds_of
 from ppcls.transfer.choice import Start, choose_start
 from ppcls.transfer.first_model import FirstModel
 from ppcls.transfer.planning import FINAL, RECIPE
+from ppcls.transfer.recipe import Plan
 from ppcls.transfer.sets import FEWEST, LISTS, Sets, divided, write_sets, write_whole_set
 from ppcls.weights.weight_file import save_weights
 
@@ -38,8 +39,13 @@ _FEATURES = 1 / 4
 _FINE_TUNED_FROM = 120.0
 """Seconds of a budget; less leaves no time to fine-tune even small sets on CPUs."""
 
-_NOT_OF_HEADS = ("DataLoader.Eval.", "Global.epochs=")
-"""How overrides begin that are for training, not for a head alone."""
+_OF_JUDGED_RUNS = ("DataLoader.Eval", "Global.epochs=")
+"""How overrides begin that make no sense for a head that learns from all images: nothing is left to
+judge it, and it is not trained.
+"""
+
+_FINAL_FILES = (RECIPE, LINEAR_HEAD, f"larger_{LINEAR_HEAD}", LISTS)
+"""What the folder of that head has, besides the files of a run."""
 
 _TOO_FEW = f": with fewer than {FEWEST} images of a class none is held back"
 
@@ -112,9 +118,9 @@ def train_on_photos(
     if resume is not None and (recipe.is_file() or resume != "auto"):
         result = train(load_config(str(recipe), overrides), resume)
         return _concluded(_refitted(result), options)
+    folder.refuse_run(False, overwrite, other="--output ANOTHER_FOLDER")
     final = RunFolder(folder.root / FINAL)
-    for one in (folder, final):
-        one.refuse_run(False, overwrite, other="--output ANOTHER_FOLDER")
+    _refuse_foreign(final.root)
     runtime.refuse_many_processes()
     runtime.keep_freed_memory()
     images = recognise(data, column_of(options.division.group_by or ""))
@@ -127,8 +133,11 @@ def train_on_photos(
             (folder.root / old).unlink(missing_ok=True)
         _clear(final)
         sets = write_sets(images, division, folder.root, options.division.group_by)
-        whole = write_whole_set(images, division, final.root) if options.refit else None
-        config, first = _prepared(start, sets, whole, folder.root, options, overrides, device, end)
+        plan, first = _prepared(start, sets, folder.root, options, overrides, device, end)
+        config = planning.write_recipe(plan, sets, folder.root, overrides)
+        if first is not None and first.refit is not None:
+            whole = write_whole_set(images, division, final.root)
+            _write_final(plan, first.refit, whole, final.root, overrides)
         if first is not None and config.Global.epochs == 0:
             result = _with_head(config, first.path, folder, first.accuracy_if_judged)
             why = "" if sets.val else _TOO_FEW
@@ -140,18 +149,17 @@ def train_on_photos(
 def _prepared(
     start: Start,
     sets: Sets,
-    whole: Optional[Sets],
     output: Path,
     options: OwnPhotosOptions,
     overrides: Sequence[str],
     device: str,
     end: float,
-) -> Tuple[Config, Optional[FirstModel]]:
-    """Fit the linear head where there are weights for one, see how many epochs fit until `end`, a
-    time of `time.perf_counter`, and write the recipe; return it and the head.
+) -> Tuple[Plan, Optional[FirstModel]]:
+    """Fit the linear head where there are weights for one, and see how many epochs fit until `end`,
+    a time of `time.perf_counter`; return what to do, and the head.
     """
     seed = options.division.seed
-    plan = planning.first_plan(start, sets, options.size, seed, device, whole is not None)
+    plan = planning.first_plan(start, sets, options.size, seed, device, options.refit)
     config = planning.write_recipe(plan, sets, output, overrides)
     planning.announce(start, plan, options.budget, output / RECIPE)
     first = None
@@ -165,11 +173,15 @@ def _prepared(
         plan = planning.with_epochs(plan, config, first is not None, end, device)
     if first and start.path and not plan.epochs and options.size is None:
         plan, first = planning.with_larger_images(plan, config, start.path, first, sets, end)
-    if whole is not None and first is not None:
-        head_alone = replace(plan, start=first.refit, epochs=0)
-        others = [text for text in overrides if not text.startswith(_NOT_OF_HEADS)]
-        planning.write_recipe(head_alone, whole, output / FINAL, others)
-    return planning.write_recipe(plan, sets, output, overrides), first
+    return plan, first
+
+
+def _write_final(
+    plan: Plan, head: Path, sets: Sets, folder: Path, overrides: Sequence[str]
+) -> None:
+    """Write the recipe of the head that has learnt from all images."""
+    others = [text for text in overrides if not text.startswith(_OF_JUDGED_RUNS)]
+    planning.write_recipe(replace(plan, start=head, epochs=0), sets, folder, others)
 
 
 def _run_folder(data: str, output: Optional[str]) -> RunFolder:
@@ -186,7 +198,31 @@ def _run_folder(data: str, output: Optional[str]) -> RunFolder:
             f"the output folder {folder} lies in the folder of the photos, {place}; name another "
             "one: --output FOLDER"
         )
+    for own in (folder / FINAL, folder / LISTS):
+        if own.resolve() in [place, *place.parents]:
+            raise UsageError(
+                f"the photos lie in {own}, where the run writes; name another folder: "
+                "--output FOLDER"
+            )
     return RunFolder(folder)
+
+
+def _refuse_foreign(final: Path) -> None:
+    """Make sure that the folder for the head of all images is one, if it is there.
+
+    Raises:
+        UsageError: something else is in it, which is not to be overwritten.
+    """
+    if not final.exists():
+        return
+    known = {*RunFolder(final).contents(), RunFolder(final).inference}
+    known |= {final / name for name in _FINAL_FILES}
+    inside = [final] if final.is_file() else [*final.iterdir(), *final.glob(f"{LISTS}/*")]
+    if any(path not in known and path.suffix != ".txt" for path in inside):
+        raise UsageError(
+            f"{final} is in the way: the model that learns from all photos is written there, and "
+            "this is no such model. Move it, name another folder (--output), or use --no-refit"
+        )
 
 
 def _device(overrides: Sequence[str]) -> str:
@@ -214,7 +250,8 @@ def _refitted(result: TrainResult) -> TrainResult:
     """Keep the linear head that has learnt from all images, if the head is the model."""
     folder = RunFolder(result.folder.root / FINAL)
     recipe = folder.root / RECIPE
-    if result.state.best_epoch == 0 and recipe.is_file():
+    is_head = result.state.best_value is not None and result.state.best_epoch == 0
+    if is_head and recipe.is_file():
         _with_head(load_config(str(recipe)), folder.root / LINEAR_HEAD, folder, None)
     elif (folder.root / LINEAR_HEAD).is_file():
         _clear(folder)
@@ -223,7 +260,7 @@ def _refitted(result: TrainResult) -> TrainResult:
 
 def _clear(folder: RunFolder) -> None:
     """Delete what a run on photos writes, and the folder if nothing else is in it."""
-    remove(*folder.contents(), *(folder.root / name for name in (RECIPE, LINEAR_HEAD, LISTS)))
+    remove(*folder.contents(), *(folder.root / name for name in _FINAL_FILES))
     with contextlib.suppress(OSError):
         folder.root.rmdir()
 

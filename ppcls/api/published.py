@@ -39,7 +39,6 @@ def published_classifier(
     refuse_below_one(batch_size=batch_size, topk=topk)
     record = find_record(name)
     runtime.prepare()
-    runtime.keep_freed_memory()
     device = runtime.use_device(device, to_cpu="--device cpu")
     names = imagenet_classes().names
     path = published_weights(record.name)

@@ -57,7 +57,7 @@ COMPOSITES: Tuple[Type[nn.Layer], ...] = (
 """Layers whose code calls others and adds maps, and does nothing else with them."""
 
 ELEMENTWISE: Tuple[Type[nn.Layer], ...] = (
-    *(nn.ReLU, nn.ReLU6, nn.Tanh, nn.Swish, nn.Silu, nn.Hardswish, LeakyReLU, DropPath),
+    *(nn.ReLU, nn.ReLU6, nn.Tanh, nn.Swish, nn.Silu, nn.Hardswish, LeakyReLU),
 )
 """Layers that compute each value from itself (and its image), and zero from zero."""
 
@@ -171,8 +171,17 @@ class _Dropout(_Passing, nn.Dropout):
     def faster(self, x: FeatureMap) -> Optional[FeatureMap]:
         # What is dropped at random depends on where values lie.
         drops = self.p != 0 and self.training
+        if drops:
+            return None
+        if self.p == 0 or self.training or self.mode == "upscale_in_train":
+            return x
         x = x.in_float32()
-        return None if drops else FeatureMap(self.as_it_was(x.read()), x.layout)
+        return FeatureMap(self.as_it_was(x.read()), x.layout)
+
+
+class _DropPath(_Elementwise, DropPath):
+    def faster(self, x: FeatureMap) -> FeatureMap:
+        return super().faster(x) if self.training and self.rate else x
 
 
 class _Branches(_Passing, Branches):
@@ -293,6 +302,7 @@ _RULES: Dict[Type[nn.Layer], Type[_Accelerated]] = {
     DenseLayer: _DenseLayer,
     SqueezeExcitation: _SqueezeExcitation,
     nn.Dropout: _Dropout,
+    DropPath: _DropPath,
     **dict.fromkeys(ELEMENTWISE, _Elementwise),
     **dict.fromkeys(COMPOSITES, _Composite),
 }

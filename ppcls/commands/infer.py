@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
+from ppcls import runtime
 from ppcls.commands import add_config_arguments, run_with_config
 from ppcls.inference import cli
 
@@ -41,6 +42,7 @@ def _take_images_from_overrides(arguments: argparse.Namespace) -> None:
 def _run(config: Config, arguments: argparse.Namespace) -> int:
     from ppcls.api.infer import images_of_recipe, trained_classifier
 
+    runtime.keep_freed_memory()
     if arguments.images or arguments.input:
         images = cli.images_of(arguments)
     else:

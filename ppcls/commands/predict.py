@@ -62,6 +62,7 @@ def _published(arguments: argparse.Namespace) -> Classifier:
     runtime.prepare()
     from ppcls.api.published import published_classifier
 
+    runtime.keep_freed_memory()
     return published_classifier(
         arguments.model, arguments.device, arguments.batch_size, arguments.topk
     )

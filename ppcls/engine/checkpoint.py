@@ -122,7 +122,8 @@ def state_of(path: Path, metadata: Mapping[str, Any]) -> TrainState:
     Raises:
         CheckpointError: it does not: the file is damaged, or no checkpoint.
     """
-    noted = metadata.get("state", {})
+    noted = metadata.get("state")
+    noted = noted if isinstance(noted, Mapping) else {}
     missing = [key for key in ("epoch", "batch", "step") if key not in noted]
     if missing:
         raise CheckpointError(

@@ -119,9 +119,10 @@ class _WeightGradient(_Operator):
 
     def __init__(self, forward: Convolution) -> None:
         super().__init__(forward.geometry)
+        any_weight = Descriptor.of(self.geometry.grouped_weight, ANY)
         made = PrimitiveDescriptor(
             "convolution_backward_weights",
-            *(library().engine, _DIRECT, self.wanted_source, self.any_weight, self.bias),
+            *(library().engine, _DIRECT, self.wanted_source, any_weight, self.bias),
             *(self.wanted_result, *self.numbers(), forward.made, None),
         )
         self._run = self.primitive(made, SRC, DIFF_DST, DIFF_WEIGHTS, bias=DIFF_BIAS)

@@ -44,11 +44,13 @@ class _Join(paddle.autograd.PyLayer):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, axis: int, *parts: Tensor) -> Tensor:
         ctx.axis, ctx.sizes = axis, [part.shape[axis] for part in parts]
+        ctx.wanted = [not part.stop_gradient for part in parts]
         return paddle.concat(parts, axis)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tuple[Tensor, ...]:
-        return tuple(paddle.split(gradient, ctx.sizes, ctx.axis))
+    def backward(ctx: Any, gradient: Tensor) -> Tuple[Optional[Tensor], ...]:
+        found = paddle.split(gradient, ctx.sizes, ctx.axis)
+        return tuple(part if wanted else None for part, wanted in zip(found, ctx.wanted))
 
 
 class FeatureMap:
@@ -77,7 +79,8 @@ class FeatureMap:
     def read(self) -> Tensor:
         """Return the tensor, contiguous, in the shape of its layout."""
         data = self._data.contiguous()
-        if self.layout.dtype == "float32" or data.stop_gradient:
+        is_followed = paddle.is_grad_enabled() and not data.stop_gradient
+        if self.layout.dtype == "float32" or not is_followed:
             return data
         found, self._data = _Fork.apply(data, self.layout)
         return found

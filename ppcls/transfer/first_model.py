@@ -46,7 +46,7 @@ class FirstModel:
         seconds: what it took.
         engine: what computed the features; empty where they were kept from before.
         refit: the weights with a head that has learnt from the held-back images as well, if one
-            was asked for.
+            was asked for and these can be read.
     """
 
     path: Path
@@ -218,6 +218,8 @@ def fit_first_model(
         truth = val.labels.values[judged.indices]
         right, count = _right(head, judged, truth), len(truth)
         bad = [*bad, *judged.bad]
+        if not count:
+            refit = None
         if refit is not None:
             every = _rows([learnt, judged], [labels, truth])
             head_of_all = fit_linear_head(*every, classes, views=2, strength=head.strength)

@@ -198,8 +198,8 @@ def with_larger_images(
     _log.info("the linear head once more, on images of %d pixels", larger.size)
     draft = first.path.with_name(f"larger_{first.path.name}")
     found, second = with_start(larger, config, source, sets, draft, seconds)
-    drafts = [draft, *([_for_refit(draft)] if plan.refit else [])]
-    if second is None or _likelihood(second) < _likelihood(first):
+    drafts = [draft, *([_for_refit(draft)] if second and second.refit else [])]
+    if second is None or _likelihood(second) <= _likelihood(first):
         for one in drafts:
             one.unlink()
         return plan, first

@@ -84,12 +84,8 @@ def write_sets(
     return Sets(Path(images.root), train_list, val, labels, len(division["train"]), groups)
 
 
-def write_whole_set(images: OwnImages, division: Division, folder: Path) -> Optional[Sets]:
-    """Write a list of all images, those held back as well, into the folder of a run; None where
-    none are held back.
-    """
-    if "val" not in division:
-        return None
+def write_whole_set(images: OwnImages, division: Division, folder: Path) -> Sets:
+    """Write a list of all images, those held back as well, into the folder of a run."""
     everything = joined(division["train"], division["val"])
     home = folder / LISTS
     home.mkdir(parents=True, exist_ok=True)

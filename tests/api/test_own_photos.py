@@ -175,6 +175,32 @@ def test_the_run_stays_out_of_the_photos(tmp_path: Path, monkeypatch: pytest.Mon
         train_on_photos(".")
 
 
+@pytest.mark.parametrize("inside", ["final", "final/photos", "lists/photos"])
+def test_the_run_does_not_write_where_the_photos_are(tmp_path: Path, inside: str) -> None:
+    data = photos(tmp_path / "project" / inside, 2)
+    with pytest.raises(UsageError, match="the photos lie in .*, where the run writes"):
+        train_on_photos(str(data), output=str(tmp_path / "project"))
+
+
+@pytest.mark.parametrize("name", ["lists/1.jpg", "notes.doc", "cat/1.jpg"])
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, name: str) -> None:
+    own_photos._refuse_foreign(tmp_path)
+    for file in ("recipe.yaml", "best_model.safetensors", "lists/train_list.txt", name):
+        own_photos._refuse_foreign(tmp_path)
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("x")
+    with pytest.raises(UsageError, match="is in the way: the model that learns from all photos"):
+        own_photos._refuse_foreign(tmp_path)
+
+
+def test_without_a_judgement_the_head_is_not_the_model(tmp_path: Path) -> None:
+    (tmp_path / "final").mkdir()
+    for name in ("recipe.yaml", "linear_head.safetensors"):
+        (tmp_path / "final" / name).touch()
+    result = TrainResult(TrainState(epoch=5, finished=True), RunFolder(tmp_path), None)
+    assert own_photos._refitted(result) is result and not (tmp_path / "final").exists()
+
+
 def test_what_is_wrong_is_said_before_anything_is_written(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="is empty"):

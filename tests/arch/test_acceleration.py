@@ -15,10 +15,12 @@ from paddle import nn
 
 from ppcls.arch import create_model
 from ppcls.arch.acceleration import accelerate
-from ppcls.arch.freezing import freeze_statistics
+from ppcls.arch.freezing import freeze, freeze_statistics
+from ppcls.arch.layers import DropPath
 from ppcls.arch.network import Network
 from ppcls.arch.summary import summarise
 from ppcls.kernels.feature_map import FeatureMap
+from ppcls.kernels.layout import Layout
 from tests.kernels.processor import needs_bfloat16
 
 NETWORKS = {
@@ -106,6 +108,29 @@ def test_bfloat16_is_near_and_only_in_training(name: str) -> None:
     with paddle.no_grad():
         expected, found = own(images).numpy(), fast(images).numpy()
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+@needs_bfloat16
+def test_branches_after_frozen_stages_are_trained_in_bfloat16() -> None:
+    network = create_model("InceptionV2", class_num=3)
+    freeze(network, 7)
+    accelerate(network, "bfloat16")
+    network.train()
+    network(paddle.randn([2, 3, 64, 64])).sum().backward()
+    trained = [one for one in network.parameters() if not one.stop_gradient]
+    assert trained and all(one.grad is not None for one in trained)
+
+
+@needs_bfloat16
+def test_dropping_nothing_changes_nothing() -> None:
+    layout = Layout((1, 16, 2, 2), "NHWC", "bfloat16")
+    given = FeatureMap(paddle.ones([1, 2, 2, 16], "bfloat16"), layout)
+    for layer in (nn.Dropout(0.0), DropPath(0.0), nn.Dropout(0.5).eval(), DropPath(0.5).eval()):
+        accelerate(layer)
+        assert layer(given) is given
+    halved = nn.Dropout(0.5, mode="downscale_in_infer").eval()
+    accelerate(halved)
+    assert (halved(given).plain() == 0.5).all().item()
 
 
 def test_names_kinds_and_rows_stay() -> None:

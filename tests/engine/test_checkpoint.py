@@ -126,7 +126,11 @@ def test_a_weight_file_is_no_checkpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "note", ["[1]", "{", '{"kind": "checkpoint"}', '{"kind": "checkpoint", "state": {"x": 1}}']
+    "note",
+    [
+        *("[1]", "{", '{"kind": "checkpoint"}', '{"kind": "checkpoint", "state": {"x": 1}}'),
+        *('{"kind": "checkpoint", "state": null}', '{"kind": "checkpoint", "state": 3}'),
+    ],
 )
 def test_damaged_notes_are_a_clear_error(tmp_path: Path, note: str) -> None:
     path = tmp_path / "a.safetensors"

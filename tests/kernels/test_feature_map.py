@@ -92,3 +92,24 @@ def test_maps_of_two_types_add_up() -> None:
     gate = FeatureMap.of(paddle.full([1, 16, 1, 1], 0.5))
     assert (in_bfloat16(b, "NCHW16c").scaled(gate).plain() == 1).all().item()
     assert ((0.5 * in_bfloat16(b, "NHWC")).plain() == 1).all().item()
+
+
+@needs_bfloat16
+def test_what_needs_no_gradient_gets_none_in_bfloat16() -> None:
+    x, fixed = paddle.randn([1, 16, 2, 2]), paddle.randn([1, 16, 2, 2])
+    x.stop_gradient = False
+    joined = side_by_side([in_bfloat16(fixed, "NHWC"), in_bfloat16(x, "NHWC")])
+    added = in_bfloat16(fixed, "NHWC") + in_bfloat16(x, "NHWC")
+    weight = paddle.ones([1, 32, 2, 2])
+    assert (paddle.grad(joined.plain(), x, weight)[0] == 1).all().item()
+    assert (paddle.grad(plain(added), x, weight[:, :16])[0] == 1).all().item()
+
+
+@needs_bfloat16
+def test_a_look_without_gradients_does_not_cut_them_off() -> None:
+    x = paddle.randn([1, 16, 2, 2])
+    x.stop_gradient = False
+    found = in_bfloat16(x, "NHWC")
+    with paddle.no_grad():
+        assert found.plain().stop_gradient
+    assert (paddle.grad(found.read(), x, paddle.ones([1, 2, 2, 16], "bfloat16"))[0] == 1).all()

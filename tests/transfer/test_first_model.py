@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ppcls.arch import create_model
 from ppcls.data.batch import BadImage
 from ppcls.data.dataset import ImageNetDataset
 from ppcls.errors import DataError
@@ -19,6 +21,7 @@ from ppcls.transfer.first_model import (
     _right,
     _stamp,
     _warn_of_missing,
+    fit_first_model,
 )
 
 
@@ -78,6 +81,28 @@ def test_without_readable_images_nothing_is_judged() -> None:
     nothing = Features(np.empty((0, 3), np.float32), None, np.empty(0, np.int64), [])
     unused: Any = None
     assert _right(unused, nothing, np.empty(0, np.int64)) == 0
+
+
+def test_unreadable_held_back_images_leave_one_head(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ops = [{"DecodeImage": {"channel_num": 1}}, {"ResizeImage": {"size": 32}}]
+    ops += [{"ToCHWImage": None}]
+    train = ImageNetDataset(str(digits), str(digits / "train.txt"), ops)
+    rows = np.random.default_rng(0).normal(size=(len(train), 84)).astype(np.float32)
+    bad = [BadImage(0, "a.png", 0, "empty")]
+    found = iter(
+        [
+            Features(rows, rows, np.arange(len(train)), []),
+            Features(np.empty((0, 1), np.float32), np.empty((0, 1)), np.empty(0, np.int64), bad),
+        ]
+    )
+    reader: Any = SimpleNamespace(read=lambda *given, **options: next(found), engine=None)
+    network = create_model("LeNet", class_num=4)
+    paths = tmp_path / "head", tmp_path / "final" / "head"
+    model = fit_first_model(network, reader, train, train, paths[0], refit=paths[1])
+    assert (model.held_back, model.refit, model.bad) == (0, None, bad)
+    assert paths[0].is_file() and not paths[1].exists()
 
 
 def test_a_single_class_is_nothing_to_learn_and_the_first_bad_images_are_named() -> None:

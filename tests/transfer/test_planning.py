@@ -49,7 +49,7 @@ def test_the_size_of_images(
 def head(path: Path, likelihood: float) -> FirstModel:
     weight = np.zeros((2, 2), np.float32)
     fitted = LinearHead(weight, weight[0], 1.0, 0.5, likelihood)
-    return FirstModel(path, fitted, 1, 2, [], 10.0, "e")
+    return FirstModel(path, fitted, 1, 2, [], 10.0, "e", path.parent / "final" / path.name)
 
 
 @pytest.mark.parametrize(
