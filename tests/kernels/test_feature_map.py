@@ -63,7 +63,9 @@ def test_bfloat16_has_eight_bits(order: str) -> None:
     x = paddle.randn([2, 20, 3, 5])
     found = in_bfloat16(x, order)
     assert found.read().dtype == paddle.bfloat16
-    assert (found.plain() == x.astype("bfloat16").astype("float32")).all().item()
+    bits = x.numpy().view(np.uint32)
+    nearest = ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype(np.uint32)
+    assert (found.plain().numpy() == nearest.view(np.float32)).all()  # Paddle 2.6 cuts bits off
     assert (found.in_float32().plain() == found.plain()).all().item()
 
 
