@@ -125,10 +125,13 @@ def test_branches_after_frozen_stages_are_trained_in_bfloat16() -> None:
 def test_dropping_nothing_changes_nothing() -> None:
     layout = Layout((1, 16, 2, 2), "NHWC", "bfloat16")
     given = FeatureMap(paddle.ones([1, 2, 2, 16], "bfloat16"), layout)
-    for layer in (nn.Dropout(0.0), DropPath(0.0), nn.Dropout(0.5).eval(), DropPath(0.5).eval()):
+    judging = nn.Dropout(0.5), DropPath(0.5), nn.Dropout(0.5, mode="downscale_in_infer")
+    for layer in judging:
+        layer.eval()
+    *others, halved = judging
+    for layer in (nn.Dropout(0.0), DropPath(0.0), *others):
         accelerate(layer)
         assert layer(given) is given
-    halved = nn.Dropout(0.5, mode="downscale_in_infer").eval()
     accelerate(halved)
     assert (halved(given).plain() == 0.5).all().item()
 
