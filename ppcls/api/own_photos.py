@@ -47,6 +47,11 @@ judge it, and it is not trained.
 _FINAL_FILES = (RECIPE, LINEAR_HEAD, f"larger_{LINEAR_HEAD}", LISTS)
 """What the folder of that head has, besides the files of a run."""
 
+_FINAL_HEADER = """\
+# Written by `ppcls train --data`: a linear head that has learnt from all photos, those held back as
+# well. ppcls infer -c FILE PHOTO and ppcls export -c FILE use it; there is nothing to train.
+"""
+
 _TOO_FEW = f": with fewer than {FEWEST} images of a class none is held back"
 
 _log = logging.getLogger("ppcls")
@@ -181,7 +186,8 @@ def _write_final(
 ) -> None:
     """Write the recipe of the head that has learnt from all images."""
     others = [text for text in overrides if not text.startswith(_OF_JUDGED_RUNS)]
-    planning.write_recipe(replace(plan, start=head, epochs=0), sets, folder, others)
+    alone = replace(plan, start=head, epochs=0)
+    planning.write_recipe(alone, sets, folder, others, _FINAL_HEADER)
 
 
 def _run_folder(data: str, output: Optional[str]) -> RunFolder:
@@ -274,8 +280,8 @@ def _concluded(result: TrainResult, options: OwnPhotosOptions) -> TrainResult:
     recipe, used = root / RECIPE, root / FINAL / RECIPE
     if used.is_file():
         _log.info(
-            "the model to use: %s; its linear head has learnt from the held-back images as well, "
-            "and the one that they judged is in %s",
+            "the model to use is in %s: the same linear head, which has learnt from the held-back "
+            "images as well; they judged the one in %s",
             used.parent,
             root,
         )

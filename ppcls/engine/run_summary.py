@@ -71,7 +71,14 @@ class RunSummary:
     def is_finished(self) -> bool:
         """Whether the last epoch, or an early stop, was reached."""
         state = self.state
-        return bool(state and (state.finished or 0 < self.epochs <= state.epoch))
+        if state is None:
+            return self.is_untrained
+        return state.finished or 0 < self.epochs <= state.epoch
+
+    @property
+    def is_untrained(self) -> bool:
+        """Whether its model is a linear head on published weights, for which no epoch was asked."""
+        return self.value("Global", "epochs") == 0 and bool(self.best)
 
     def value(self, *keys: str) -> Any:
         """Return what the configuration says under a path of keys; None where it says nothing."""

@@ -122,6 +122,8 @@ def _arguments(part: Any) -> Dict[str, Any]:
 def _state(run: RunSummary) -> str:
     if run.busy:
         return f"training now, by {run.busy}{_reached(run)}"
+    if run.state is None and run.is_untrained:
+        return "finished: a linear head on published weights, not trained further"
     if run.is_finished and run.state:
         epoch, epochs = run.state.epoch, run.epochs
         if epoch < epochs:
@@ -244,7 +246,8 @@ def _next_steps(run: RunSummary) -> List[Line]:
         what, way = ("to go on", "--resume auto") if run.state else ("again", "--overwrite")
         steps.append((what, _command("train", run, way)))
     if run.best or run.state:
-        steps.append(("to evaluate", _command("eval", run)))
+        if run.value("DataLoader", "Eval"):
+            steps.append(("to evaluate", _command("eval", run)))
         if run.folder.inference.is_dir():
             bundle = shlex.quote(str(run.folder.inference))
             steps.append(("to predict", f"ppcls predict --model_dir {bundle} PHOTO.jpg"))

@@ -77,7 +77,7 @@ def choose_start(network: Optional[str], device: str, fine_tunes: bool) -> Start
 
 def _told(best: Record, count: int) -> str:
     accuracy = f", {best.top1:.1%} on ImageNet" if best.top1 else ""
-    among = f", the best of {count} at hand" if count > 1 else ", which are at hand"
+    among = f", the best of {count} at hand" if count > 1 else ", at hand"
     return f"{best.licence}{accuracy}{among}"
 
 

@@ -40,6 +40,7 @@ _FEWEST_UPDATES = 120
 """Fewer of fine-tuning leave a fitted head worse than it was."""
 
 _SCRATCH_SIDES = {"cpu": 64, "gpu": 224}
+_KEPT = "kept: the linear head on images of %d pixels, which does better in cross-validation"
 _HEADER = """\
 # Written by `ppcls train --data`; trains again from any folder: ppcls train -c FILE --overwrite
 """
@@ -202,9 +203,11 @@ def with_larger_images(
     if second is None or _likelihood(second) <= _likelihood(first):
         for one in drafts:
             one.unlink()
+        _log.info(_KEPT, plan.size)
         return plan, first
     for one in drafts:
         one.replace(one.with_name(first.path.name))
+    _log.info(_KEPT, larger.size)
     return replace(found, start=first.path), replace(second, path=first.path, refit=first.refit)
 
 
@@ -212,7 +215,9 @@ def _likelihood(model: FirstModel) -> float:
     return -math.inf if model.head.likelihood is None else model.head.likelihood
 
 
-def write_recipe(plan: Plan, sets: Sets, output: Path, overrides: Sequence[str]) -> Config:
+def write_recipe(
+    plan: Plan, sets: Sets, output: Path, overrides: Sequence[str], header: str = _HEADER
+) -> Config:
     """Write the recipe, with the overrides in it, and return what it means.
 
     Raises:
@@ -220,10 +225,10 @@ def write_recipe(plan: Plan, sets: Sets, output: Path, overrides: Sequence[str])
         ConfigError: an override is wrong.
     """
     path = output / RECIPE
-    write_text(path, f"{_HEADER}{to_yaml(recipe_of(plan, sets, output))}")
+    write_text(path, f"{header}{to_yaml(recipe_of(plan, sets, output))}")
     config = load_config(str(path), overrides)
     if config.is_override("Global", "output_dir"):
         raise UsageError("the output folder is named by --output, not by -o Global.output_dir")
     if overrides:
-        write_text(path, f"{_HEADER}{to_yaml(config.data)}")
+        write_text(path, f"{header}{to_yaml(config.data)}")
     return config

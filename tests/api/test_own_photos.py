@@ -23,6 +23,7 @@ from ppcls.api.train import TrainResult, train
 from ppcls.config import load_config
 from ppcls.engine.checkpoint import TrainState
 from ppcls.engine.run_folder import RunFolder
+from ppcls.engine.run_text import describe_run
 from ppcls.errors import DataError, PpclsError, UsageError
 from ppcls.transfer import budget, planning
 from ppcls.transfer.budget import Pace
@@ -75,7 +76,12 @@ def test_a_budget_below_an_epoch_gives_the_linear_head(
 
     # The model to use has the same layers, with a head that has learnt from all photos.
     final = result.folder.root / "final"
-    assert f"the model to use: {final}; its linear head has learnt from the held" in caplog.text
+    assert f"the model to use is in {final}: the same linear head, which has" in caplog.text
+    assert "there is nothing to train" in (final / "recipe.yaml").read_text()
+    for folder, evaluates in ((final.parent, True), (final, False)):
+        shown = describe_run(folder)
+        assert "finished: a linear head on published weights, not trained further" in shown
+        assert "--overwrite" not in shown and ("ppcls eval" in shown) == evaluates
     assert f"ppcls export -c '{final / 'recipe.yaml'}'" in caplog.text
     used = yaml.safe_load((final / "recipe.yaml").read_text())
     assert "Eval" not in used["DataLoader"] and used["Global"]["epochs"] == 0
