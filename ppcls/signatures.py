@@ -35,6 +35,8 @@ def parameters(constructor: Callable[..., Any]) -> List[Tuple[str, Any, Any]]:
         TypeError: there are arguments without names (`*args`, `**kwargs`).
     """
     function = constructor.__init__ if inspect.isclass(constructor) else constructor  # type: ignore[misc]
+    if _is_of_every_layer(function):
+        return []
     hints = get_type_hints(function, include_extras=True)
     found = []
     for key, parameter in inspect.signature(constructor).parameters.items():
@@ -47,6 +49,14 @@ def parameters(constructor: Callable[..., Any]) -> List[Tuple[str, Any, Any]]:
         default = PydanticUndefined if required else parameter.default
         found.append((key, hints.get(key, Any), default))
     return found
+
+
+def _is_of_every_layer(function: Any) -> bool:
+    """Whether a class has no constructor of its own, but that of Paddle's `Layer`, whose arguments
+    say nothing of the class and whose annotations cannot be read.
+    """
+    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
+    return name == "Layer.__init__" and str(module).partition(".")[0] == "paddle"
 
 
 def is_provided(annotation: Any) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Iterator, List, Optional
 
 import pytest
+from paddle import nn
 from pydantic import ValidationError
 
 from ppcls import registry
 from ppcls.errors import ConfigError
 from ppcls.registry import Part, PartOf, PartsOf, Provided, create, names, parse, register
+from ppcls.signatures import parameters, provided_names
 
 
 class Rate:
@@ -125,3 +127,15 @@ def test_what_cannot_be_checked_cannot_be_registered() -> None:
 
 def test_names_are_found_by_pattern() -> None:
     assert names("optimizer", "*e*") == ["Heavy", "Optimiser"]
+
+
+def test_a_layer_without_a_constructor_takes_no_arguments() -> None:
+    class Halved(nn.Layer):
+        def forward(self, outputs: Any, labels: Any) -> Any:
+            return outputs / 2
+
+    class Again(Halved):
+        pass
+
+    assert parameters(Halved) == parameters(Again) == []
+    assert not provided_names(Again)
