@@ -131,31 +131,36 @@ def _formats(given: Optional[Sequence[str]]) -> Tuple[List[str], Optional[str]]:
 def _real_images(
     config: Config, class_map: ClassMap, transform: Pipeline
 ) -> Optional[List[np.ndarray]]:
-    """Return images of DataLoader.Eval, else of Infer.infer_imgs; None when neither is on this
-    machine.
+    """Return images of DataLoader.Eval, else of Infer.infer_imgs, else of DataLoader.Train; None
+    when none are on this machine.
 
     Raises:
         DataError: the evaluation set is here, but wrong: a label outside the class map, ...
     """
     reasons: List[str] = []
-    for find in (_eval_images, _infer_images):
+    finders = (partial(_split_images, "Eval"), _infer_images, partial(_split_images, "Train"))
+    for find in finders:
         readers = find(config, class_map, reasons)
         if readers:
             return _readable(readers, transform) or None
     _log.warning(
         "the check of the bundle uses random numbers, because there are no images: %s",
-        "; ".join(reasons) or "neither DataLoader.Eval nor Infer.infer_imgs is given",
+        "; ".join(reasons)
+        or "neither DataLoader.Eval, Infer.infer_imgs nor DataLoader.Train is given",
     )
     return None
 
 
-def _eval_images(config: Config, class_map: ClassMap, reasons: List[str]) -> Readers:
-    """Return images of DataLoader.Eval; none, and a reason more, where its files are missing."""
-    if config.DataLoader.Eval is None:
+def _split_images(split: str, config: Config, class_map: ClassMap, reasons: List[str]) -> Readers:
+    """Return images of DataLoader.Eval or Train; none, and a reason more, where its files are
+    missing.
+    """
+    section = getattr(config.DataLoader, split)
+    if section is None:
         return {}
-    part = config.DataLoader.Eval.dataset
+    part = section.dataset
     try:
-        with config.naming("DataLoader", "Eval"):
+        with config.naming("DataLoader", split):
             dataset = part.build(class_map=class_map)
     except DataError as error:
         if not _is_elsewhere(part.arguments):

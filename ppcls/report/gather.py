@@ -64,7 +64,7 @@ def gather(
     title = folder.root.name if folder else trained.path.name
     found = Gathered(Findings(title, trained.class_map))
     found.findings.summary = summary_of(config, trained, folder)
-    _records(found.findings, folder)
+    _records(found.findings, folder, config.Global.epochs)
     makers = {
         "val": lambda: build_eval(config, trained.class_map, World()).dataset,
         "train": lambda: train_set(config, trained.class_map),
@@ -94,12 +94,17 @@ def _refuse(findings: Findings, split: str, reason: str) -> None:
         findings.empty[section] = reason
 
 
-def _records(findings: Findings, folder: Optional[RunFolder]) -> None:
+def _records(findings: Findings, folder: Optional[RunFolder], epochs: int) -> None:
     records = read_records(folder.records) if folder else []
     findings.records = [one for one in records if _is_whole(one)]
-    if not findings.records:
-        where = folder.records if folder else "train_log.jsonl"
-        findings.empty["curves"] = f"there are no records of the training ({where})"
+    if findings.records:
+        return
+    where = folder.records if folder else "train_log.jsonl"
+    findings.empty["curves"] = (
+        f"there are no records of the training ({where})"
+        if epochs
+        else "the model is a linear head, fitted at once on the features of published weights"
+    )
 
 
 def _is_whole(record: object) -> bool:

@@ -68,7 +68,17 @@ class Sections:
             **{f"images_{split}": _size(size) for split, size in found.splits.items()},
         }
         pairs = [[element("dt", said(key)), element("dd", value)] for key, value in rows.items()]
-        return [element("dl", [part for pair in pairs for part in pair])]
+        return [*self._headline(), element("dl", [part for pair in pairs for part in pair])]
+
+    def _headline(self) -> Rows:
+        counts = self.found.confusion
+        if counts is None or not counts.sum():
+            return []
+        right, total = int(np.trace(counts)), int(counts.sum())
+        rate = element("strong", as_percent(right / total))
+        return [
+            element("p", rate, " ", said("headline", right=right, total=total), class_="headline")
+        ]
 
     def _curves(self) -> Rows:
         records = self.found.records

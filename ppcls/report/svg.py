@@ -56,7 +56,9 @@ def line_chart(lines: Sequence[Line], name: str, percent: bool = False) -> Html:
 
 
 def reliability_chart(bins: Sequence[Bin], name: str) -> Html:
-    """Return bars of the fraction that is right by confidence, and the line where both agree."""
+    """Return bars of the fraction that is right by confidence, each below the number of its images,
+    and the line where both agree.
+    """
     frame = _Frame(0.0, 1.0, 0.0, 1.0)
     bars = [_bar(one, frame) for one in bins if one.images]
     diagonal = _polyline(Line("ideal", [(0.0, 0.0), (1.0, 1.0)]), frame)
@@ -68,7 +70,9 @@ def _bar(one: Bin, frame: _Frame) -> Html:
     right, bottom = frame.at(one.upper, 0.0)
     words = f"{one.lower:.0%}-{one.upper:.0%}: {one.accuracy:.0%} / {one.images}"
     box = {"x": _short(x + 1), "y": _short(y), "width": _short(right - x - 2)}
-    return element("rect", element("title", words), class_="bar", height=_short(bottom - y), **box)
+    bar = element("rect", element("title", words), class_="bar", height=_short(bottom - y), **box)
+    count = _number(str(one.images), (x + right) / 2, max(y - 4, _TOP + 8), "middle")
+    return concatenated([bar, count])
 
 
 def _finite(points: Sequence[Point]) -> List[Point]:

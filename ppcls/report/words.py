@@ -30,6 +30,10 @@ WORDS: Dict[str, Tuple[str, str]] = {
     "calibration": ("Is it as sure as it is right?", "置信度可信吗？"),
     "unreadable": ("Unreadable images", "无法读取的图像"),
     # Introductions
+    "headline": (
+        "of the validation images are right: {right} of {total}",
+        "的验证图像答对：{total} 张中的 {right} 张",
+    ),
     "about_confusion": (
         "Rows are the labels, columns what the network said. {right} of {total} validation images "
         "({rate}) are right.",
@@ -98,9 +102,9 @@ WORDS: Dict[str, Tuple[str, str]] = {
         "第一张是原图，其余是训练时的变换产生的结果。",
     ),
     "about_calibration": (
-        "Of answers given with 80 % probability, 80 % should be right. Expected calibration error: "
-        "{error}.",
-        "以 80% 的概率给出的答案应当有 80% 正确。期望校准误差（ECE）：{error}。",
+        "Of answers given with 80 % probability, 80 % should be right. The number above a bar is "
+        "that of its images. Expected calibration error: {error}.",
+        "以 80% 的概率给出的答案应当有 80% 正确。柱上的数字是图像数。期望校准误差（ECE）：{error}。",
     ),
     "nothing_confused": ("No image was taken for another class.", "没有图像被错认。"),
     "nothing_wrong": ("The network made no mistake on these images.", "网络在这些图像上没有出错。"),

@@ -40,7 +40,7 @@ _FEWEST_UPDATES = 120
 """Fewer of fine-tuning leave a fitted head worse than it was."""
 
 _SCRATCH_SIDES = {"cpu": 64, "gpu": 224}
-_KEPT = "kept: the linear head on images of %d pixels, which does better in cross-validation"
+_KEPT = "kept: the linear head on images of %d pixels, as cross-validation says"
 _HEADER = """\
 # Written by `ppcls train --data`; trains again from any folder: ppcls train -c FILE --overwrite
 """

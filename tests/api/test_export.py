@@ -134,8 +134,10 @@ def test_a_data_set_of_another_machine_is_told_from_one_with_mistakes(
 def images_of(recipe: Dict[str, Any], caplog: pytest.LogCaptureFixture) -> Callable[[str], Any]:
     """The images that a bundle is checked with, where `Infer.infer_imgs` alone names some."""
 
-    def find(where: str) -> Any:
+    def find(where: str, train: bool = False) -> Any:
         recipe["DataLoader"]["Eval"] = None
+        if not train:
+            recipe["DataLoader"]["Train"] = None
         ops = [{"DecodeImage": {"channel_num": 1}}, {"ResizeImage": {"size": 32}}]
         recipe["Infer"] = {"infer_imgs": where, "transforms": ops}
         class_map = ClassMap(["0", "1", "2", "3"])
@@ -167,6 +169,14 @@ def test_why_a_bundle_is_checked_with_random_numbers(
     (message,) = caplog.messages
     assert "uses random numbers, because there are no images: " in message
     assert f"{tmp_path}/none.png: no such file or folder" in message
+
+
+def test_a_bundle_is_checked_with_images_of_training_where_there_are_no_others(
+    images_of: Callable[..., Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = images_of(str(tmp_path / "none.png"), train=True)
+    assert len(images) == export_api.PARITY_IMAGES
+    assert {image.shape for image in images} == {(1, 32, 32)} and not caplog.messages
 
 
 def test_preprocessing_of_ones_own_is_warned_of(

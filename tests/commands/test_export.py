@@ -83,7 +83,7 @@ def test_a_missing_evaluation_set_is_passed_over(
     key: str, trained: Any, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change = f"DataLoader.Eval.dataset.{key}={tmp_path / 'nothing'}"
-    assert export(trained, tmp_path / "a", change) == 0
+    assert export(trained, tmp_path / "a", change, "~DataLoader.Train") == 0
     assert "because there are no images: " in capsys.readouterr().out
     assert export(trained, tmp_path / "b", change, f"Infer.infer_imgs={digits / 'val'}") == 0
     found = json.loads((tmp_path / "b" / "parity.json").read_text())["formats"]["paddle"]["paddle"]
@@ -94,7 +94,8 @@ def test_a_missing_evaluation_set_is_passed_over(
 def test_images_that_are_elsewhere_are_passed_over(
     trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert export(trained, tmp_path / "a", f"DataLoader.Eval.dataset.image_root={tmp_path}") == 0
+    change = f"DataLoader.Eval.dataset.image_root={tmp_path}"
+    assert export(trained, tmp_path / "a", change, "~DataLoader.Train") == 0
     assert "none of the first" in capsys.readouterr().out
 
 
@@ -114,9 +115,10 @@ def test_without_any_images_the_reason_says_so(
     trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ops = json.dumps(trained.recipe["DataLoader"]["Eval"]["dataset"]["transform_ops"])
-    assert export(trained, tmp_path / "a", "~DataLoader.Eval", f"Infer.transforms={ops}") == 0
+    without = ("~DataLoader.Eval", "~DataLoader.Train", f"Infer.transforms={ops}")
+    assert export(trained, tmp_path / "a", *without) == 0
     captured = capsys.readouterr()
-    assert "neither DataLoader.Eval nor Infer.infer_imgs is given" in captured.out + captured.err
+    assert "neither DataLoader.Eval, Infer.infer_imgs nor" in captured.out + captured.err
 
 
 @pytest.mark.slow
