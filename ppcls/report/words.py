@@ -104,7 +104,8 @@ WORDS: Dict[str, Tuple[str, str]] = {
     "about_calibration": (
         "Of answers given with 80 % probability, 80 % should be right. The number above a bar is "
         "that of its images. Expected calibration error: {error}.",
-        "以 80% 的概率给出的答案应当有 80% 正确。柱上的数字是图像数。期望校准误差（ECE）：{error}。",
+        "以 80% 的概率给出的答案应当有 80% 正确。柱上的数字是图像数。"
+        "期望校准误差（ECE）：{error}。",
     ),
     "nothing_confused": ("No image was taken for another class.", "没有图像被错认。"),
     "nothing_wrong": ("The network made no mistake on these images.", "网络在这些图像上没有出错。"),
