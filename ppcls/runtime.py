@@ -343,6 +343,18 @@ def choose_device(wanted: str, to_cpu: str) -> str:
     )
 
 
+def peak_memory(device: str) -> int:
+    """Return the most memory in bytes that this process had so far; on a GPU, of the GPU's."""
+    if device != "cpu":
+        import paddle
+
+        return int(paddle.device.cuda.max_memory_allocated())
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def refuse_many_processes() -> None:
     """Make sure that this is the only process of the run.
 

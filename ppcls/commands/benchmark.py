@@ -1,22 +1,31 @@
-"""``ppcls benchmark``: how fast exported bundles predict on this machine, with every engine."""
+"""``ppcls benchmark``: how fast exported bundles predict on this machine, with every engine, and
+how fast recipes train.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, List
+from typing import TYPE_CHECKING, List, Sequence
 
+from ppcls.commands import add_config_arguments, run_with_config
 from ppcls.errors import UsageError
 
 if TYPE_CHECKING:
     from ppcls.benchmark.request import Request
+    from ppcls.benchmark.training.report import Point
+    from ppcls.benchmark.training.sweep import Sweep
+    from ppcls.config import Config
 
 _PREPROCESSING = {"excluded": [False], "included": [True], "both": [False, True]}
 
 EXAMPLES = (
     "ppcls benchmark deploy --models AlexNet,ResNet50 --images photos",
     "ppcls benchmark deploy --model_dir output/my_photos/inference --images photos --output timing",
+    "ppcls benchmark train -c my_photos/recipe.yaml",
+    "ppcls benchmark train -c my_photos/recipe.yaml --sweep batch_size=8,16,32 --output timing",
 )
 
 
@@ -30,6 +39,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_ways(deploy)
     _add_lengths(deploy)
     _add_results(deploy)
+    train = actions.add_parser(
+        "train",
+        help="time a recipe: the loader, the step, and both in the trainer",
+        allow_abbrev=False,
+    )
+    _add_training(train)
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    add_config_arguments(parser)
+    for option, default, text in (
+        ("--steps", 10, "of each turn"),
+        ("--rounds", 7, "turns of each part; below 6 there is no interval"),
+        ("--warm-up", 3, "steps of each turn that do not count"),
+    ):
+        parser.add_argument(
+            option, type=_count, default=default, metavar="N", help=f"{text} (default: {default})"
+        )
+    parser.add_argument(
+        "--sweep",
+        metavar="KEY=VALUE,...",
+        help="measure with each value: batch_size, num_workers, threads, or a key as for -o",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="for results.md, results.json and sweep.png"
+    )
 
 
 def _add_networks(parser: argparse.ArgumentParser) -> None:
@@ -144,7 +179,69 @@ def _numbers(text: str) -> List[int]:
         ) from None
 
 
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1")
+    return int(text)
+
+
 def run(arguments: argparse.Namespace) -> int:
+    """Do the action; return the exit status."""
+    return _train(arguments) if arguments.action == "train" else _deploy(arguments)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    """Measure a recipe, print the table, and write it where that is asked for."""
+    return run_with_config(arguments, _sweep if arguments.sweep else _measure)
+
+
+def _measure(config: Config, arguments: argparse.Namespace) -> int:
+    from ppcls.benchmark.training.measure import Settings, measure
+    from ppcls.benchmark.training.report import as_markdown
+    from ppcls.files import write_text
+
+    found = measure(config, Settings(arguments.steps, arguments.rounds, arguments.warm_up))
+    print(as_markdown(found), end="")
+    if arguments.output:
+        write_text(arguments.output / "results.md", as_markdown(found))
+        write_text(arguments.output / "results.json", found.model_dump_json(indent=1) + "\n")
+    return 0
+
+
+def _sweep(_: Config, arguments: argparse.Namespace) -> int:
+    from ppcls.benchmark.training.report import sweep_as_markdown
+    from ppcls.benchmark.training.sweep import Sweep, measure_each
+
+    sweep = Sweep.of(arguments.sweep)
+    points = measure_each(sweep, _without_sweep(arguments))
+    table = sweep_as_markdown(sweep.key, points)
+    print(table, end="")
+    if arguments.output:
+        _write_sweep(sweep, points, table, arguments.output)
+    return 0
+
+
+def _write_sweep(sweep: Sweep, points: Sequence[Point], table: str, folder: Path) -> None:
+    from ppcls.benchmark.training.sweep import draw
+    from ppcls.files import write_text
+
+    content = [{"value": value, **found.model_dump()} for value, found in points]
+    write_text(folder / "results.md", table)
+    write_text(folder / "results.json", json.dumps({"key": sweep.key, "points": content}, indent=1))
+    draw(sweep, points, folder / "sweep.png")
+
+
+def _without_sweep(arguments: argparse.Namespace) -> List[str]:
+    """Return the command line of one measurement."""
+    given = ["-c", arguments.config]
+    given += ["-o", *arguments.override] if arguments.override else []
+    given += [word for name in arguments.imports for word in ("--import", name)]
+    for option in ("steps", "rounds", "warm_up"):
+        given += [f"--{option.replace('_', '-')}", str(getattr(arguments, option))]
+    return given
+
+
+def _deploy(arguments: argparse.Namespace) -> int:
     """Measure, print the tables, and write them where that is asked for.
 
     They are written after each network already, so that nothing is lost if this process ends.

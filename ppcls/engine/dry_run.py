@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import resource
-import sys
 import time
 from itertools import groupby
 from typing import List, Tuple
 
 import paddle
 
+from ppcls import runtime
 from ppcls.arch.summary import Row, count_parameters, layer_table, summarise
 from ppcls.data.batch import Batch
 from ppcls.data.loader import DataLoader
@@ -125,8 +124,5 @@ def _data(name: str, loader: DataLoader) -> str:
 
 
 def _memory(device: str) -> str:
-    if device.startswith("gpu"):
-        return f"{paddle.device.cuda.max_memory_allocated() / 2**30:.2f} GiB on the device"
-    unit = 1 if sys.platform == "darwin" else 1024
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return f"{size / 2**30:.2f} GiB, the whole process"
+    where = "the whole process" if device == "cpu" else "on the device"
+    return f"{runtime.peak_memory(device) / 2**30:.2f} GiB, {where}"

@@ -1,0 +1,240 @@
+"""Measure how fast a recipe trains: the loader alone, the step alone, and both in the trainer.
+
+The parts take turns in a new random order each round, so that what else the machine does meets all
+of them, and are compared turn by turn.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Callable, Dict, List, Sequence
+
+import numpy as np
+import paddle
+
+from ppcls import runtime
+from ppcls.arch.summary import summarise
+from ppcls.benchmark.environment import environment
+from ppcls.benchmark.results import Quantile
+from ppcls.benchmark.statistics import paired_ratio, quantile, variation
+from ppcls.benchmark.training import limits
+from ppcls.benchmark.training.results import Limits, Speed, Training
+from ppcls.benchmark.training.watched import Turn, Watched
+from ppcls.config import Config
+from ppcls.data.batch import Batch
+from ppcls.engine.builder import build_job
+from ppcls.engine.checkpoint import TrainState
+from ppcls.engine.interrupt import StopRequest
+from ppcls.engine.job import Job
+from ppcls.engine.run_folder import RunFolder
+from ppcls.engine.share import on_device
+from ppcls.engine.trainer import Trainer
+from ppcls.engine.world import World
+from ppcls.errors import DataError
+from ppcls.progress import track
+
+PARTS = {
+    "loader": "the loader alone",
+    "bare": "the step alone, in a bare loop",
+    "memory": "the trainer, batches in memory",
+    "training": "the trainer, batches from the loader",
+}
+"""What is measured, in words."""
+
+PHASES = ("forward", "backward", "update")
+
+_KEPT_BYTES = 1 << 29
+_MOST_KEPT = 8
+"""Batches that stay in memory."""
+
+_PERCENTS = (50, 90, 99)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long to measure.
+
+    Attributes:
+        steps: of each turn.
+        rounds: turns of each part.
+        warm_up: steps before those that count, in each turn.
+    """
+
+    steps: int = 10
+    rounds: int = 7
+    warm_up: int = 3
+
+
+def measure(config: Config, settings: Settings) -> Training:
+    """Measure how fast a recipe trains, without writing into its output folder.
+
+    Args:
+        config: the recipe.
+        settings: how long.
+
+    Raises:
+        ConfigError: the configuration is wrong.
+        DataError: a data set is missing or malformed, or no image can be read.
+    """
+    runtime.keep_freed_memory()
+    device = runtime.use_device(config.Global.device)
+    job = replace(build_job(config, device, World()), eval=None)
+    subject = _Subject(job, settings)
+    turns: Dict[str, List[Turn]] = {name: [] for name in PARTS}
+    rng = np.random.default_rng(job.settings.seed)
+    for number in track(range(settings.rounds + 1), "measuring", settings.rounds + 1):
+        for name in rng.permutation(list(PARTS)).tolist():
+            turn = subject.turns[name](number)
+            if number:  # the first round makes what later ones find made
+                turns[name].append(turn)
+    phases = subject.phases()
+    return Training(
+        network=job.network.model_name,
+        kernels=job.kernels,
+        batch=list(subject.kept[0].images.shape),
+        precision=config.AMP.dtype if config.AMP else "float32",
+        workers=job.train.num_workers,
+        parts={name: _speed(found) for name, found in turns.items()},
+        phases=phases,
+        data_wait=_data_wait(turns["training"]),
+        headspace=_ratio(turns["memory"], turns["training"]),
+        trainer_cost=_ratio(turns["bare"], turns["memory"]).model_dump(),
+        peak_memory=runtime.peak_memory(device),
+        limits=_limits(job, subject.kept[0]),
+        rounds=settings.rounds,
+        steps=settings.steps,
+        environment=environment(None),
+        config=config.data,
+    )
+
+
+class _Subject:
+    """A job whose parts run for a moment each."""
+
+    def __init__(self, job: Job, settings: Settings) -> None:
+        self.job, self.settings = job, settings
+        self.steps = settings.warm_up + settings.steps
+        self.kept = _some_batches(job)
+        self.turns: Dict[str, Callable[[int], Turn]] = {
+            "loader": self._loader,
+            "bare": self._bare,
+            "memory": lambda number: self._trainer(number, self.kept),
+            "training": lambda number: self._trainer(number, ()),
+        }
+
+    def _loader(self, number: int) -> Turn:
+        watched = Watched.of(self.job.train, self.steps)
+        for _ in watched.epoch(number):
+            pass
+        return watched.turn(self.settings.warm_up)
+
+    def _bare(self, _: int) -> Turn:
+        job, device = self.job, self.job.device
+        watched = Watched.of(job.train, self.steps, self.kept)
+        job.network.train()
+        for step, batch in enumerate(watched.epoch(0)):
+            job.optimizer.set_step(step)
+            _forward(job, batch, job.precision.backward)
+            job.precision.update(job.optimizer)
+            job.optimizer.clear_grad()
+            limits.synchronise(device)
+        return watched.turn(self.settings.warm_up)
+
+    def _trainer(self, number: int, kept: Sequence[Batch]) -> Turn:
+        watched = Watched.of(self.job.train, self.steps, kept)
+        settings = replace(self.job.settings, save_steps=None, update_freq=1)
+        job = replace(self.job, train=watched, settings=settings)
+        with tempfile.TemporaryDirectory() as folder, StopRequest() as stop:
+            trainer = Trainer(job, RunFolder(Path(folder)), stop, World())
+            trainer.state = TrainState(epoch=0)
+            trainer.train_epoch()
+            limits.synchronise(job.device)
+        return watched.turn(self.settings.warm_up)
+
+    def phases(self) -> Dict[str, float]:
+        """Return the median seconds of each phase of a step; the device is waited for in between,
+        so they add up to more than a step.
+        """
+        self.job.network.train()
+        batches = itertools.islice(itertools.cycle(self.kept), self.steps)
+        seconds = [_phases_of_step(self.job, batch) for batch in batches]
+        medians = np.median(np.array(seconds[self.settings.warm_up :]), axis=0)
+        return dict(zip(PHASES, map(float, medians)))
+
+
+def _phases_of_step(job: Job, batch: Batch) -> np.ndarray:
+    """Return the seconds of each phase of a step."""
+    marks = [time.perf_counter()]
+
+    def mark() -> None:
+        limits.synchronise(job.device)
+        marks.append(time.perf_counter())
+
+    def backward(loss: paddle.Tensor) -> None:
+        mark()
+        job.precision.backward(loss)
+        mark()
+
+    _forward(job, batch, backward)
+    job.precision.update(job.optimizer)
+    job.optimizer.clear_grad()
+    mark()
+    return np.diff(marks)
+
+
+def _forward(job: Job, batch: Batch, then: Callable[[paddle.Tensor], None]) -> None:
+    with on_device(batch, job.network) as share:
+        with job.precision.forward():
+            loss = job.loss(job.network(share.images), share.labels)["loss"]
+        then(loss)
+
+
+def _some_batches(job: Job) -> List[Batch]:
+    """Return batches to keep in memory.
+
+    Raises:
+        DataError: none of their images can be read.
+    """
+    watched, kept = Watched.of(job.train, _MOST_KEPT), []
+    for batch in watched.epoch(0):
+        if len(batch):
+            kept.append(batch)
+        if sum(one.images.nbytes for one in kept) > _KEPT_BYTES:
+            break
+    if not kept:
+        raise DataError(f"none of the images of the first {_MOST_KEPT} batches can be read")
+    return kept
+
+
+def _speed(turns: List[Turn]) -> Speed:
+    steps = [seconds for turn in turns for seconds in turn.seconds]
+    return Speed(
+        images_per_second=quantile([turn.images_per_second for turn in turns], 50),
+        step=[quantile(steps, percent) for percent in _PERCENTS],
+        variation=variation(steps),
+    )
+
+
+def _data_wait(turns: List[Turn]) -> float:
+    return min(1.0, float(np.median([sum(one.waits) / sum(one.seconds) for one in turns])))
+
+
+def _ratio(fast: List[Turn], slow: List[Turn]) -> Quantile:
+    """Return how many times as fast the one is, turn by turn."""
+    return paired_ratio(*([turn.images_per_second for turn in one] for one in (fast, slow)))
+
+
+def _limits(job: Job, batch: Batch) -> Limits:
+    product = limits.matrix_product(job.device)
+    macs = sum(row.macs for row in summarise(job.network, batch.images.shape[1:]))
+    return Limits(
+        matrix_product=product,
+        bandwidth=limits.copy_bandwidth(),
+        decoding=limits.decoding(job.train.dataset, job.train.num_workers),
+        # Backward, the gradients of inputs and weights take as many products as forward, each.
+        step=product / (3 * 2 * macs) if macs else None,
+    )
