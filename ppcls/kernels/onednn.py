@@ -7,11 +7,22 @@ for them.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.util
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import (
+    Any,
+    Callable,
+    ContextManager,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+)
 
 from paddle import Tensor
 
@@ -216,6 +227,7 @@ class PrimitiveDescriptor(Handle):
     def __init__(self, name: str, *arguments: Any) -> None:
         made = library().make(f"{name}_primitive_desc_create", *arguments)
         super().__init__("primitive_desc", made)
+        self.name = name
 
     def layout(self, argument: int) -> Descriptor:
         """Return how an argument has to lie in memory."""
@@ -233,6 +245,7 @@ class Primitive:
     """
 
     def __init__(self, descriptor: PrimitiveDescriptor, arguments: Dict[int, Descriptor]) -> None:
+        self._name = descriptor.name
         self._primitive = Handle("primitive", library().make("primitive_create", descriptor))
         self._memories = {number: _memory(layout) for number, layout in arguments.items()}
         pairs = [_Argument(key, item._as_parameter_) for key, item in self._memories.items()]
@@ -245,10 +258,25 @@ class Primitive:
             assert tensor is not None
             at = ctypes.c_void_p(tensor.data_ptr())
             library().call("memory_set_data_handle", memory, at)
-        count = len(self._arguments)
-        library().call(
-            "primitive_execute", self._primitive, library().stream, count, self._arguments
-        )
+        given = (self._primitive, library().stream, len(self._arguments), self._arguments)
+        if _observers:
+            with _observers[-1](self._name):
+                library().call("primitive_execute", *given)
+        else:
+            library().call("primitive_execute", *given)
+
+
+_observers: List[Callable[[str], ContextManager[Any]]] = []
+
+
+@contextlib.contextmanager
+def observed(observer: Callable[[str], ContextManager[Any]]) -> Iterator[None]:
+    """Run each primitive within the context that `observer` returns for its name, for profilers."""
+    _observers.append(observer)
+    try:
+        yield
+    finally:
+        _observers.remove(observer)
 
 
 def _memory(layout: Descriptor) -> Handle:
