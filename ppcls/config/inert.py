@@ -18,8 +18,8 @@ _DYNAMIC = "networks are trained in dynamic graph mode; export makes the static 
 _ONE_PROCESS = "batch normalisation is not synchronised between processes; one process is trained"
 
 INERT = {
-    "profiler_options": "there is no step profiler yet; use `python -m cProfile`",
-    "Global.profiler_options": "there is no step profiler yet; use `python -m cProfile`",
+    "profiler_options": "`ppcls profile -c FILE` profiles steps",
+    "Global.profiler_options": "`ppcls profile -c FILE` profiles steps",
     "Global.to_static": _DYNAMIC,
     "Global.use_dali": "images are decoded by this toolkit's own loader, with the same result",
     "Global.eval_mode": "classification is the only mode",

@@ -113,6 +113,8 @@ class Library:
                 getattr(self._library, f"dnnl_{name}")
         except (OSError, AttributeError) as error:
             raise Unavailable(str(error)) from None
+        # PyDLL keeps Python's lock: threads that read images would take it for a moment each time.
+        self._point = ctypes.PyDLL(str(path)).dnnl_memory_set_data_handle
         self._library.dnnl_memory_desc_get_size.restype = ctypes.c_size_t
         self._library.dnnl_primitive_desc_query_md.restype = ctypes.c_void_p
         self.engine = self.make("engine_create", _CPU, ctypes.c_size_t(0))
@@ -138,6 +140,12 @@ class Library:
         status = getattr(self._library, f"dnnl_{name}")(*arguments)
         if status:
             raise Unavailable(f"dnnl_{name} returned status {status}")
+
+    def point(self, memory: Handle, tensor: Tensor) -> None:
+        """Let an object of memory stand for the values of a tensor."""
+        status = self._point(memory, ctypes.c_void_p(tensor.data_ptr()))
+        if status:
+            raise Unavailable(f"dnnl_memory_set_data_handle returned status {status}")
 
     def make(self, name: str, *arguments: Any) -> ctypes.c_void_p:
         """Call a function that writes a new object into its first argument; return that."""
@@ -256,8 +264,7 @@ class Primitive:
         for number, memory in self._memories.items():
             tensor = tensors[number]
             assert tensor is not None
-            at = ctypes.c_void_p(tensor.data_ptr())
-            library().call("memory_set_data_handle", memory, at)
+            library().point(memory, tensor)
         given = (self._primitive, library().stream, len(self._arguments), self._arguments)
         if _observers:
             with _observers[-1](self._name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import threading
 import time
 import traceback
@@ -249,6 +250,17 @@ def test_threads_end_when_the_caller_stops_early(dataset: Any) -> None:
         break
     list(loader(dataset(), 2).epoch(0))
     assert data_threads() == 0
+
+
+def test_threads_leave_the_interpreter_soon_while_they_read(dataset: Any) -> None:
+    before = sys.getswitchinterval()
+    one, other = (loader(dataset(), 2, batch_size=2).epoch(0) for _ in range(2))
+    next(one)
+    assert sys.getswitchinterval() < before
+    next(other)
+    one.close()
+    other.close()
+    assert sys.getswitchinterval() == before
 
 
 def test_reads_ahead_but_not_without_limit(dataset: Any) -> None:
