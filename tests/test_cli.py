@@ -44,6 +44,7 @@ HEAVY = ["cv2", "numpy", "paddle", "pydantic", "tqdm", "yaml"]
 SCRIPTS = {
     "tools/train.py": "train",
     "tools/eval.py": "eval",
+    "tools/benchmark.py": "benchmark train",
     "tools/infer.py": "infer",
     "tools/export_model.py": "export",
     "tools/convert_weights.py": "convert",
