@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections import OrderedDict
 from typing import Any, Callable, Dict, Hashable, List, NamedTuple, Optional, Tuple
 
+import numpy as np
 import paddle
 from paddle import Tensor
 
@@ -36,6 +38,8 @@ TAGS = {
 
 BLOCKS = {PLAIN: 1, "NCHW16c": 16, "NCHW8c": 8, "NCHW4c": 4, "NHWC": 1}
 """How many channels lie together before the next column."""
+
+_BYTES = {"float32": 4, "bfloat16": 2}
 
 _MOST = 4096
 """How many primitives a thread keeps: more than those of any network, for batches of training and
@@ -113,6 +117,17 @@ def _scratch(role: str, size: int) -> Tensor:
     if role not in buffers or buffers[role].size < size:
         buffers[role] = paddle.empty([size], "uint8")
     return buffers[role]
+
+
+def scratch_map(role: str, layout: Layout) -> Tuple[Tensor, np.ndarray]:
+    """Return such memory for a map, as a tensor of bytes and as an array of the map's tensor shape,
+    whose values are integers of the size of the map's.
+    """
+    size = layout.descriptor().bytes
+    tensor = _scratch(role, size)
+    content = (ctypes.c_uint8 * size).from_address(tensor.data_ptr())
+    values = np.ctypeslib.as_array(content).view(f"u{_BYTES[layout.dtype]}")
+    return tensor, values.reshape(layout.tensor_shape)
 
 
 class Reorder:

@@ -9,13 +9,12 @@ elsewhere.
 
 from __future__ import annotations
 
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
-import paddle
 from paddle import Tensor
 
 from ppcls.kernels.geometry import Geometry
-from ppcls.kernels.layout import Layout, cached
+from ppcls.kernels.layout import BLOCKS, Layout, cached, scratch_map
 from ppcls.kernels.onednn import DST, SRC, Primitive, PrimitiveDescriptor, library
 
 _MOST = 3
@@ -98,7 +97,7 @@ def _piece(geometry: Geometry, rows: Span, columns: Span) -> Piece:
 
 
 class _Cut:
-    """Copies a part of a map."""
+    """Copies a part of a map, and puts zeros around what lies beyond it."""
 
     def __init__(self, layout: Layout, piece: Piece) -> None:
         n, channels, *sizes = layout.shape
@@ -113,20 +112,45 @@ class _Cut:
         source, target = layout.descriptor(), self._target.descriptor()
         engine = library().engine
         self._run: Optional[Primitive] = None
+        self._zeros: List[Tuple[slice, ...]] = [()]
         if min(shape) > 0:
             inner = source.part(shape, [0, 0, *at]), target.part(shape, [0, 0, *to])
             made = PrimitiveDescriptor("reorder", inner[0], engine, inner[1], engine, None)
             self._run = Primitive(made, dict(zip((SRC, DST), inner)))
+            if channels % BLOCKS[layout.order] == 0:  # else there are channels beyond the last one
+                self._zeros = _around(self._target, to, shape[2:])
 
     def __call__(self, x: Tensor) -> Tensor:
-        found = paddle.zeros(self._target.tensor_shape, self._target.dtype)
+        found, values = scratch_map("piece", self._target)
+        for place in self._zeros:
+            values[place] = 0
         if self._run is not None:
             self._run({SRC: x, DST: found})
         return found
 
 
+def _around(layout: Layout, begin: Sequence[int], size: Sequence[int]) -> List[Tuple[slice, ...]]:
+    """Return what lies around a part of a map, in slices of the tensor that holds it.
+
+    Args:
+        layout: of the map.
+        begin: row and column where the part begins.
+        size: height and width of the part.
+    """
+    first_axis = 1 if layout.order == "NHWC" else 2
+    found = []
+    for axis, unit in ((0, 1), (1, BLOCKS[layout.order])):
+        before = slice(0, begin[axis] * unit)
+        after = slice((begin[axis] + size[axis]) * unit, layout.shape[2 + axis] * unit)
+        whole = (slice(None),) * (first_axis + axis)
+        found += [(*whole, side) for side in (before, after) if side.start < side.stop]
+    return found
+
+
 def cut(x: Tensor, layout: Layout, piece: Piece) -> Tensor:
-    """Return what a part reads of a map, with the zeros around it."""
+    """Return what a part reads of a map, with the zeros around it, in memory that is overwritten
+    when this thread asks for another part.
+    """
     spans_read = [(span.begin, span.end) for span in (piece.rows, piece.columns)]
     if spans_read == [(0, size) for size in layout.shape[2:]]:
         return x
