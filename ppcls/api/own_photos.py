@@ -19,7 +19,7 @@ from ppcls.data.division import DivisionRequest
 from ppcls.data.groups import column_of
 from ppcls.data.layouts import recognise
 from ppcls.data.own_recipe import SIZES
-from ppcls.engine.checkpoint import TrainState
+from ppcls.engine.checkpoint import TrainState, load_checkpoint, save_best_model
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import PpclsError, UsageError
 from ppcls.files import remove, write_text
@@ -40,12 +40,21 @@ _FINE_TUNED_FROM = 120.0
 """Seconds of a budget; less leaves no time to fine-tune even small sets on CPUs."""
 
 _OF_JUDGED_RUNS = ("DataLoader.Eval", "Global.epochs=")
-"""How overrides begin that make no sense for a head that learns from all images: nothing is left to
-judge it, and it is not trained.
+"""How overrides begin that make no sense for a model that learns from all images: nothing is left
+to judge it, and its epochs are planned.
 """
 
-_FINAL_FILES = (RECIPE, LINEAR_HEAD, f"larger_{LINEAR_HEAD}", LISTS)
-"""What the folder of that head has, besides the files of a run."""
+_GOING_ON = "going_on.yaml"
+"""The recipe of the training on all images, until it is known whether fine-tuning helps."""
+
+_FINAL_FILES = (RECIPE, _GOING_ON, LINEAR_HEAD, f"larger_{LINEAR_HEAD}", LISTS)
+"""What the folder of the model that learns from all images has, besides the files of a run."""
+
+_GOING_ON_HEADER = """\
+# Written by `ppcls train --data`: goes on from the model that held-back photos have judged, and
+# learns from all photos. ppcls infer -c FILE PHOTO and ppcls export -c FILE use what came of it; it
+# trains again: ppcls train -c FILE --overwrite
+"""
 
 _FINAL_HEADER = """\
 # Written by `ppcls train --data`: a linear head that has learnt from all photos, those held back as
@@ -67,9 +76,8 @@ class OwnPhotosOptions:
         size: side in pixels of the images that the network sees; None chooses.
         division: how images are held back, where the data do not say it.
         report: whether to write the report on the run at the end.
-        refit: where the linear head is the model, whether to fit it once more, on the images that
-            are held back as well: that is then the model to use, and the other one tells its
-            quality.
+        refit: whether the model that is kept learns once more, from the images that are held back
+            as well: that is then the model to use, and the other one tells its quality.
 
     Raises:
         UsageError: the budget is no time, or the size out of range.
@@ -98,8 +106,9 @@ def train_on_photos(
     overwrite: bool = False,
 ) -> TrainResult:
     """Train on a folder of photos, a list or a CSV file, and keep the better of two models: a
-    linear head on published weights, and the same fine-tuned. Where the head is the better one and
-    images are held back, the folder ``final`` has the head that has learnt from these as well.
+    linear head on published weights, and the same fine-tuned. Where images are held back, the
+    folder ``final`` has the model that has learnt from these as well: the head, fitted once more,
+    or what fine-tuning came to, trained further.
 
     All is written into the output folder, with a recipe that trains again from any folder.
 
@@ -142,7 +151,7 @@ def train_on_photos(
         config = planning.write_recipe(plan, sets, folder.root, overrides)
         if first is not None and first.refit is not None:
             whole = write_whole_set(images, division, final.root)
-            _write_final(plan, first.refit, whole, final.root, overrides)
+            _write_final(plan, first.refit, whole, folder, overrides)
         if first is not None and config.Global.epochs == 0:
             result = _with_head(config, first.path, folder, first.accuracy_if_judged)
             why = "" if sets.val else _TOO_FEW
@@ -182,12 +191,19 @@ def _prepared(
 
 
 def _write_final(
-    plan: Plan, head: Path, sets: Sets, folder: Path, overrides: Sequence[str]
+    plan: Plan, head: Path, sets: Sets, run: RunFolder, overrides: Sequence[str]
 ) -> None:
-    """Write the recipe of the head that has learnt from all images."""
+    """Write the recipe of the head that has learnt from all images, and that of the training which
+    takes its place if fine-tuning does better.
+    """
     others = [text for text in overrides if not text.startswith(_OF_JUDGED_RUNS)]
+    home = run.root / FINAL
+    if plan.more:
+        further = planning.going_on(plan, run.best_model)
+        planning.write_recipe(further, sets, home, others, _GOING_ON_HEADER)
+        (home / RECIPE).replace(home / _GOING_ON)
     alone = replace(plan, start=head, epochs=0)
-    planning.write_recipe(alone, sets, folder, others, _FINAL_HEADER)
+    planning.write_recipe(alone, sets, home, others, _FINAL_HEADER)
 
 
 def _run_folder(data: str, output: Optional[str]) -> RunFolder:
@@ -253,15 +269,34 @@ def _with_head(
 
 
 def _refitted(result: TrainResult) -> TrainResult:
-    """Keep the linear head that has learnt from all images, if the head is the model."""
+    """Make the model that learns from all images: the linear head, if the head is the model, or
+    else a training that goes on from the best one.
+    """
     folder = RunFolder(result.folder.root / FINAL)
-    recipe = folder.root / RECIPE
+    recipe, further = folder.root / RECIPE, folder.root / _GOING_ON
     is_head = result.state.best_value is not None and result.state.best_epoch == 0
     if is_head and recipe.is_file():
+        further.unlink(missing_ok=True)
         _with_head(load_config(str(recipe)), folder.root / LINEAR_HEAD, folder, None)
+    elif further.is_file():
+        _train_on_all(load_config(str(further)), folder)
+        further.replace(recipe)
+        (folder.root / LINEAR_HEAD).unlink(missing_ok=True)
     elif (folder.root / LINEAR_HEAD).is_file():
         _clear(folder)
     return result
+
+
+def _train_on_all(config: Config, folder: RunFolder) -> None:
+    """Go on from the best model with all images, and make the last weights the model: nothing is
+    held back that could tell a better one.
+    """
+    _log.info("now on all images, those held back as well")
+    result = train(config, resume="auto" if folder.contents() else None)
+    assert result.checkpoint is not None
+    last = load_checkpoint(result.checkpoint)
+    noted = {**last.metadata, "epoch": last.state.epoch, "step": last.state.step, "metrics": {}}
+    save_best_model(folder.best_model, last.ema or last.model, noted)
 
 
 def _clear(folder: RunFolder) -> None:
@@ -280,8 +315,8 @@ def _concluded(result: TrainResult, options: OwnPhotosOptions) -> TrainResult:
     recipe, used = root / RECIPE, root / FINAL / RECIPE
     if used.is_file():
         _log.info(
-            "the model to use is in %s: the same linear head, which has learnt from the held-back "
-            "images as well; they judged the one in %s",
+            "the model to use is in %s: it has learnt from the held-back images as well; they "
+            "judged the one in %s",
             used.parent,
             root,
         )

@@ -74,7 +74,7 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-refit",
         action="store_true",
         default=None,
-        help="fit no linear head on the photos that are held back as well",
+        help="do not let the model learn from the photos that are held back, in the end",
     )
     photos.add_argument("--no-report", action="store_true", default=None, help="write no report")
 

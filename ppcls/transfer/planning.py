@@ -31,7 +31,18 @@ from ppcls.weights.weight_file import save_weights
 
 RECIPE = "recipe.yaml"
 FINAL = "final"
-"""The folder, in that of a run, of the linear head that has learnt from all images."""
+"""The folder, in that of a run, of the model that has learnt from all images."""
+
+_JUDGED = 0.55
+"""Of the epochs: those of the training that held-back images judge. What is left is for the one
+that learns from all images.
+"""
+
+_FEWEST_JUDGED = 100
+"""Updates that the former has at least; the latter, half of it."""
+
+_RATE_OF_MORE = 0.0003
+"""The highest learning rate of the latter, which goes on from what the former came to."""
 
 _SIDES = {"cpu": 5 / 7, "gpu": 1.0}
 """Of the side that the weights were published for: accuracy against time."""
@@ -58,7 +69,7 @@ def first_plan(
         size: side of the images in pixels; None chooses.
         seed: of everything random.
         device: "cpu" or "gpu:N".
-        refit: whether a linear head is to be fitted on what is held back as well.
+        refit: whether the model is to learn from what is held back as well.
     """
     kind = device.partition(":")[0]
     side = _SCRATCH_SIDES[kind]
@@ -162,24 +173,52 @@ def _first_told(first: FirstModel, val: Optional[ImageNetDataset]) -> str:
 
 def with_epochs(plan: Plan, config: Config, has_head: bool, end: float, device: str) -> Plan:
     """Time a few batches, and plan as many epochs as fit until `end`, a time of
-    `time.perf_counter`, unless -o says how many.
+    `time.perf_counter`, unless -o says how many. Some of them are to learn from all images, where
+    the plan says so.
     """
     if config.is_override("Global", "epochs"):
         return replace(plan, epochs=config.Global.epochs)
-    pace = pace_of(build_job(config, device, World()))
+    job = build_job(config, device, World())
+    images, held = len(job.train.dataset), len(job.eval.dataset) if job.eval else 0
+    pace = pace_of(job)
     left = max(0.0, end - time.perf_counter())
     epochs = pace.epochs_within(left) or int(not has_head)
     if has_head and epochs * pace.batches < _FEWEST_UPDATES:
         epochs = 0
-    _log.info("%s", _pace_told(pace, left, epochs))
-    return replace(plan, epochs=epochs)
+    judged, more = (
+        _shared(epochs, pace.batches, images / (images + held)) if plan.refit else (epochs, 0)
+    )
+    _log.info("%s", _pace_told(pace, left, judged, more))
+    return replace(plan, epochs=judged, more=more)
 
 
-def _pace_told(pace: Pace, left: float, epochs: int) -> str:
+def _shared(epochs: int, batches: int, learnt: float) -> Tuple[int, int]:
+    """Return how many of the epochs are judged, and how many epochs over all images the others
+    make; none where either would be too few.
+
+    Args:
+        epochs: how many fit.
+        batches: of an epoch.
+        learnt: the fraction of all images that is not held back.
+    """
+    judged = round(_JUDGED * epochs)
+    more = int((epochs - judged) * learnt)
+    if judged * batches < _FEWEST_JUDGED or more * batches < _FEWEST_JUDGED / 2:
+        return epochs, 0
+    return judged, more
+
+
+def going_on(plan: Plan, start: Path) -> Plan:
+    """Return the plan of the training that goes on from weights, on all images."""
+    return replace(plan, start=start, epochs=plan.more, more=0, rate=_RATE_OF_MORE)
+
+
+def _pace_told(pace: Pace, left: float, epochs: int, more: int) -> str:
     each = f"an epoch takes about {pace.epoch:.0f} s here, {left:.0f} s of the budget are left"
     if not epochs:
         return f"{each}: the linear head is the model; a longer --budget trains more"
-    return f"training: {each}: {epochs} epoch{'s' * (epochs > 1)}"
+    then = f", then {more} on all images, those held back as well" if more else ""
+    return f"training: {each}: {epochs} epoch{'s' * (epochs > 1)}{then}"
 
 
 def with_larger_images(

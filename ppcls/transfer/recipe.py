@@ -28,7 +28,9 @@ class Plan:
         epochs: 0 only judges what it starts from.
         batch: images for each update.
         seed: of everything random.
-        refit: whether a linear head is fitted once more, on those held back as well.
+        refit: whether the model learns once more, from the images held back as well.
+        more: epochs of that, where the network is fine-tuned.
+        rate: the highest learning rate of fine-tuning.
     """
 
     network: str
@@ -39,6 +41,8 @@ class Plan:
     batch: int
     seed: int
     refit: bool = False
+    more: int = 0
+    rate: float = 0.0004
 
 
 def recipe_of(plan: Plan, sets: Sets, output: Path) -> Dict[str, Any]:
@@ -93,7 +97,7 @@ def _fine_tuning(plan: Plan) -> Dict[str, Any]:
     warmup = {"warmup_epoch": min(1.0, round(plan.epochs / 3, 2))} if plan.epochs else {}
     return {
         "name": "AdamW",
-        "lr": {"name": "Cosine", "learning_rate": 0.0007, **warmup},
+        "lr": {"name": "Cosine", "learning_rate": plan.rate, **warmup},
         "weight_decay": 0.05,
         "one_dim_param_no_weight_decay": True,
         "layer_decay": 0.85,

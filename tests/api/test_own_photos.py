@@ -76,7 +76,7 @@ def test_a_budget_below_an_epoch_gives_the_linear_head(
 
     # The model to use has the same layers, with a head that has learnt from all photos.
     final = result.folder.root / "final"
-    assert f"the model to use is in {final}: the same linear head, which has" in caplog.text
+    assert f"the model to use is in {final}: it has learnt from the held-back images" in caplog.text
     assert "there is nothing to train" in (final / "recipe.yaml").read_text()
     for folder, evaluates in ((final.parent, True), (final, False)):
         shown = describe_run(folder)
@@ -145,6 +145,48 @@ def test_planned_epochs_are_trained_and_the_better_model_is_kept(
     # What was there is replaced as a whole, also by a shorter run.
     train_on_photos(str(data), options=replace(QUICK, refit=False), overwrite=True)
     assert not result.folder.records.exists() and not final.exists()
+
+
+@needs_weights
+@pytest.mark.slow
+def test_what_fine_tuning_came_to_learns_from_all_photos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    data = photos(tmp_path / "photos", 10)
+    monkeypatch.setattr(planning, "pace_of", lambda job: Pace(0.1, 0.1, len(job.train)))
+    monkeypatch.setattr(budget, "MOST_EPOCHS", 4)
+    monkeypatch.setattr(planning, "_FEWEST_JUDGED", 1)
+    monkeypatch.setattr(planning, "_FEWEST_UPDATES", 1)
+    options = OwnPhotosOptions("100s", "EfficientNetLite0", 32, report=False)
+    # The head would win: these photos are easy.
+    overrides = ["Global.eval_at_start=False", "EMA.decay=0.5"]
+    with caplog.at_level("INFO", "ppcls"):
+        result = train_on_photos(str(data), options=options, overrides=overrides)
+    assert "2 epochs, then 1 on all images" in caplog.text and result.state.epoch == 2
+    final = result.folder.root / "final"
+    assert f"the model to use is in {final}" in caplog.text
+    recipe = yaml.safe_load((final / "recipe.yaml").read_text())
+    assert "Eval" not in recipe["DataLoader"] and recipe["Global"]["epochs"] == 1
+    assert recipe["Global"]["pretrained_model"] == str(result.folder.best_model.absolute())
+    assert recipe["EMA"]["decay"] == 0.5
+    assert len((final / "lists" / "train_list.txt").read_text().splitlines()) == 30
+    assert {path.name for path in final.iterdir()} >= {"best_model.safetensors", "checkpoints"}
+    assert not {"going_on.yaml", "linear_head.safetensors"} & {p.name for p in final.iterdir()}
+    (checkpoint,) = (final / "checkpoints").glob("*.safetensors")
+    kept, last = load_file(str(final / "best_model.safetensors")), load_file(str(checkpoint))
+    assert all(np.array_equal(array, last[f"ema/{name}"]) for name, array in kept.items())
+    red = str(data / "red" / "0.png")
+    assert next(infer(str(final / "recipe.yaml"), [red])).names[0] in SHADES
+
+    # Resuming a run that is complete changes nothing; one whose last part is missing gets it.
+    before = (final / "best_model.safetensors").read_bytes()
+    train_on_photos(str(data), options=options, resume="auto")
+    assert (final / "best_model.safetensors").read_bytes() == before
+    (final / "recipe.yaml").rename(final / "going_on.yaml")
+    (final / "best_model.safetensors").unlink()
+    checkpoint.unlink()
+    train_on_photos(str(data), options=options, resume="auto")
+    assert (final / "best_model.safetensors").is_file() and (final / "recipe.yaml").is_file()
 
 
 @pytest.mark.slow

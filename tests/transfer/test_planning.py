@@ -96,9 +96,34 @@ def test_a_head_on_larger_images_is_taken_if_it_is_better_and_fits_in_time(
 def test_a_head_is_not_trained_for_a_few_updates_only(
     has_head: bool, seconds: float, epochs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "build_job", lambda *given: None)
+    job = SimpleNamespace(train=SimpleNamespace(dataset=range(80)), eval=None)
+    monkeypatch.setattr(planning, "build_job", lambda *given: job)
     monkeypatch.setattr(planning, "pace_of", lambda job: Pace(1.0, 2.0, 10))
     config: Any = SimpleNamespace(is_override=lambda *keys: False)
     plan = Plan("EfficientNetLite0", 160, LITE0, Path("head"), 0, 32, 0)
     end = time.perf_counter() + seconds
     assert planning.with_epochs(plan, config, has_head, end, "cpu").epochs == epochs
+
+
+@pytest.mark.parametrize(
+    ("epochs", "batches", "judged", "more"),
+    [
+        (21, 13, 12, 7),
+        (60, 13, 33, 21),
+        (14, 13, 8, 4),
+        (13, 13, 13, 0),  # 91 updates would be judged
+        (2, 1000, 2, 0),  # four fifths of an epoch would be left
+        (0, 13, 0, 0),
+    ],
+)
+def test_some_epochs_are_left_to_learn_from_all_images(
+    epochs: int, batches: int, judged: int, more: int
+) -> None:
+    assert planning._shared(epochs, batches, 0.8) == (judged, more)
+
+
+def test_the_training_on_all_images_goes_on_gently() -> None:
+    plan = Plan("EfficientNetLite0", 160, LITE0, Path("head"), 12, 32, 0, refit=True, more=7)
+    found = planning.going_on(plan, Path("best"))
+    assert (found.start, found.epochs, found.more) == (Path("best"), 7, 0)
+    assert found.rate < plan.rate and found.size == plan.size
