@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ppcls.engine.loggers import Logger, Record, RunInfo, scalars
+from ppcls.engine.loggers.jsonl import kept_records
 from ppcls.errors import UsageError
+from ppcls.files import remove
 from ppcls.registry import register
 
 
@@ -21,8 +23,15 @@ class VisualDL(Logger):
         self._writer_class = _log_writer()
 
     def open(self, run: RunInfo) -> None:
-        """Begin a file of scalars in the folder `visualdl`."""
+        """Begin a file of scalars in the folder `visualdl`. Of a run that goes on, it has what came
+        before as well, in place of earlier files: VisualDL would show twice what is written again.
+        """
+        earlier = kept_records(run) if run.step else []
+        if earlier:
+            remove(*run.folder.visualdl.glob("vdlrecords.*.log"))
         self._writer = self._writer_class(logdir=str(run.folder.visualdl))
+        for record in earlier:
+            self.write(record)
 
     def write(self, record: Record) -> None:
         """Add the metrics of one record."""

@@ -268,7 +268,8 @@ def test_visualdl_gets_every_metric(tmp_path: Path) -> None:
     }
 
 
-def test_visualdl_is_given_every_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def calls_of_visualdl(monkeypatch: pytest.MonkeyPatch) -> List[Any]:
     """What is handed over to a package that stands in for the real one."""
     calls: List[Any] = []
 
@@ -282,22 +283,46 @@ def test_visualdl_is_given_every_metric(tmp_path: Path, monkeypatch: pytest.Monk
         def close(self) -> None:
             calls.append("closed")
 
+    monkeypatch.setitem(sys.modules, "visualdl", SimpleNamespace(LogWriter=LogWriter))
+    return calls
+
+
+TO_VISUALDL = [
+    ("train/loss", 0.5, 1),
+    ("train/top1", 0.25, 1),
+    ("train/lr", 0.01, 1),
+    ("eval/loss", 0.4, 10),
+    ("eval/top1", 0.75, 10),
+]
+
+
+def test_visualdl_is_given_every_metric(tmp_path: Path, calls_of_visualdl: List[Any]) -> None:
     from ppcls.engine.loggers.visualdl import VisualDL
 
-    monkeypatch.setitem(sys.modules, "visualdl", SimpleNamespace(LogWriter=LogWriter))
     logger = opened(VisualDL(), tmp_path)
     logger.write(train_record(1))
     logger.write(eval_record(10))
     logger.close()
-    assert calls == [
-        str(tmp_path / "visualdl"),
-        ("train/loss", 0.5, 1),
-        ("train/top1", 0.25, 1),
-        ("train/lr", 0.01, 1),
-        ("eval/loss", 0.4, 10),
-        ("eval/top1", 0.75, 10),
-        "closed",
-    ]
+    assert calls_of_visualdl == [str(tmp_path / "visualdl"), *TO_VISUALDL, "closed"]
+
+
+def test_visualdl_shows_nothing_twice_after_a_resume(
+    tmp_path: Path, calls_of_visualdl: List[Any]
+) -> None:
+    from ppcls.engine.loggers.visualdl import VisualDL
+
+    records = opened(JsonLines(), tmp_path)
+    for record in (train_record(1), train_record(2)):
+        records.write(record)
+    records.close()
+    (tmp_path / "visualdl").mkdir()
+    earlier = tmp_path / "visualdl" / "vdlrecords.1.log"
+    earlier.touch()
+    run = RunInfo(RunFolder(tmp_path), "LeNet", 3, 10, lambda record: record["step"] < 2, step=1)
+    logger = VisualDL()
+    logger.open(run)
+    logger.write(eval_record(10))
+    assert calls_of_visualdl[1:] == TO_VISUALDL and not earlier.exists()
 
 
 def events(file: Path) -> List[Any]:
