@@ -9,7 +9,7 @@ from paddle import Tensor
 
 from ppcls.kernels.activation import Activation, as_last_step
 from ppcls.kernels.geometry import Geometry
-from ppcls.kernels.layout import TAGS, Reorder, cached, layout_of
+from ppcls.kernels.layout import TAGS, Reorder, cached, empty, layout_of
 from ppcls.kernels.onednn import (
     ANY,
     BIAS,
@@ -131,8 +131,8 @@ class _WeightGradient(_Operator):
         self._weight_out = Reorder(made.layout(DIFF_WEIGHTS), self.weight)
 
     def __call__(self, x: Tensor, gradient: Tensor) -> Tuple[Tensor, Optional[Tensor]]:
-        weight = paddle.empty(self.geometry.weight, "float32")
-        bias = paddle.empty(self.geometry.weight[:1], "float32") if self.bias else None
+        weight = empty(self.geometry.weight, "float32")
+        bias = empty(self.geometry.weight[:1], "float32") if self.bias else None
         own = self._weight_out.buffer(weight)
         x, gradient = self._source_in(x), self._result_in(gradient)
         self._run({SRC: x, DIFF_DST: gradient, DIFF_WEIGHTS: own, DIFF_BIAS: bias})

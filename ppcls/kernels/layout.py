@@ -5,11 +5,21 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections import OrderedDict
-from typing import Any, Callable, Dict, Hashable, List, NamedTuple, Optional, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Hashable,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 import paddle
-from paddle import Tensor
+from paddle import Tensor, _C_ops
 
 from ppcls.kernels.onednn import (
     DST,
@@ -39,6 +49,8 @@ TAGS = {
 BLOCKS = {PLAIN: 1, "NCHW16c": 16, "NCHW8c": 8, "NCHW4c": 4, "NHWC": 1}
 """How many channels lie together before the next column."""
 
+_CPU = paddle.CPUPlace()
+
 _BYTES = {"float32": 4, "bfloat16": 2}
 
 _MOST = 4096
@@ -63,6 +75,13 @@ def cached(key: Hashable, make: Callable[[], Any]) -> Any:
     while len(entries) > _MOST:
         entries.popitem(last=False)
     return entries[key]
+
+
+def empty(shape: Sequence[int], dtype: str) -> Tensor:
+    """Return a new tensor on the CPU. This is `paddle.empty` without the checks around it, which
+    take longer than the operator, hundreds of times a step.
+    """
+    return _C_ops.empty(list(shape), getattr(paddle, dtype), _CPU)
 
 
 class Layout(NamedTuple):
@@ -94,7 +113,7 @@ class Layout(NamedTuple):
 
     def empty(self) -> Tensor:
         """Return a tensor that is to hold a map."""
-        return paddle.empty(self.tensor_shape, self.dtype)
+        return empty(self.tensor_shape, self.dtype)
 
 
 def layout_of(shape: Shape, dtype: str, descriptor: Descriptor) -> Layout:
@@ -115,7 +134,7 @@ def _scratch(role: str, size: int) -> Tensor:
     """
     buffers: Dict[str, Tensor] = _kept.__dict__.setdefault("buffers", {})
     if role not in buffers or buffers[role].size < size:
-        buffers[role] = paddle.empty([size], "uint8")
+        buffers[role] = empty([size], "uint8")
     return buffers[role]
 
 

@@ -12,7 +12,7 @@ import paddle
 from paddle import Tensor
 
 from ppcls.kernels.activation import Activation
-from ppcls.kernels.layout import Layout, cached
+from ppcls.kernels.layout import Layout, cached, empty
 from ppcls.kernels.onednn import (
     DIFF_DST,
     DIFF_SCALE,
@@ -95,7 +95,7 @@ class _Normalise(paddle.autograd.PyLayer):  # type: ignore[misc]
         variance: Tensor,
     ) -> Tensor:
         made, y = _made(rule), rule.layout.empty()
-        noted = paddle.empty([made.noted_bytes], "uint8") if made.noted_bytes else None
+        noted = empty([made.noted_bytes], "uint8") if made.noted_bytes else None
         values = {SCALE: scale, MEAN: mean, VARIANCE: variance, WORKSPACE: noted}
         made.run({SRC: x, DST: y, SHIFT: shift, **values})
         if _comes_after(rule.act):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Tuple
 import paddle
 from paddle import Tensor
 
-from ppcls.kernels.layout import Layout, cached
+from ppcls.kernels.layout import Layout, cached, empty
 from ppcls.kernels.onednn import (
     DIFF_DST,
     DIFF_SRC,
@@ -81,7 +81,7 @@ class _Pool(paddle.autograd.PyLayer):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, window: Window, x: Tensor) -> Tensor:
         made, y = _made(window), window.result.empty()
-        ctx.noted = paddle.empty([made.noted_bytes], "uint8") if made.noted_bytes else None
+        ctx.noted = empty([made.noted_bytes], "uint8") if made.noted_bytes else None
         made.run({SRC: x, DST: y, WORKSPACE: ctx.noted})
         ctx.window = window
         return y
