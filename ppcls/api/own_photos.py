@@ -27,7 +27,7 @@ from ppcls.transfer import BUDGET, planning
 from ppcls.transfer.budget import seconds_of
 from ppcls.transfer.choice import Start, choose_start
 from ppcls.transfer.first_model import FirstModel
-from ppcls.transfer.planning import FINAL, RECIPE
+from ppcls.transfer.planning import RECIPE
 from ppcls.transfer.recipe import Plan
 from ppcls.transfer.sets import FEWEST, LISTS, Sets, divided, write_sets, write_whole_set
 from ppcls.weights.weight_file import save_weights
@@ -133,7 +133,7 @@ def train_on_photos(
         result = train(load_config(str(recipe), overrides), resume)
         return _concluded(_refitted(result), options)
     folder.refuse_run(False, overwrite, other="--output ANOTHER_FOLDER")
-    final = RunFolder(folder.root / FINAL)
+    final = RunFolder(folder.final)
     _refuse_foreign(final.root)
     runtime.refuse_many_processes()
     runtime.keep_freed_memory()
@@ -197,7 +197,7 @@ def _write_final(
     takes its place if fine-tuning does better.
     """
     others = [text for text in overrides if not text.startswith(_OF_JUDGED_RUNS)]
-    home = run.root / FINAL
+    home = run.final
     if plan.more:
         further = planning.going_on(plan, run.best_model)
         planning.write_recipe(further, sets, home, others, _GOING_ON_HEADER)
@@ -220,7 +220,7 @@ def _run_folder(data: str, output: Optional[str]) -> RunFolder:
             f"the output folder {folder} lies in the folder of the photos, {place}; name another "
             "one: --output FOLDER"
         )
-    for own in (folder / FINAL, folder / LISTS):
+    for own in (RunFolder(folder).final, folder / LISTS):
         if own.resolve() in [place, *place.parents]:
             raise UsageError(
                 f"the photos lie in {own}, where the run writes; name another folder: "
@@ -272,7 +272,7 @@ def _refitted(result: TrainResult) -> TrainResult:
     """Make the model that learns from all images: the linear head, if the head is the model, or
     else a training that goes on from the best one.
     """
-    folder = RunFolder(result.folder.root / FINAL)
+    folder = RunFolder(result.folder.final)
     recipe, further = folder.root / RECIPE, folder.root / _GOING_ON
     is_head = result.state.best_value is not None and result.state.best_epoch == 0
     if is_head and recipe.is_file():
@@ -312,7 +312,7 @@ def _concluded(result: TrainResult, options: OwnPhotosOptions) -> TrainResult:
     listed = root / LISTS
     if options.report and (listed / "val_list.txt").is_file():
         _report(root)
-    recipe, used = root / RECIPE, root / FINAL / RECIPE
+    recipe, used = root / RECIPE, result.folder.final / RECIPE
     if used.is_file():
         _log.info(
             "the model to use is in %s: it has learnt from the held-back images as well; they "

@@ -26,6 +26,7 @@ class RunFolder:
         best_model: the weights with the best metric so far.
         visualdl, tensorboard, wandb: metrics for these.
         inference: the exported bundle, unless `Global.save_inference_dir` says otherwise.
+        final: the folder of the run that goes on with all images, those held back as well.
     """
 
     def __init__(self, root: Path) -> None:
@@ -41,6 +42,7 @@ class RunFolder:
         self.tensorboard = root / "tensorboard"
         self.wandb = root / "wandb"
         self.inference = root / "inference"
+        self.final = root / "final"
         self._claimed: Optional[Tuple[int, int]] = None
 
     def contents(self) -> List[Path]:

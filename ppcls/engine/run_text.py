@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ppcls.engine.loggers import Record
 from ppcls.engine.loggers.console import describe_metrics, format_metric
+from ppcls.engine.run_folder import RunFolder
 from ppcls.engine.run_summary import RunSummary, find_runs, read_run
 from ppcls.errors import UsageError
 from ppcls.text import first_few, megabytes, shortened, sparkline, table
@@ -234,7 +235,11 @@ def _files(run: RunSummary) -> List[Line]:
         found.append(f"{folder.checkpoints.name}/ (the newest: {run.checkpoint.name})")
     if folder.inference.is_dir():
         found.append(f"{folder.inference.name}/ (the exported network)")
-    return [("files", ", ".join(found))] if found else []
+    lines = [("files", ", ".join(found))] if found else []
+    if RunFolder(folder.final).best_model.is_file():
+        told = f"that of {folder.final}: it has learnt from the held-back images as well"
+        lines.append(("model to use", told))
+    return lines
 
 
 def _next_steps(run: RunSummary) -> List[Line]:

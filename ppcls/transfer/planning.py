@@ -16,6 +16,7 @@ from ppcls.config import Config, load_config, to_yaml
 from ppcls.data.dataset import ClassMap
 from ppcls.data.dataset.imagenet import ImageNetDataset
 from ppcls.engine.builder import build_job, build_network, check_images_fit
+from ppcls.engine.run_folder import RunFolder
 from ppcls.engine.world import World
 from ppcls.errors import UsageError
 from ppcls.files import write_text
@@ -30,8 +31,6 @@ from ppcls.weights.network_metadata import metadata_of
 from ppcls.weights.weight_file import save_weights
 
 RECIPE = "recipe.yaml"
-FINAL = "final"
-"""The folder, in that of a run, of the model that has learnt from all images."""
 
 _JUDGED = 0.55
 """Of the epochs: those of the training that held-back images judge. What is left is for the one
@@ -133,7 +132,7 @@ def with_start(
 
 def _for_refit(path: Path) -> Path:
     """Return the file for the head that learns from all images, beside that of a run's."""
-    return path.parent / FINAL / path.name
+    return RunFolder(path.parent).final / path.name
 
 
 class _Parts(NamedTuple):

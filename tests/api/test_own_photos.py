@@ -165,6 +165,7 @@ def test_what_fine_tuning_came_to_learns_from_all_photos(
     assert "2 epochs, then 1 on all images" in caplog.text and result.state.epoch == 2
     final = result.folder.root / "final"
     assert f"the model to use is in {final}" in caplog.text
+    assert f"that of {final}: it has learnt from" in describe_run(result.folder.root)
     recipe = yaml.safe_load((final / "recipe.yaml").read_text())
     assert "Eval" not in recipe["DataLoader"] and recipe["Global"]["epochs"] == 1
     assert recipe["Global"]["pretrained_model"] == str(result.folder.best_model.absolute())
