@@ -236,6 +236,11 @@ def remove_leftovers(folder: Path) -> None:
     remove(*Path(folder).glob(f"{_MARK}*"))
 
 
+def is_leftover(path: Path) -> bool:
+    """Whether a file or folder is one that `replacing` may have left."""
+    return path.name.startswith(_MARK)
+
+
 def remove(*paths: Path) -> None:
     """Delete files, and folders with all that is in them; those that are not there are no matter.
 

@@ -10,7 +10,7 @@ import shlex
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Optional, Sequence, Tuple
+from typing import NamedTuple, Optional, Sequence, Tuple
 
 from ppcls import runtime, weights
 from ppcls.api.train import TrainResult, train
@@ -22,13 +22,13 @@ from ppcls.data.own_recipe import SIZES
 from ppcls.engine.checkpoint import TrainState, load_checkpoint, save_best_model
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import PpclsError, UsageError
-from ppcls.files import remove, write_text
+from ppcls.files import is_leftover, remove, write_text
 from ppcls.transfer import BUDGET, planning
 from ppcls.transfer.budget import seconds_of
 from ppcls.transfer.choice import Start, choose_start
 from ppcls.transfer.first_model import FirstModel
 from ppcls.transfer.planning import RECIPE
-from ppcls.transfer.recipe import Plan
+from ppcls.transfer.recipe import Plan, for_epochs
 from ppcls.transfer.sets import FEWEST, LISTS, Sets, divided, write_sets, write_whole_set
 from ppcls.weights.weight_file import save_weights
 
@@ -131,7 +131,7 @@ def train_on_photos(
     recipe = folder.root / RECIPE
     if resume is not None and (recipe.is_file() or resume != "auto"):
         result = train(load_config(str(recipe), overrides), resume)
-        return _concluded(_refitted(result), options)
+        return _concluded(_refitted(result, options, overrides), options)
     folder.refuse_run(False, overwrite, other="--output ANOTHER_FOLDER")
     final = RunFolder(folder.final)
     _refuse_foreign(final.root)
@@ -156,8 +156,11 @@ def train_on_photos(
             result = _with_head(config, first.path, folder, first.accuracy_if_judged)
             why = "" if sets.val else _TOO_FEW
             _log.info("the linear head is the model%s: %s", why, folder.best_model)
-            return _concluded(_refitted(result), options)
-    return _concluded(_refitted(train(config, overwrite=overwrite)), options)
+            return _concluded(_refitted(result, options), options)
+    began = time.perf_counter()
+    result = train(config, overwrite=overwrite)
+    epoch = (time.perf_counter() - began) / max(1, result.state.epoch)
+    return _concluded(_refitted(result, options, time_left=_TimeLeft(end, epoch)), options)
 
 
 def _prepared(
@@ -198,7 +201,7 @@ def _write_final(
     """
     others = [text for text in overrides if not text.startswith(_OF_JUDGED_RUNS)]
     home = run.final
-    if plan.more:
+    if plan.epochs:
         further = planning.going_on(plan, run.best_model)
         planning.write_recipe(further, sets, home, others, _GOING_ON_HEADER)
         (home / RECIPE).replace(home / _GOING_ON)
@@ -237,10 +240,11 @@ def _refuse_foreign(final: Path) -> None:
     """
     if not final.exists():
         return
-    known = {*RunFolder(final).contents(), RunFolder(final).inference}
-    known |= {final / name for name in _FINAL_FILES}
+    known = {*RunFolder(final).all_paths(), *(final / name for name in _FINAL_FILES)}
     inside = [final] if final.is_file() else [*final.iterdir(), *final.glob(f"{LISTS}/*")]
-    if any(path not in known and path.suffix != ".txt" for path in inside):
+    if any(
+        path not in known and path.suffix != ".txt" and not is_leftover(path) for path in inside
+    ):
         raise UsageError(
             f"{final} is in the way: the model that learns from all photos is written there, and "
             "this is no such model. Move it, name another folder (--output), or use --no-refit"
@@ -268,30 +272,79 @@ def _with_head(
     return TrainResult(TrainState(finished=True, best_value=accuracy), folder, None)
 
 
-def _refitted(result: TrainResult) -> TrainResult:
+class _TimeLeft(NamedTuple):
+    """Until when to train, a time of `time.perf_counter`, and the seconds that an epoch of the
+    training before took.
+    """
+
+    end: float
+    epoch: float
+
+
+def _refitted(
+    result: TrainResult,
+    options: OwnPhotosOptions,
+    overrides: Sequence[str] = (),
+    time_left: Optional[_TimeLeft] = None,
+) -> TrainResult:
     """Make the model that learns from all images: the linear head, if the head is the model, or
-    else a training that goes on from the best one.
+    else a training that goes on from the best one. That it fails is no reason to lose the run.
+
+    Args:
+        result: of the training that held-back images have judged.
+        options: whether that is wanted.
+        overrides: of a run that is resumed, for what is left to train.
+        time_left: for the training; None where it was interrupted, and goes on as it was planned.
     """
     folder = RunFolder(result.folder.final)
-    recipe, further = folder.root / RECIPE, folder.root / _GOING_ON
-    is_head = result.state.best_value is not None and result.state.best_epoch == 0
+    recipe, further, head = (folder.root / name for name in (RECIPE, _GOING_ON, LINEAR_HEAD))
+    is_judged = result.state.best_value is not None and options.refit
+    is_head = is_judged and result.state.best_epoch == 0
     if is_head and recipe.is_file():
         further.unlink(missing_ok=True)
-        _with_head(load_config(str(recipe)), folder.root / LINEAR_HEAD, folder, None)
-    elif further.is_file():
-        _train_on_all(load_config(str(further)), folder)
+        _with_head(load_config(str(recipe)), head, folder, None)
+        return result
+    if is_judged and further.is_file() and _is_worth_it(further, result, time_left):
         further.replace(recipe)
-        (folder.root / LINEAR_HEAD).unlink(missing_ok=True)
-    elif (folder.root / LINEAR_HEAD).is_file():
+        head.unlink(missing_ok=True)
+    if head.is_file():
         _clear(folder)
+    elif options.refit and recipe.is_file() and not folder.best_model.is_file():
+        others = [text for text in overrides if not text.startswith(_OF_JUDGED_RUNS)]
+        try:
+            _train_on_all(load_config(str(recipe), others), folder)
+        except (PpclsError, OSError) as error:
+            told = f"the model that was judged is whole: {result.folder.best_model}"
+            _log.warning("the training on all images failed: %s\n%s", error, told)
     return result
+
+
+def _is_worth_it(recipe: Path, result: TrainResult, time_left: Optional[_TimeLeft]) -> bool:
+    """Note in the recipe how many epochs over all images fit into the time that is left, if there
+    is one; return whether they are enough.
+    """
+    content = load_config(str(recipe)).data
+    judged, whole = (_count(folder) for folder in (result.folder.root, recipe.parent))
+    batches = -(-whole // content["DataLoader"]["Train"]["sampler"]["batch_size"])
+    left = epoch = 0.0
+    if time_left is not None:
+        left, epoch = time_left.end - time.perf_counter(), time_left.epoch * whole / judged
+    epochs = planning.epochs_on_all(content["Global"]["epochs"], batches, left, epoch)
+    if epochs:
+        write_text(recipe, f"{_GOING_ON_HEADER}{to_yaml(for_epochs(content, epochs))}")
+    return epochs > 0
+
+
+def _count(folder: Path) -> int:
+    """Return how many images a run learns from."""
+    return len((folder / LISTS / "train_list.txt").read_bytes().splitlines())
 
 
 def _train_on_all(config: Config, folder: RunFolder) -> None:
     """Go on from the best model with all images, and make the last weights the model: nothing is
     held back that could tell a better one.
     """
-    _log.info("now on all images, those held back as well")
+    _log.info("now on all images, those held back as well: %d epochs", config.Global.epochs)
     result = train(config, resume="auto" if folder.contents() else None)
     assert result.checkpoint is not None
     last = load_checkpoint(result.checkpoint)
@@ -313,14 +366,15 @@ def _concluded(result: TrainResult, options: OwnPhotosOptions) -> TrainResult:
     if options.report and (listed / "val_list.txt").is_file():
         _report(root)
     recipe, used = root / RECIPE, result.folder.final / RECIPE
-    if used.is_file():
+    if RunFolder(used.parent).best_model.is_file():
         _log.info(
             "the model to use is in %s: it has learnt from the held-back images as well; they "
             "judged the one in %s",
             used.parent,
             root,
         )
-    used = used if used.is_file() else recipe
+    else:
+        used = recipe
     if (listed / "test_list.txt").is_file():
         key = "DataLoader.Eval.dataset.cls_label_path"
         test = shlex.quote(f"{key}={listed / 'test_list.txt'}")

@@ -51,6 +51,12 @@ class RunFolder:
         paths += [self.config, self.visualdl, self.tensorboard, self.wandb]
         return [path for path in paths if _holds_something(path)]
 
+    def all_paths(self) -> List[Path]:
+        """Return what a run may write here, whether it is there or not."""
+        own = [self.lock, self.config, self.log, self.records, self.curves, self.checkpoints]
+        own += [self.best_model, self.visualdl, self.tensorboard, self.wandb]
+        return [*own, self.inference, self.final]
+
     @contextlib.contextmanager
     def claim(self, resume: bool, overwrite: bool) -> Iterator[None]:
         """Make the folder ready for a run, and keep others out of it during the block.

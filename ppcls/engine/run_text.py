@@ -236,10 +236,15 @@ def _files(run: RunSummary) -> List[Line]:
     if folder.inference.is_dir():
         found.append(f"{folder.inference.name}/ (the exported network)")
     lines = [("files", ", ".join(found))] if found else []
-    if RunFolder(folder.final).best_model.is_file():
+    if _is_newer(RunFolder(folder.final).best_model, folder.best_model):
         told = f"that of {folder.final}: it has learnt from the held-back images as well"
         lines.append(("model to use", told))
     return lines
+
+
+def _is_newer(one: Path, other: Path) -> bool:
+    """Whether a file is there, and not older than the other one: what came of that."""
+    return one.is_file() and other.is_file() and one.stat().st_mtime >= other.stat().st_mtime
 
 
 def _next_steps(run: RunSummary) -> List[Line]:

@@ -111,9 +111,14 @@ def _find_weights(config: Config) -> Tuple[Path, bool]:
 
 
 def _is_in(config: Config, key: Key, folder: RunFolder) -> bool:
-    """Whether the weights that a run started from are its own: nobody means those then."""
+    """Whether the weights that a run started from are its own, or those of the run that it goes on
+    with on all images: nobody means those then.
+    """
     wanted = getattr(getattr(config, key[0]), key[1])
-    return wanted is not True and Path(wanted).absolute().parent == folder.root.absolute()
+    if wanted is True:
+        return False
+    home = Path(wanted).absolute().parent
+    return folder.root.absolute() in (home, RunFolder(home).final)
 
 
 def _means_published(config: Config, key: Key) -> bool:

@@ -22,7 +22,7 @@ from ppcls.errors import UsageError
 from ppcls.files import write_text
 from ppcls.registry import parse
 from ppcls.text import printable
-from ppcls.transfer.budget import Pace, pace_of
+from ppcls.transfer.budget import MOST_EPOCHS, Pace, pace_of
 from ppcls.transfer.choice import Start
 from ppcls.transfer.first_model import FeatureReader, FirstModel, fit_first_model
 from ppcls.transfer.recipe import Plan, judging_ops, recipe_of
@@ -39,6 +39,9 @@ that learns from all images.
 
 _FEWEST_JUDGED = 100
 """Updates that the former has at least; the latter, half of it."""
+
+_SAFETY = 0.95
+"""Of the time that is left then: how long an epoch takes is known."""
 
 _RATE_OF_MORE = 0.0003
 """The highest learning rate of the latter, which goes on from what the former came to."""
@@ -119,7 +122,7 @@ def with_start(
     if last_layer(network) is None:
         noted = {"class_names": list(train_set.class_map.names)}
         save_weights(network, path, {**metadata_of(network), **noted})
-        return replace(plan, start=path), None
+        return replace(plan, start=path, refit=False), None
     device = runtime.use_device(config.Global.device)
     reader = FeatureReader(network, source, device, seconds)
     refit = _for_refit(path) if plan.refit else None
@@ -127,7 +130,7 @@ def with_start(
         network, reader, train_set, val_set, path, plan.seed, sets.groups, refit
     )
     _log.info("%s", _first_told(first, val_set))
-    return replace(plan, start=path), first
+    return replace(plan, start=path, refit=first.refit is not None), first
 
 
 def _for_refit(path: Path) -> Path:
@@ -177,46 +180,44 @@ def with_epochs(plan: Plan, config: Config, has_head: bool, end: float, device: 
     """
     if config.is_override("Global", "epochs"):
         return replace(plan, epochs=config.Global.epochs)
-    job = build_job(config, device, World())
-    images, held = len(job.train.dataset), len(job.eval.dataset) if job.eval else 0
-    pace = pace_of(job)
+    pace = pace_of(build_job(config, device, World()))
     left = max(0.0, end - time.perf_counter())
-    epochs = pace.epochs_within(left) or int(not has_head)
-    if has_head and epochs * pace.batches < _FEWEST_UPDATES:
-        epochs = 0
-    judged, more = (
-        _shared(epochs, pace.batches, images / (images + held)) if plan.refit else (epochs, 0)
-    )
-    _log.info("%s", _pace_told(pace, left, judged, more))
-    return replace(plan, epochs=judged, more=more)
-
-
-def _shared(epochs: int, batches: int, learnt: float) -> Tuple[int, int]:
-    """Return how many of the epochs are judged, and how many epochs over all images the others
-    make; none where either would be too few.
-
-    Args:
-        epochs: how many fit.
-        batches: of an epoch.
-        learnt: the fraction of all images that is not held back.
-    """
-    judged = round(_JUDGED * epochs)
-    more = int((epochs - judged) * learnt)
-    if judged * batches < _FEWEST_JUDGED or more * batches < _FEWEST_JUDGED / 2:
-        return epochs, 0
-    return judged, more
+    fit = pace.epochs_within(left) or int(not has_head)
+    if has_head and fit * pace.batches < _FEWEST_UPDATES:
+        fit = 0
+    epochs = min(fit, MOST_EPOCHS)
+    if plan.refit:
+        epochs = min(epochs, max(round(_JUDGED * fit), -(-_FEWEST_JUDGED // pace.batches)))
+    more = min(fit - epochs, MOST_EPOCHS) if plan.refit else 0
+    _log.info("%s", _pace_told(pace, left, epochs, plan.refit))
+    return replace(plan, epochs=epochs, more=more)
 
 
 def going_on(plan: Plan, start: Path) -> Plan:
     """Return the plan of the training that goes on from weights, on all images."""
-    return replace(plan, start=start, epochs=plan.more, more=0, rate=_RATE_OF_MORE)
+    return replace(plan, start=start, epochs=max(1, plan.more), more=0, rate=_RATE_OF_MORE)
 
 
-def _pace_told(pace: Pace, left: float, epochs: int, more: int) -> str:
+def epochs_on_all(planned: int, batches: int, left: float, epoch: float) -> int:
+    """Return how many epochs the training on all images has; 0 where it would have too few updates
+    to make a difference.
+
+    Args:
+        planned: how many were planned.
+        batches: of an epoch.
+        left: seconds of the budget.
+        epoch: seconds that an epoch takes; 0 where nobody knows, and what was planned holds.
+    """
+    epochs = max(planned // 2, int(_SAFETY * left / epoch)) if epoch else planned
+    epochs = min(MOST_EPOCHS, epochs)
+    return epochs if epochs * batches >= _FEWEST_JUDGED / 2 else 0
+
+
+def _pace_told(pace: Pace, left: float, epochs: int, refit: bool) -> str:
     each = f"an epoch takes about {pace.epoch:.0f} s here, {left:.0f} s of the budget are left"
     if not epochs:
         return f"{each}: the linear head is the model; a longer --budget trains more"
-    then = f", then {more} on all images, those held back as well" if more else ""
+    then = ", then on all images, those held back as well, in what is left" if refit else ""
     return f"training: {each}: {epochs} epoch{'s' * (epochs > 1)}{then}"
 
 

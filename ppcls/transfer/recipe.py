@@ -4,9 +4,10 @@ that it trains again from any folder.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 from ppcls.runtime import available_cores
 from ppcls.transfer.sets import Sets
@@ -94,7 +95,7 @@ def _start_keys(plan: Plan) -> Dict[str, Any]:
 
 
 def _fine_tuning(plan: Plan) -> Dict[str, Any]:
-    warmup = {"warmup_epoch": min(1.0, round(plan.epochs / 3, 2))} if plan.epochs else {}
+    warmup = {"warmup_epoch": _warmup(plan.epochs)} if plan.epochs else {}
     return {
         "name": "AdamW",
         "lr": {"name": "Cosine", "learning_rate": plan.rate, **warmup},
@@ -103,6 +104,20 @@ def _fine_tuning(plan: Plan) -> Dict[str, Any]:
         "layer_decay": 0.85,
         "clip_norm_global": 5.0,
     }
+
+
+def _warmup(epochs: int) -> float:
+    return min(1.0, round(epochs / 3, 2))
+
+
+def for_epochs(recipe: Mapping[str, Any], epochs: int) -> Dict[str, Any]:
+    """Return a recipe of fine-tuning for another number of epochs, at least 1."""
+    changed = copy.deepcopy(dict(recipe))
+    changed["Global"]["epochs"] = epochs
+    schedule = changed["Optimizer"].get("lr")
+    if isinstance(schedule, dict) and "warmup_epoch" in schedule:
+        schedule["warmup_epoch"] = _warmup(epochs)
+    return changed
 
 
 def _from_scratch(plan: Plan) -> Dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import List, Optional
+from typing import Any, Callable, List, Optional
 
 import cv2
 import numpy as np
@@ -20,12 +20,13 @@ from ppcls.api.evaluate import evaluate
 from ppcls.api.infer import infer
 from ppcls.api.own_photos import OwnPhotosOptions, train_on_photos
 from ppcls.api.train import TrainResult, train
-from ppcls.config import load_config
+from ppcls.config import Config, load_config
 from ppcls.engine.checkpoint import TrainState
 from ppcls.engine.run_folder import RunFolder
 from ppcls.engine.run_text import describe_run
-from ppcls.errors import DataError, PpclsError, UsageError
-from ppcls.transfer import budget, planning
+from ppcls.errors import DataError, PpclsError, TrainingError, UsageError
+from ppcls.files import remove
+from ppcls.transfer import planning
 from ppcls.transfer.budget import Pace
 from ppcls.transfer.choice import Start
 
@@ -121,7 +122,7 @@ def test_planned_epochs_are_trained_and_the_better_model_is_kept(
     monkeypatch.setattr(planning, "pace_of", lambda job: Pace(0.1, 0.1, len(job.train)))
     options = OwnPhotosOptions(budget="100s", size=32, report=False)
     late = [f"Global.{key}" for key in ("print_batch_step=1",)]
-    monkeypatch.setattr(budget, "MOST_EPOCHS", 2)
+    monkeypatch.setattr(planning, "MOST_EPOCHS", 2)
     monkeypatch.setattr(planning, "_FEWEST_UPDATES", 1)
     with caplog.at_level("INFO", "ppcls"):
         result = train_on_photos(str(data), options=options, overrides=late)
@@ -140,7 +141,9 @@ def test_planned_epochs_are_trained_and_the_better_model_is_kept(
     assert best == 1.0 and (final / "best_model.safetensors").is_file()
     red = str(data / "red" / "0.png")
     assert next(infer(str(final / "recipe.yaml"), [red])).names[0] == "red"
-    own_photos._refitted(replace(result, state=TrainState(best_epoch=2)))  # had it not been
+    own_photos._refitted(
+        replace(result, state=TrainState(best_epoch=2)), options
+    )  # had it not been
     assert not final.exists()
     # What was there is replaced as a whole, also by a shorter run.
     train_on_photos(str(data), options=replace(QUICK, refit=False), overwrite=True)
@@ -154,7 +157,7 @@ def test_what_fine_tuning_came_to_learns_from_all_photos(
 ) -> None:
     data = photos(tmp_path / "photos", 10)
     monkeypatch.setattr(planning, "pace_of", lambda job: Pace(0.1, 0.1, len(job.train)))
-    monkeypatch.setattr(budget, "MOST_EPOCHS", 4)
+    monkeypatch.setattr(planning, "MOST_EPOCHS", 2)
     monkeypatch.setattr(planning, "_FEWEST_JUDGED", 1)
     monkeypatch.setattr(planning, "_FEWEST_UPDATES", 1)
     options = OwnPhotosOptions("100s", "EfficientNetLite0", 32, report=False)
@@ -162,18 +165,20 @@ def test_what_fine_tuning_came_to_learns_from_all_photos(
     overrides = ["Global.eval_at_start=False", "EMA.decay=0.5"]
     with caplog.at_level("INFO", "ppcls"):
         result = train_on_photos(str(data), options=options, overrides=overrides)
-    assert "2 epochs, then 1 on all images" in caplog.text and result.state.epoch == 2
+    assert "2 epochs, then on all images" in caplog.text and result.state.epoch == 2
+    assert "now on all images, those held back as well: 2 epochs" in caplog.text
     final = result.folder.root / "final"
     assert f"the model to use is in {final}" in caplog.text
     assert f"that of {final}: it has learnt from" in describe_run(result.folder.root)
     recipe = yaml.safe_load((final / "recipe.yaml").read_text())
-    assert "Eval" not in recipe["DataLoader"] and recipe["Global"]["epochs"] == 1
+    assert "Eval" not in recipe["DataLoader"] and recipe["Global"]["epochs"] == 2
     assert recipe["Global"]["pretrained_model"] == str(result.folder.best_model.absolute())
     assert recipe["EMA"]["decay"] == 0.5
     assert len((final / "lists" / "train_list.txt").read_text().splitlines()) == 30
     assert {path.name for path in final.iterdir()} >= {"best_model.safetensors", "checkpoints"}
     assert not {"going_on.yaml", "linear_head.safetensors"} & {p.name for p in final.iterdir()}
-    (checkpoint,) = (final / "checkpoints").glob("*.safetensors")
+    checkpoint = max((final / "checkpoints").glob("*.safetensors"))
+    assert "the weights of this run are used" not in caplog.text
     kept, last = load_file(str(final / "best_model.safetensors")), load_file(str(checkpoint))
     assert all(np.array_equal(array, last[f"ema/{name}"]) for name, array in kept.items())
     red = str(data / "red" / "0.png")
@@ -183,11 +188,27 @@ def test_what_fine_tuning_came_to_learns_from_all_photos(
     before = (final / "best_model.safetensors").read_bytes()
     train_on_photos(str(data), options=options, resume="auto")
     assert (final / "best_model.safetensors").read_bytes() == before
-    (final / "recipe.yaml").rename(final / "going_on.yaml")
-    (final / "best_model.safetensors").unlink()
-    checkpoint.unlink()
+    remove(final / "best_model.safetensors", final / "checkpoints")
+    train_on_photos(str(data), options=replace(options, refit=False), resume="auto")
+    assert not (final / "best_model.safetensors").exists()
+    monkeypatch.setattr(own_photos, "train", _fails_on_all(own_photos.train))
+    caplog.clear()
+    train_on_photos(str(data), options=options, resume="auto")
+    assert "the training on all images failed: no more" in caplog.text
+    assert "the model to use" not in caplog.text
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
     train_on_photos(str(data), options=options, resume="auto")
     assert (final / "best_model.safetensors").is_file() and (final / "recipe.yaml").is_file()
+
+
+def _fails_on_all(real: Callable[..., TrainResult]) -> Callable[..., TrainResult]:
+    def train_or_fail(config: Config, *given: Any, **more: Any) -> TrainResult:
+        if config.DataLoader.Eval is None:
+            raise TrainingError("no more")
+        return real(config, *given, **more)
+
+    return train_or_fail
 
 
 @pytest.mark.slow
@@ -247,7 +268,7 @@ def test_without_a_judgement_the_head_is_not_the_model(tmp_path: Path) -> None:
     for name in ("recipe.yaml", "linear_head.safetensors"):
         (tmp_path / "final" / name).touch()
     result = TrainResult(TrainState(epoch=5, finished=True), RunFolder(tmp_path), None)
-    assert own_photos._refitted(result) is result and not (tmp_path / "final").exists()
+    assert own_photos._refitted(result, QUICK) is result and not (tmp_path / "final").exists()
 
 
 def test_what_is_wrong_is_said_before_anything_is_written(tmp_path: Path) -> None:

@@ -96,8 +96,7 @@ def test_a_head_on_larger_images_is_taken_if_it_is_better_and_fits_in_time(
 def test_a_head_is_not_trained_for_a_few_updates_only(
     has_head: bool, seconds: float, epochs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = SimpleNamespace(train=SimpleNamespace(dataset=range(80)), eval=None)
-    monkeypatch.setattr(planning, "build_job", lambda *given: job)
+    monkeypatch.setattr(planning, "build_job", lambda *given: None)
     monkeypatch.setattr(planning, "pace_of", lambda job: Pace(1.0, 2.0, 10))
     config: Any = SimpleNamespace(is_override=lambda *keys: False)
     plan = Plan("EfficientNetLite0", 160, LITE0, Path("head"), 0, 32, 0)
@@ -106,20 +105,41 @@ def test_a_head_is_not_trained_for_a_few_updates_only(
 
 
 @pytest.mark.parametrize(
-    ("epochs", "batches", "judged", "more"),
+    ("fit", "batches", "judged", "more"),
     [
-        (21, 13, 12, 7),
-        (60, 13, 33, 21),
-        (14, 13, 8, 4),
-        (13, 13, 13, 0),  # 91 updates would be judged
-        (2, 1000, 2, 0),  # four fifths of an epoch would be left
-        (0, 13, 0, 0),
+        (20, 13, 11, 9),
+        (12, 13, 8, 4),  # 100 updates are judged at least
+        (10, 12, 9, 1),
+        (1000, 10, 60, 60),
     ],
 )
 def test_some_epochs_are_left_to_learn_from_all_images(
-    epochs: int, batches: int, judged: int, more: int
+    fit: int, batches: int, judged: int, more: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert planning._shared(epochs, batches, 0.8) == (judged, more)
+    monkeypatch.setattr(planning, "build_job", lambda *given: None)
+    monkeypatch.setattr(planning, "pace_of", lambda job: Pace(1.0, 0.0, batches))
+    config: Any = SimpleNamespace(is_override=lambda *keys: False)
+    plan = Plan("EfficientNetLite0", 160, LITE0, Path("head"), 0, 32, 0, refit=True)
+    end = time.perf_counter() + (fit + 0.5) * batches / 0.85
+    found = planning.with_epochs(plan, config, True, end, "cpu")
+    assert (found.epochs, found.more) == (judged, more)
+
+
+@pytest.mark.parametrize(
+    ("planned", "left", "epoch", "epochs"),
+    [
+        (9, 100.0, 10.0, 9),  # 9.5 fit
+        (5, 100.0, 5.0, 19),
+        (8, -20.0, 10.0, 4),  # half of what was planned all the same
+        (1, 30.0, 10.0, 0),  # 26 updates are too few
+        (9, 0.0, 0.0, 9),  # a run that is resumed
+        (99, 0.0, 0.0, 60),
+    ],
+)
+def test_what_is_left_of_the_budget_is_for_all_images(
+    planned: int, left: float, epoch: float, epochs: int
+) -> None:
+    assert planning.epochs_on_all(planned, 13, left, epoch) == epochs
 
 
 def test_the_training_on_all_images_goes_on_gently() -> None:

@@ -10,6 +10,7 @@ import itertools
 import tempfile
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence
 
@@ -27,7 +28,6 @@ from ppcls.benchmark.training.watched import Turn, Watched
 from ppcls.config import Config
 from ppcls.data.batch import Batch
 from ppcls.engine.builder import build_job
-from ppcls.engine.checkpoint import TrainState
 from ppcls.engine.interrupt import StopRequest
 from ppcls.engine.job import Job
 from ppcls.engine.run_folder import RunFolder
@@ -47,8 +47,8 @@ PARTS = {
 
 PHASES = ("forward", "backward", "update")
 
-_KEPT_BYTES = 1 << 29
-_MOST_KEPT = 8
+_KEPT_BYTES = 1 << 28
+_MOST_KEPT = 4
 """Batches that stay in memory."""
 
 _PERCENTS = (50, 90, 99)
@@ -102,8 +102,9 @@ def measure(config: Config, settings: Settings) -> Training:
         phases=phases,
         data_wait=_data_wait(turns["training"]),
         headspace=_ratio(turns["memory"], turns["training"]),
-        trainer_cost=_ratio(turns["bare"], turns["memory"]).model_dump(),
+        trainer_cost=_ratio(turns["bare"], turns["memory"]),
         peak_memory=runtime.peak_memory(device),
+        kept_bytes=sum(batch.images.nbytes for batch in subject.kept),
         limits=_limits(job, subject.kept[0]),
         rounds=settings.rounds,
         steps=settings.steps,
@@ -126,33 +127,34 @@ class _Subject:
             "training": lambda number: self._trainer(number, ()),
         }
 
+    def _watched(self, first: int, kept: Sequence[Batch]) -> Watched:
+        settle = partial(limits.synchronise, self.job.device)
+        return Watched.of(self.job.train, self.steps, kept=kept, first=first, settle=settle)
+
     def _loader(self, number: int) -> Turn:
-        watched = Watched.of(self.job.train, self.steps)
-        for _ in watched.epoch(number):
+        watched = self._watched(2 * number, ())
+        for _ in watched.epoch(0):
             pass
         return watched.turn(self.settings.warm_up)
 
     def _bare(self, _: int) -> Turn:
-        job, device = self.job, self.job.device
-        watched = Watched.of(job.train, self.steps, self.kept)
+        job, watched = self.job, self._watched(0, self.kept)
         job.network.train()
-        for step, batch in enumerate(watched.epoch(0)):
-            job.optimizer.set_step(step)
+        for step, batch in enumerate(watched.epoch(0), start=1):
             _forward(job, batch, job.precision.backward)
-            job.precision.update(job.optimizer)
-            job.optimizer.clear_grad()
-            limits.synchronise(device)
+            if step % job.settings.update_freq == 0:
+                job.optimizer.set_step(step // job.settings.update_freq - 1)
+                _update(job)
         return watched.turn(self.settings.warm_up)
 
     def _trainer(self, number: int, kept: Sequence[Batch]) -> Turn:
-        watched = Watched.of(self.job.train, self.steps, kept)
-        settings = replace(self.job.settings, save_steps=None, update_freq=1)
+        # Other images than those that the loader alone has just brought into memory.
+        watched = self._watched(2 * number + 1, kept)
+        settings = replace(self.job.settings, save_steps=None)
         job = replace(self.job, train=watched, settings=settings)
-        with tempfile.TemporaryDirectory() as folder, StopRequest() as stop:
-            trainer = Trainer(job, RunFolder(Path(folder)), stop, World())
-            trainer.state = TrainState(epoch=0)
-            trainer.train_epoch()
-            limits.synchronise(job.device)
+        # A stop request that nobody enters: Ctrl-C ends the measurement at once.
+        with tempfile.TemporaryDirectory() as folder:
+            Trainer(job, RunFolder(Path(folder)), StopRequest(), World()).train_epoch()
         return watched.turn(self.settings.warm_up)
 
     def phases(self) -> Dict[str, float]:
@@ -180,8 +182,7 @@ def _phases_of_step(job: Job, batch: Batch) -> np.ndarray:
         mark()
 
     _forward(job, batch, backward)
-    job.precision.update(job.optimizer)
-    job.optimizer.clear_grad()
+    _update(job)
     mark()
     return np.diff(marks)
 
@@ -191,6 +192,11 @@ def _forward(job: Job, batch: Batch, then: Callable[[paddle.Tensor], None]) -> N
         with job.precision.forward():
             loss = job.loss(job.network(share.images), share.labels)["loss"]
         then(loss)
+
+
+def _update(job: Job) -> None:
+    job.precision.update(job.optimizer)
+    job.optimizer.clear_grad()
 
 
 def _some_batches(job: Job) -> List[Batch]:

@@ -96,7 +96,8 @@ def profile(config: Config, steps: int, folder: Path) -> Profile:
     """
     runtime.keep_freed_memory()
     job = build_job(config, runtime.use_device(config.Global.device), World())
-    job = replace(job, train=Watched.of(job.train, _WARM_UP + steps))
+    # One more than are taken: the end of a loader waits for its threads.
+    job = replace(job, train=Watched.of(job.train, _WARM_UP + steps + 1))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / TRACE
     kinds = [profiler.ProfilerTarget.CPU]
@@ -108,7 +109,7 @@ def profile(config: Config, steps: int, folder: Path) -> Profile:
             pass
         recorder.start()
         with observed(lambda name: profiler.RecordEvent(f"oneDNN {name}")):
-            for _ in running:
+            for _ in itertools.islice(running, steps):
                 recorder.step()
         recorder.stop()
         recorder.export(str(path), "json")

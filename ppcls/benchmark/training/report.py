@@ -41,7 +41,7 @@ def sweep_as_markdown(key: str, points: Sequence[Point]) -> str:
         step = found.parts["training"].step[0]
         rows.append(
             [value, *map(_rate, speeds), _milliseconds(step), f"{found.data_wait:.0%}",
-             f"{(found.peak_memory or 0) / 1e9:.2f}"]
+             f"{found.peak_memory / 1e9:.2f}"]
         )  # fmt: skip
     network = points[0][1].network
     return f"# Training {network} by {key}, measured\n\n{markdown_table(rows, left=[0])}\n"
@@ -77,14 +77,14 @@ def _speeds(found: Training) -> str:
 def _meaning(found: Training) -> List[str]:
     total = sum(found.phases.values()) or 1.0
     phases = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in found.phases.items())
-    cost = Quantile(**found.trainer_cost)
     return [
         f"of a step: {phases}",
         f"training waits for data {found.data_wait:.0%} of its time; with a loader that takes no "
         f"time it were {_interval(found.headspace, 2)} times as fast",
-        "a step in the trainer (metrics, checks, moving average, logs) takes "
-        f"{_interval(cost, 2)} times as long as one in a bare loop",
-        f"peak memory: {(found.peak_memory or 0) / 1e9:.2f} GB",
+        "a step in the trainer (metrics, checks, moving average) takes "
+        f"{_interval(found.trainer_cost, 2)} times as long as one in a bare loop",
+        f"peak memory: {found.peak_memory / 1e9:.2f} GB, batches kept for the measurement "
+        f"({found.kept_bytes / 1e9:.2f} GB) included",
     ]
 
 

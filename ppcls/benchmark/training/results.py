@@ -55,8 +55,10 @@ class Training(Section):
         phases: median seconds of "forward", "backward" and "update" of a step.
         data_wait: the fraction of the time of training that is spent waiting for batches.
         headspace: how many times as fast training were with a loader that takes no time.
-        trainer_cost: the time of a step in the trainer over that in a bare loop, minus 1.
+        trainer_cost: the time of a step in the trainer over that in a bare loop.
         peak_memory: the most memory that the process had; on a GPU, that of the GPU.
+        kept_bytes: of the batches that the measurement kept in memory, which the process had as
+            well.
         limits: of the machine.
         rounds: how many turns each part had.
         steps: how many steps a turn had, without those to warm up.
@@ -73,8 +75,9 @@ class Training(Section):
     phases: Dict[str, Number]
     data_wait: Fraction
     headspace: Quantile
-    trainer_cost: Dict[str, Any]
-    peak_memory: Optional[Count]
+    trainer_cost: Quantile
+    peak_memory: Count
+    kept_bytes: Count
     limits: Limits
     rounds: Count
     steps: Count

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Sequence
 
+import ppcls
 from ppcls.benchmark.training.report import Point
 from ppcls.benchmark.training.results import Training
 from ppcls.errors import PpclsError, UsageError
@@ -75,7 +76,8 @@ def measure_each(sweep: Sweep, arguments: Sequence[str]) -> List[Point]:
 
 
 def _measured(key: str, value: str, arguments: Sequence[str]) -> Optional[Training]:
-    environment = dict(os.environ)
+    paths = [str(Path(ppcls.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     changed = []
     if key == _THREADS:
         environment["OMP_NUM_THREADS"] = value
@@ -109,7 +111,7 @@ def draw(sweep: Sweep, points: Sequence[Point], path: Path) -> None:
     ):
         rates = [found.parts[part].images_per_second.value for _, found in points]
         speed.plot(places, rates, marker="o", label=label)
-    memory.plot(places, [(found.peak_memory or 0) / 1e9 for _, found in points], marker="o")
+    memory.plot(places, [found.peak_memory / 1e9 for _, found in points], marker="o")
     for axes, label in ((speed, "images per second"), (memory, "peak memory [GB]")):
         axes.set_xticks(list(places), names)
         axes.set(xlabel=sweep.key, ylabel=label)

@@ -6,10 +6,14 @@ import contextlib
 import itertools
 import time
 from dataclasses import dataclass, field, fields
-from typing import Generator, List, Sequence
+from typing import Any, Callable, Generator, List, Sequence
 
 from ppcls.data.batch import Batch
 from ppcls.data.loader import DataLoader
+
+
+def _at_once() -> None:
+    """There is nothing to wait for."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Watched(DataLoader):
     Attributes:
         steps: how many batches.
         kept: batches that are handed out again and again instead, if there are any.
+        first: the loader's epoch that comes first.
+        settle: waits until what was asked of a device is done.
         asked: when each batch was asked for, and at last when the next one would have been.
         given: when each batch was there.
         images: how many images each batch has.
@@ -46,29 +52,33 @@ class Watched(DataLoader):
 
     steps: int = 0
     kept: Sequence[Batch] = ()
+    first: int = 0
+    settle: Callable[[], None] = _at_once
     asked: List[float] = field(default_factory=list)
     given: List[float] = field(default_factory=list)
     images: List[int] = field(default_factory=list)
 
     @classmethod
-    def of(cls, loader: DataLoader, steps: int, kept: Sequence[Batch] = ()) -> Watched:
-        """Return a view of a loader."""
+    def of(cls, loader: DataLoader, steps: int, **more: Any) -> Watched:
+        """Return a view of a loader; `more` are attributes."""
         own = {item.name: getattr(loader, item.name) for item in fields(DataLoader)}
-        return cls(**own, steps=steps, kept=kept)
+        return cls(**own, steps=steps, **more)
 
     def __len__(self) -> int:
         """The number of batches."""
         return self.steps
 
     def epoch(self, epoch: int, start: int = 0) -> Generator[Batch, None, None]:
-        """Yield the batches, from an epoch of the loader on."""
+        """Yield the batches, from `epoch` epochs after the first one on."""
         with contextlib.closing(self._kept() if self.kept else self._read(epoch)) as source:
             for _ in range(start, self.steps):
+                self.settle()
                 self.asked.append(time.perf_counter())
                 batch = next(source)
                 self.given.append(time.perf_counter())
                 self.images.append(len(batch))
                 yield batch
+            self.settle()
             self.asked.append(time.perf_counter())
 
     def turn(self, warm_up: int) -> Turn:
@@ -82,5 +92,5 @@ class Watched(DataLoader):
         yield from itertools.cycle(self.kept)
 
     def _read(self, epoch: int) -> Generator[Batch, None, None]:
-        for number in itertools.count(epoch):
+        for number in itertools.count(self.first + epoch):
             yield from super().epoch(number)

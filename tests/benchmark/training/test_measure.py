@@ -56,7 +56,7 @@ def test_images_that_cannot_be_read_are_named(recipe: Dict[str, Any], tmp_path: 
     recipe["DataLoader"]["Train"]["dataset"].update(
         image_root=str(tmp_path), cls_label_path=str(tmp_path / "list.txt")
     )
-    with pytest.raises(DataError, match="none of the images of the first 8 batches"):
+    with pytest.raises(DataError, match="none of the images of the first 4 batches"):
         measure(as_config(recipe), Settings(1, 1, 1))
 
 
@@ -102,7 +102,8 @@ def results(**changes: Any) -> Training:
         "network": "LeNet", "kernels": "some", "batch": [8, 1, 32, 32], "precision": "float32",
         "workers": 2, "parts": parts, "phases": dict(zip(PHASES, (1.0, 2.0, 1.0))),
         "data_wait": 0.25, "headspace": quantile(1.2), "trainer_cost": quantile(1.04).model_dump(),
-        "peak_memory": 2_000_000_000, "rounds": 7, "steps": 10, "environment": machine,
+        "peak_memory": 2_000_000_000, "kept_bytes": 5_000_000, "rounds": 7, "steps": 10,
+        "environment": machine,
         "limits": {"matrix_product": 2e11, "bandwidth": 1e10, "step": 100.0}, "config": {},
     }  # fmt: skip
     return Training.model_validate({**content, **changes})

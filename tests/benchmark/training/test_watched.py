@@ -38,11 +38,11 @@ def test_an_epoch_goes_over_the_borders_of_the_loaders(loader: DataLoader) -> No
 
 def test_kept_batches_are_handed_out_again_and_again(loader: DataLoader) -> None:
     kept = list(loader.epoch(0))[:2]
-    assert list(Watched.of(loader, 5, kept).epoch(0)) == [*kept, *kept, kept[0]]
+    assert list(Watched.of(loader, 5, kept=kept).epoch(0)) == [*kept, *kept, kept[0]]
 
 
 def test_waiting_and_working_are_told_apart(loader: DataLoader) -> None:
-    watched = Watched.of(loader, 4, list(loader.epoch(0))[:1])
+    watched = Watched.of(loader, 4, kept=list(loader.epoch(0))[:1])
     for _ in watched.epoch(0):
         time.sleep(0.02)
     turn = watched.turn(warm_up=1)
