@@ -65,7 +65,8 @@ def levels_obstacle() -> str:
 
 def portable(spec: List[Op]) -> Portable:
     """Rewrite for PaddleX what `Pipeline.spec()` gives: DecodeImage first, every argument named."""
-    decode = next(iter(spec[0].values()))
+    # Random crops alone have a use for `scaled`.
+    decode = {key: value for key, value in next(iter(spec[0].values())).items() if key != "scaled"}
     ops = [_rewritten(op) for op in _normalised_before_transposed(spec[1:])]
     return Portable(decode, ops, [*_decode_obstacles(decode), *_obstacles(ops)])
 

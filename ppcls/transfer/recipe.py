@@ -144,7 +144,7 @@ def training_ops(plan: Plan) -> List[Dict[str, Any]]:
     """Return the transforms of training."""
     crop = {"size": train_size(plan.size), "scale": [0.35, 1.0], **_resampling(plan.record)}
     return [
-        _DECODE,
+        {"DecodeImage": {**_DECODE["DecodeImage"], "scaled": True}},
         {"RandCropImage": crop},
         {"RandFlipImage": {"flip_code": 1}},
         {"ColorJitter": {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2}},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -11,6 +11,10 @@ from ppcls.data.transforms.base import Shape, Transform, parse_number, width_and
 from ppcls.data.transforms.resize import Resizer
 from ppcls.errors import BadImageError, ConfigError
 from ppcls.registry import register
+
+if TYPE_CHECKING:
+    from ppcls.data.transforms.decode import DecodeImage
+    from ppcls.data.transforms.imagefile import ImageFile
 
 
 @register("transform")
@@ -107,6 +111,24 @@ class RandCropImage(Transform):
         """Return a random part in the wanted size."""
         left, top, width, height = self.window(image.shape[1], image.shape[0], rng)
         return self._resize(image[top : top + height, left : left + width], self._wanted, rng)
+
+    def of_file(self, file: ImageFile, decode: DecodeImage, rng: np.random.Generator) -> np.ndarray:
+        """Return the same of a file, which is read in a smaller size where the part is large.
+
+        Raises:
+            BadImageError: it cannot be decoded.
+        """
+        width, height = file.upright
+        left, top, across, down = self.window(width, height, rng)
+        image = decode.pixels(file, min(across / self._wanted[0], down / self._wanted[1]))
+        # The last pixel of a smaller size covers fewer of the file's where these are no multiple;
+        # in a file that is turned, the part is off by less than a pixel then.
+        factor = round(width / image.shape[1])
+        part = image[
+            round(top / factor) : round((top + down) / factor),
+            round(left / factor) : round((left + across) / factor),
+        ]
+        return self._resize(part, self._wanted, rng)
 
     def window(
         self, image_width: int, image_height: int, rng: np.random.Generator

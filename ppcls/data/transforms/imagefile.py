@@ -64,6 +64,12 @@ class ImageFile:
     pillow_formats: Sequence[str] = ()
     jpeg: Optional[jpeg.Header] = None
 
+    @property
+    def upright(self) -> Tuple[int, int]:
+        """Width and height in pixels after EXIF's orientation is applied."""
+        turned = self.orientation >= 5
+        return (self.height, self.width) if turned else (self.width, self.height)
+
 
 def read_image_file(path: str) -> bytes:
     """Return the bytes of an image file.

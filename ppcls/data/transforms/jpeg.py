@@ -121,18 +121,20 @@ def _scans(data: bytes, header: Header) -> Iterator[Tuple[int, int, int]]:
         position = data.find(b"\xff\xda", position + 2)
 
 
-def lacks_data(data: bytes, header: Header, image: np.ndarray) -> bool:
-    """Whether a decoder made up the last rows of the image [h, w, 3], where data is missing.
+def lacks_data(data: bytes, header: Header, image: np.ndarray, reduction: int = 1) -> bool:
+    """Whether a decoder made up the last rows of the image [h, w, 3], where data is missing; it may
+    have been decoded in so many times smaller a size.
 
     What is made up has one colour. So has many a background: there the file is decoded with other
     bytes behind its data, which matter only where there was too little.
     """
-    if _plain_rows(image, _ROWS) < _ROWS:
+    least = _ROWS // reduction
+    if _plain_rows(image, least) < least:
         return False
     filler = _FILLER * (header.width * _FILLED_ROWS // 64 * _BYTES_OF_A_BLOCK // len(_FILLER) + 1)
     longer = data[: header.end] + filler + data[header.end :]
     # The whole blocks among those rows, an eighth as many.
-    blocks = max(1, _plain_rows(image, len(image)) // 8 - 1)
+    blocks = max(1, _plain_rows(image, len(image)) * reduction // 8 - 1)
     try:
         found = _in_small(longer)[-blocks:].astype(int)
     except Exception:  # Pillow raises almost anything on a broken file

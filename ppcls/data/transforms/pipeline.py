@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Tuple,
 import numpy as np
 
 from ppcls.data.transforms.base import Shape, Transform
+from ppcls.data.transforms.crop import RandCropImage
 from ppcls.data.transforms.decode import DecodeImage
 from ppcls.data.transforms.normalize import ToCHWImage
 from ppcls.errors import ConfigError
@@ -59,6 +60,7 @@ class Pipeline:
             built.pop(0) if built and isinstance(built[0], DecodeImage) else DecodeImage()
         )
         self._ops: List[Transform] = built
+        self._crop = _crop_of_files(self._decode, built)
         shape = self._decode.shape_after(Shape())
         for op in self._ops:
             shape = op.shape_after(shape)
@@ -107,18 +109,45 @@ class Pipeline:
             BadImageError: the bytes are no complete image, or the image is too small for a crop.
         """
         rng = np.random.default_rng(0) if rng is None and self.is_random else rng
-        decode = self._decode.adopt if isinstance(source, np.ndarray) else self._decode
-        image = decode(source, rng)  # type: ignore[arg-type]
-        for op in self._ops:
+        image, ops = self._begun(source, rng)
+        for op in ops:
             image = op(image, rng)  # type: ignore[arg-type]
         if out is None:
             return np.ascontiguousarray(image, dtype=self.output_dtype)
         np.copyto(out, image)
         return out
 
+    def _begun(
+        self, source: Source, rng: Optional[np.random.Generator]
+    ) -> Tuple[np.ndarray, List[Transform]]:
+        """Return the decoded image, and the ops that are left to do."""
+        if isinstance(source, np.ndarray):
+            return self._decode.adopt(source), self._ops
+        if self._crop is None:
+            return self._decode(source, rng), self._ops
+        assert rng is not None
+        file = self._decode.inspect(source)
+        return self._crop.of_file(file, self._decode, rng), self._ops[1:]
+
     def spec(self) -> List[Dict[str, Dict[str, Any]]]:
         """Return the ops as plain ``{Name: {argument: value}}`` with every argument resolved."""
         return [{type(op).__name__: _arguments(op)} for op in [self._decode, *self._ops]]
+
+
+def _crop_of_files(decode: DecodeImage, ops: Sequence[Transform]) -> Optional[RandCropImage]:
+    """Return the crop that says in which size files are read, if one does.
+
+    Raises:
+        ConfigError: one is to do so, but does not come next.
+    """
+    if not decode.scaled:
+        return None
+    if ops and isinstance(ops[0], RandCropImage):
+        return ops[0]
+    raise ConfigError(
+        "DecodeImage.scaled reads files in the size that RandCropImage needs, which must be the "
+        "next op; put it there, or leave scaled out"
+    )
 
 
 def _arguments(op: Transform) -> Dict[str, Any]:
