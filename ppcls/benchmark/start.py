@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
 import ppcls
+from ppcls import runtime
 from ppcls.benchmark.results import Start
 from ppcls.errors import BundleError
 from ppcls.inference.bundle import Bundle
@@ -90,22 +89,8 @@ def first_prediction(arguments: List[str]) -> Dict[str, Any]:
         "opening": opened - imported,
         "first": ended - opened,
         "total": ended - begun,
-        "peak_memory": peak_memory(),
+        "peak_memory": runtime.peak_memory("cpu"),
     }
-
-
-def peak_memory() -> int:
-    """Return the most memory that this process had, in bytes.
-
-    `ru_maxrss` counts what the process that started this one had, where the kernel tells no more.
-    """
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        status = ""
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
-    kilobytes = found[1] if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return 1024 * int(kilobytes)
 
 
 if __name__ == "__main__":

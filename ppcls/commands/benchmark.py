@@ -196,14 +196,14 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _measure(config: Config, arguments: argparse.Namespace) -> int:
-    from ppcls.benchmark.training.measure import Settings, measure
-    from ppcls.benchmark.training.report import as_markdown
+    from ppcls.benchmark.training.measure import Settings, measure_training
+    from ppcls.benchmark.training.report import training_as_markdown
     from ppcls.files import write_text
 
-    found = measure(config, Settings(arguments.steps, arguments.rounds, arguments.warm_up))
-    print(as_markdown(found), end="")
+    found = measure_training(config, Settings(arguments.steps, arguments.rounds, arguments.warm_up))
+    print(training_as_markdown(found), end="")
     if arguments.output:
-        write_text(arguments.output / "results.md", as_markdown(found))
+        write_text(arguments.output / "results.md", training_as_markdown(found))
         write_text(arguments.output / "results.json", found.model_dump_json(indent=1) + "\n")
     return 0
 

@@ -38,13 +38,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _profile(config: Config, arguments: argparse.Namespace) -> int:
-    from ppcls.benchmark.training.profile import TABLE, as_markdown, profile
+    from ppcls.benchmark.training.profile import TABLE, profile, profile_as_markdown
     from ppcls.files import write_text
     from ppcls.inference.predictor import refuse_below_one
 
     refuse_below_one(steps=arguments.steps)
     found = profile(config, arguments.steps, arguments.output)
-    text = as_markdown(found, config.Arch.part.name)
+    text = profile_as_markdown(found, config.Arch.part.name)
     write_text(arguments.output / TABLE, text)
     print(text, end="")
     return 0

@@ -69,7 +69,7 @@ class Settings:
     warm_up: int = 3
 
 
-def measure(config: Config, settings: Settings) -> Training:
+def measure_training(config: Config, settings: Settings) -> Training:
     """Measure how fast a recipe trains, without writing into its output folder.
 
     Args:

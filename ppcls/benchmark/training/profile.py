@@ -211,7 +211,7 @@ def _named(category: str, plain: str) -> str:
     return f"Paddle {_SUFFIXES.sub('', plain)}"
 
 
-def as_markdown(found: Profile, network: str) -> str:
+def profile_as_markdown(found: Profile, network: str) -> str:
     """Return the phases, and the operators that take the most, for people."""
     total = sum(found.phases.values()) or 1.0
     parts = [f"{name} {seconds / total:.0%}" for name, seconds in found.phases.items()]

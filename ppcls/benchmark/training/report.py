@@ -16,7 +16,7 @@ Point = Tuple[str, Training]
 """A value that was tried, and what came of it."""
 
 
-def as_markdown(found: Training) -> str:
+def training_as_markdown(found: Training) -> str:
     """Return the table of the parts, and what it means."""
     parts = [
         f"# Training {found.network}, measured",

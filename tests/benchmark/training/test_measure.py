@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from ppcls.benchmark.results import Quantile
-from ppcls.benchmark.training.measure import PARTS, PHASES, Settings, measure
-from ppcls.benchmark.training.report import as_markdown, sweep_as_markdown
+from ppcls.benchmark.training.measure import PARTS, PHASES, Settings, measure_training
+from ppcls.benchmark.training.report import sweep_as_markdown, training_as_markdown
 from ppcls.benchmark.training.results import Training
 from ppcls.benchmark.training.sweep import Sweep
 from ppcls.cli import main
@@ -57,7 +57,7 @@ def test_images_that_cannot_be_read_are_named(recipe: Dict[str, Any], tmp_path: 
         image_root=str(tmp_path), cls_label_path=str(tmp_path / "list.txt")
     )
     with pytest.raises(DataError, match="none of the images of the first 4 batches"):
-        measure(as_config(recipe), Settings(1, 1, 1))
+        measure_training(as_config(recipe), Settings(1, 1, 1))
 
 
 @pytest.mark.slow
@@ -123,11 +123,11 @@ def results(**changes: Any) -> Training:
     ],
 )
 def test_what_the_report_says(words: str) -> None:
-    assert words in as_markdown(results())
+    assert words in training_as_markdown(results())
 
 
 def test_limits_that_are_unknown_are_left_out() -> None:
-    told = as_markdown(results(limits={"matrix_product": 1.0, "bandwidth": 1.0}))
+    told = training_as_markdown(results(limits={"matrix_product": 1.0, "bandwidth": 1.0}))
     assert "decodes" not in told and "multiplications of a step" not in told
 
 

@@ -9,7 +9,14 @@ from typing import Any, Dict, List
 import pytest
 import yaml
 
-from ppcls.benchmark.training.profile import PHASES, Cost, Profile, _costs, as_markdown, profile
+from ppcls.benchmark.training.profile import (
+    PHASES,
+    Cost,
+    Profile,
+    _costs,
+    profile,
+    profile_as_markdown,
+)
 from ppcls.cli import main
 from ppcls.config import as_config
 from ppcls.errors import DataError
@@ -73,7 +80,9 @@ def test_images_that_cannot_be_read(recipe: Dict[str, Any], tmp_path: Path) -> N
 
 def test_the_table_has_ten_rows_and_the_rest() -> None:
     costs = [Cost(f"operator {i}", 1.0, 0.01, 0.05) for i in range(20)]
-    told = as_markdown(Profile(dict.fromkeys(PHASES, 0.05), costs, Path("trace.json")), "LeNet")
+    told = profile_as_markdown(
+        Profile(dict.fromkeys(PHASES, 0.05), costs, Path("trace.json")), "LeNet"
+    )
     assert "operator 9" in told and "operator 10" not in told
     assert "All others together: 50.0%" in told
     assert "A step takes 200.0 ms under the profiler: data 25%, forward 25%" in told
