@@ -377,7 +377,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "my_recipe.yaml").write_text(blocks(own, "yaml")[0], "utf-8")
     split(place / "my_photos")
     recipes = {"LeNet_digits": "quick_start/LeNet_digits.yaml"}
-    recipes["my_photos"] = str(place / "my_photos/recipe.yaml")
+    for run in ("my_photos", "my_photos/final"):
+        recipes[run] = str(place / "my_photos/recipe.yaml")
     for run, recipe in recipes.items():
         (place / "output" / run).mkdir(parents=True)
         text = to_yaml(load_config(recipe).data)
