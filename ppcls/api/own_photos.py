@@ -143,8 +143,7 @@ def train_on_photos(
     fine_tunes = "val" in division and seconds >= _FINE_TUNED_FROM
     start = choose_start(options.network, device, fine_tunes)
     with folder.claim(resume=False, overwrite=overwrite):
-        for old in (RECIPE, LINEAR_HEAD):
-            (folder.root / old).unlink(missing_ok=True)
+        remove(folder.root / RECIPE, folder.root / LINEAR_HEAD)
         _clear(final)
         sets = write_sets(images, division, folder.root, options.division.group_by)
         plan, first = _prepared(start, sets, folder.root, options, overrides, device, end)
@@ -157,10 +156,17 @@ def train_on_photos(
             why = "" if sets.val else _TOO_FEW
             _log.info("the linear head is the model%s: %s", why, folder.best_model)
             return _concluded(_refitted(result, options), options)
+    return _concluded(_fine_tuned(config, options, overwrite, end), options)
+
+
+def _fine_tuned(
+    config: Config, options: OwnPhotosOptions, overwrite: bool, end: float
+) -> TrainResult:
+    """Fine-tune as planned, and then, until `end`, on all images."""
     began = time.perf_counter()
     result = train(config, overwrite=overwrite)
     epoch = (time.perf_counter() - began) / max(1, result.state.epoch)
-    return _concluded(_refitted(result, options, time_left=_TimeLeft(end, epoch)), options)
+    return _refitted(result, options, time_left=_TimeLeft(end, epoch))
 
 
 def _prepared(
