@@ -13,8 +13,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Generator, List, Tuple
 
@@ -59,13 +57,11 @@ def train(config: str, overrides: List[str], steps: int, every: int) -> Tuple[st
 
     runtime.prepare()
     runtime.keep_freed_memory()
+    from ppcls.benchmark.training.measure import train_over
     from ppcls.benchmark.training.watched import Watched
     from ppcls.config import load_config
     from ppcls.data.batch import Batch
     from ppcls.engine.builder import build_job
-    from ppcls.engine.interrupt import StopRequest
-    from ppcls.engine.run_folder import RunFolder
-    from ppcls.engine.trainer import Trainer
     from ppcls.engine.world import World
 
     points: List[Point] = []
@@ -81,10 +77,7 @@ def train(config: str, overrides: List[str], steps: int, every: int) -> Tuple[st
 
     read = load_config(config, overrides)
     job = build_job(read, runtime.use_device(read.Global.device), World())
-    settings = replace(job.settings, save_steps=None)
-    job = replace(job, train=Noting.of(job.train, steps), eval=None, settings=settings)
-    with tempfile.TemporaryDirectory() as folder, StopRequest() as stop:
-        Trainer(job, RunFolder(Path(folder)), stop, World()).train_epoch()
+    train_over(job, Noting.of(job.train, steps))
     return job.network.model_name, [*points, (steps, resident())]
 
 

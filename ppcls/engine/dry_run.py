@@ -7,13 +7,12 @@ import time
 from itertools import groupby
 from typing import List, Tuple
 
-import paddle
-
 from ppcls import runtime
 from ppcls.arch.summary import Row, count_parameters, layer_table, summarise
 from ppcls.data.batch import Batch
 from ppcls.data.loader import DataLoader
 from ppcls.engine.job import Job
+from ppcls.engine.step import learn, update
 from ppcls.errors import DataError
 from ppcls.loss.outputs import main_logits
 from ppcls.text import table
@@ -87,15 +86,9 @@ def _first_batch(loader: DataLoader) -> Batch:
 
 def _learn(job: Job, batch: Batch) -> Tuple[float, List[int]]:
     """Make one update; return the loss and the shape of the network's output."""
-    precision = job.precision
     job.network.train()
-    job.optimizer.set_step(0)
-    with precision.forward():
-        outputs = job.network(paddle.to_tensor(batch.images))
-        loss = job.loss(outputs, batch.labels.map(paddle.to_tensor))["loss"]
-    precision.backward(loss)
-    precision.update(job.optimizer)
-    job.optimizer.clear_grad()
+    loss, outputs = learn(job, batch)
+    update(job, step=0)
     return float(loss.item()), list(main_logits(outputs).shape)
 
 

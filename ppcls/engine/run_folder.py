@@ -47,15 +47,15 @@ class RunFolder:
 
     def contents(self) -> List[Path]:
         """Return what an earlier run left here."""
-        paths = [self.checkpoints, self.best_model, self.records, self.log, self.curves]
-        paths += [self.config, self.visualdl, self.tensorboard, self.wandb]
-        return [path for path in paths if _holds_something(path)]
+        return [path for path in self._written() if _holds_something(path)]
 
     def all_paths(self) -> List[Path]:
         """Return what a run may write here, whether it is there or not."""
-        own = [self.lock, self.config, self.log, self.records, self.curves, self.checkpoints]
-        own += [self.best_model, self.visualdl, self.tensorboard, self.wandb]
-        return [*own, self.inference, self.final]
+        return [*self._written(), self.lock, self.inference, self.final]
+
+    def _written(self) -> List[Path]:
+        paths = [self.checkpoints, self.best_model, self.records, self.log, self.curves]
+        return [*paths, self.config, self.visualdl, self.tensorboard, self.wandb]
 
     @contextlib.contextmanager
     def claim(self, resume: bool, overwrite: bool) -> Iterator[None]:

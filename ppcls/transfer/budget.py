@@ -14,7 +14,7 @@ import paddle
 
 from ppcls.data.loader import DataLoader
 from ppcls.engine.job import Job
-from ppcls.engine.share import on_device
+from ppcls.engine.step import learn, update
 from ppcls.errors import BadImageError, UsageError
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -98,11 +98,8 @@ def _trained(job: Job) -> Iterator[None]:
     with closing(job.train.epoch(0)) as batches:
         for batch in batches:
             if len(batch):
-                with on_device(batch, job.network) as share:
-                    loss = job.loss(job.network(share.images), share.labels)["loss"]
-                    job.precision.backward(share.scaled(loss, len(batch), 1))
-                job.precision.update(job.optimizer)
-                job.optimizer.clear_grad()
+                loss, _ = learn(job, batch)
+                update(job, step=0)
                 loss.item()
             yield
 

@@ -45,6 +45,15 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PPCLS_HOME", str(tmp_path / "home"))
 
 
+@pytest.fixture
+def two_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fine-tune for two epochs at most, however few updates these have."""
+    monkeypatch.setattr(planning, "pace_of", lambda job: Pace(0.1, 0.1, len(job.train)))
+    monkeypatch.setattr(planning, "MOST_EPOCHS", 2)
+    for fewest in ("_FEWEST_JUDGED", "_FEWEST_UPDATES"):
+        monkeypatch.setattr(planning, fewest, 1)
+
+
 def photos(folder: Path, count: int) -> Path:
     rng = np.random.default_rng(0)
     for name, shade in SHADES.items():
@@ -115,15 +124,11 @@ def test_a_few_photos_of_each_class_are_all_learnt_from(tmp_path: Path, caplog) 
 
 @needs_weights
 @pytest.mark.slow
-def test_planned_epochs_are_trained_and_the_better_model_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
-) -> None:
+@pytest.mark.usefixtures("two_epochs")
+def test_planned_epochs_are_trained_and_the_better_model_is_kept(tmp_path: Path, caplog) -> None:
     data = photos(tmp_path / "photos", 10)
-    monkeypatch.setattr(planning, "pace_of", lambda job: Pace(0.1, 0.1, len(job.train)))
     options = OwnPhotosOptions(budget="100s", size=32, report=False)
     late = [f"Global.{key}" for key in ("print_batch_step=1",)]
-    monkeypatch.setattr(planning, "MOST_EPOCHS", 2)
-    monkeypatch.setattr(planning, "_FEWEST_UPDATES", 1)
     with caplog.at_level("INFO", "ppcls"):
         result = train_on_photos(str(data), options=options, overrides=late)
     assert "2 epochs" in caplog.text and "a bundle to serve" in caplog.text
@@ -152,14 +157,11 @@ def test_planned_epochs_are_trained_and_the_better_model_is_kept(
 
 @needs_weights
 @pytest.mark.slow
+@pytest.mark.usefixtures("two_epochs")
 def test_what_fine_tuning_came_to_learns_from_all_photos(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
 ) -> None:
     data = photos(tmp_path / "photos", 10)
-    monkeypatch.setattr(planning, "pace_of", lambda job: Pace(0.1, 0.1, len(job.train)))
-    monkeypatch.setattr(planning, "MOST_EPOCHS", 2)
-    monkeypatch.setattr(planning, "_FEWEST_JUDGED", 1)
-    monkeypatch.setattr(planning, "_FEWEST_UPDATES", 1)
     options = OwnPhotosOptions("100s", "EfficientNetLite0", 32, report=False)
     # The head would win: these photos are easy.
     overrides = ["Global.eval_at_start=False", "EMA.decay=0.5"]

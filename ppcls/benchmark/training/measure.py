@@ -6,16 +6,16 @@ of them, and are compared turn by turn.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import tempfile
 import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence
+from typing import Callable, Dict, Iterator, List, Sequence
 
 import numpy as np
-import paddle
 
 from ppcls import runtime
 from ppcls.arch.summary import summarise
@@ -31,7 +31,7 @@ from ppcls.engine.builder import build_job
 from ppcls.engine.interrupt import StopRequest
 from ppcls.engine.job import Job
 from ppcls.engine.run_folder import RunFolder
-from ppcls.engine.share import on_device
+from ppcls.engine.step import learn, update
 from ppcls.engine.trainer import Trainer
 from ppcls.engine.world import World
 from ppcls.errors import DataError
@@ -82,7 +82,7 @@ def measure_training(config: Config, settings: Settings) -> Training:
     """
     runtime.keep_freed_memory()
     device = runtime.use_device(config.Global.device)
-    job = replace(build_job(config, device, World()), eval=None)
+    job = build_job(config, device, World())
     subject = _Subject(job, settings)
     turns: Dict[str, List[Turn]] = {name: [] for name in PARTS}
     rng = np.random.default_rng(job.settings.seed)
@@ -141,20 +141,15 @@ class _Subject:
         job, watched = self.job, self._watched(0, self.kept)
         job.network.train()
         for step, batch in enumerate(watched.epoch(0), start=1):
-            _forward(job, batch, job.precision.backward)
+            learn(job, batch)
             if step % job.settings.update_freq == 0:
-                job.optimizer.set_step(step // job.settings.update_freq - 1)
-                _update(job)
+                update(job, step // job.settings.update_freq - 1)
         return watched.turn(self.settings.warm_up)
 
     def _trainer(self, number: int, kept: Sequence[Batch]) -> Turn:
         # Other images than those that the loader alone has just brought into memory.
         watched = self._watched(2 * number + 1, kept)
-        settings = replace(self.job.settings, save_steps=None)
-        job = replace(self.job, train=watched, settings=settings)
-        # A stop request that nobody enters: Ctrl-C ends the measurement at once.
-        with tempfile.TemporaryDirectory() as folder:
-            Trainer(job, RunFolder(Path(folder)), StopRequest(), World()).train_epoch()
+        train_over(self.job, watched)
         return watched.turn(self.settings.warm_up)
 
     def phases(self) -> Dict[str, float]:
@@ -168,35 +163,30 @@ class _Subject:
         return dict(zip(PHASES, map(float, medians)))
 
 
-def _phases_of_step(job: Job, batch: Batch) -> np.ndarray:
+def train_over(job: Job, batches: Watched) -> None:
+    """Train in the trainer over these batches, without evaluation, and write nothing that stays."""
+    settings = replace(job.settings, save_steps=None)
+    job = replace(job, train=batches, eval=None, settings=settings)
+    # A stop request that nobody enters: Ctrl-C ends it at once.
+    with tempfile.TemporaryDirectory() as folder:
+        Trainer(job, RunFolder(Path(folder)), StopRequest(), World()).train_epoch()
+
+
+def _phases_of_step(job: Job, batch: Batch) -> List[float]:
     """Return the seconds of each phase of a step."""
-    marks = [time.perf_counter()]
+    seconds: Dict[str, float] = {}
 
-    def mark() -> None:
+    @contextlib.contextmanager
+    def timed(phase: str) -> Iterator[None]:
         limits.synchronise(job.device)
-        marks.append(time.perf_counter())
+        began = time.perf_counter()
+        yield
+        limits.synchronise(job.device)
+        seconds[phase] = time.perf_counter() - began
 
-    def backward(loss: paddle.Tensor) -> None:
-        mark()
-        job.precision.backward(loss)
-        mark()
-
-    _forward(job, batch, backward)
-    _update(job)
-    mark()
-    return np.diff(marks)
-
-
-def _forward(job: Job, batch: Batch, then: Callable[[paddle.Tensor], None]) -> None:
-    with on_device(batch, job.network) as share:
-        with job.precision.forward():
-            loss = job.loss(job.network(share.images), share.labels)["loss"]
-        then(loss)
-
-
-def _update(job: Job) -> None:
-    job.precision.update(job.optimizer)
-    job.optimizer.clear_grad()
+    learn(job, batch, timed)
+    update(job, 0, timed)
+    return [seconds[phase] for phase in PHASES]
 
 
 def _some_batches(job: Job) -> List[Batch]:

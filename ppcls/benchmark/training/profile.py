@@ -23,7 +23,7 @@ from ppcls.benchmark.training.watched import Watched
 from ppcls.config import Config
 from ppcls.engine.builder import build_job
 from ppcls.engine.job import Job
-from ppcls.engine.share import on_device
+from ppcls.engine.step import learn, update
 from ppcls.engine.world import World
 from ppcls.errors import DataError
 from ppcls.files import write_text
@@ -138,15 +138,8 @@ def _steps(job: Job) -> Generator[None, None, None]:
                 return
             if not len(batch):
                 raise DataError("none of the images of a batch can be read")
-            job.optimizer.set_step(step)
-            with on_device(batch, job.network) as share:
-                with profiler.RecordEvent("forward"), job.precision.forward():
-                    loss = job.loss(job.network(share.images), share.labels)["loss"]
-                with profiler.RecordEvent("backward"):
-                    job.precision.backward(loss)
-                with profiler.RecordEvent("update"):
-                    job.precision.update(job.optimizer)
-                    job.optimizer.clear_grad()
+            learn(job, batch, profiler.RecordEvent)
+            update(job, step, profiler.RecordEvent)
             yield
 
 

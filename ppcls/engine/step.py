@@ -1,0 +1,40 @@
+"""A step of training outside the trainer, for trials and measurements."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Callable, ContextManager, Tuple
+
+import paddle
+
+from ppcls.data.batch import Batch
+from ppcls.engine.job import Job
+from ppcls.loss.outputs import Outputs
+
+Watch = Callable[[str], ContextManager[Any]]
+"""Returns what is entered around a phase, which it is given the name of: "forward", "backward" or
+"update".
+"""
+
+
+def _unwatched(phase: str) -> ContextManager[None]:
+    return contextlib.nullcontext()
+
+
+def learn(job: Job, batch: Batch, watch: Watch = _unwatched) -> Tuple[paddle.Tensor, Outputs]:
+    """Compute the gradients of a batch that has images; return its loss and the outputs."""
+    images, labels = paddle.to_tensor(batch.images), batch.labels.map(paddle.to_tensor)
+    with watch("forward"), job.precision.forward():
+        outputs = job.network(images)
+        loss = job.loss(outputs, labels)["loss"]
+    with watch("backward"):
+        job.precision.backward(loss)
+    return loss, outputs
+
+
+def update(job: Job, step: int, watch: Watch = _unwatched) -> None:
+    """Apply the gradients at the rate of a step, counted from 0, and forget them."""
+    job.optimizer.set_step(step)
+    with watch("update"):
+        job.precision.update(job.optimizer)
+        job.optimizer.clear_grad()
