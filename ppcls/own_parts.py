@@ -21,7 +21,7 @@ import zlib
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ppcls import registry, runtime
 from ppcls.errors import ConfigError, PpclsError
@@ -41,6 +41,9 @@ _BASES = {
     "logger": "ppcls.engine.loggers.Logger",
 }
 """What a part of a kind extends, where it is a class."""
+
+_made: Dict[str, str] = {}
+"""The file of each module that was made of one."""
 
 _log = logging.getLogger("ppcls")
 
@@ -129,8 +132,24 @@ def _run(path: Path) -> None:
     """Make a module of a file; it may import its neighbours."""
     path = path.resolve()
     is_package = path.name == "__init__.py"
+    _execute(_free_name(path.parent if is_package else path), path)
+
+
+def imported_files() -> Dict[str, str]:
+    """Return which modules were made of files here: the file of each name."""
+    return dict(_made)
+
+
+def import_files(made: Mapping[str, str]) -> None:
+    """Make the modules that another process has made, by the same names; see `imported_files`."""
+    for name, file in made.items():
+        _execute(name, Path(file))
+
+
+def _execute(name: str, path: Path) -> None:
+    """Make a module of a file."""
+    is_package = path.name == "__init__.py"
     folders = [str(path.parent)] if is_package else None
-    name = _free_name(path.parent if is_package else path)
     spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=folders)
     assert spec and spec.loader
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
@@ -143,6 +162,7 @@ def _run(path: Path) -> None:
         raise
     finally:
         sys.path.remove(neighbours)
+    _made[name] = str(path)
 
 
 def _free_name(path: Path) -> str:

@@ -13,6 +13,7 @@ import paddle
 from ppcls import runtime
 from ppcls.config import Config, ConfigSource, as_config, require
 from ppcls.data.dataset import ClassMap
+from ppcls.engine.ahead import batches_on
 from ppcls.engine.builder import (
     build_eval,
     build_eval_metrics,
@@ -90,7 +91,7 @@ def _evaluate(config: Config, trained: Trained, device: str, keep_scores: bool) 
         observers.append(
             lambda batch, outputs: counts.update(outputs, batch.labels.map(paddle.to_tensor))
         )
-    batches = track(loader.epoch(0), "evaluating", len(loader))
+    batches = track(batches_on(device, loader, 0), "evaluating", len(loader))
     found = evaluate_network(trained.network, batches, metrics, loss, world, observers)
     return EvaluationResult(
         **vars(found),

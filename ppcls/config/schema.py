@@ -142,12 +142,17 @@ class MetricSection(Section):
 class LoaderSection(Section):
     """`loader`: how samples are read; the number of workers never changes what is read.
 
-    `outage_patience` is how many seconds a data set that was there may be out of reach.
+    `outage_patience` is how many seconds a data set that was there may be out of reach. `cache`
+    keeps files, or the pixels decoded from them, in memory, up to `cache_gib` GiB. `isolate` lets
+    the threads read in a process of their own.
     """
 
     num_workers: Annotated[int, Field(ge=0)] = 2
     prefetch: PositiveInt = 2
     outage_patience: Annotated[float, Field(ge=0)] = 300.0
+    cache: Optional[Literal["files", "pixels"]] = None
+    cache_gib: Annotated[float, Field(gt=0)] = 4.0
+    isolate: bool = False
 
 
 class SplitSection(Section):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import List, Union
+from typing import TYPE_CHECKING, Any, List, Protocol, Tuple, Union
 
 import numpy as np
 
 from ppcls.labels import Labels
+
+if TYPE_CHECKING:
+    from paddle import Tensor
 
 
 @dataclass(frozen=True)
@@ -23,18 +26,30 @@ class BadImage:
     reason: str
 
 
+class BatchOp(Protocol):
+    """What is done with the images of a batch: in the loader, or later where they are computed."""
+
+    def __call__(self, images: Any) -> Any:
+        """Return the images that come of an array."""
+
+    def on_device(self, images: Tensor) -> Tensor:
+        """Return the same of a tensor, where it lies."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Some images of a data set.
 
     Attributes:
         images: n x channels x height x width, of the data set's `transform.output_dtype`, or
-            float32 where a batch transform computed with them.
+            float32 where a batch transform computed with them. Where something is left to do:
+            levels, uint8, n x height x width x channels.
         labels: n labels, as NumPy arrays.
         indices: int64, n: the images' numbers in the data set.
         number: the batch's number in its epoch, from 0; the parts of one batch that several
             processes take have the same.
         bad: the images of the batch that could not be read; they are missing above, so n may be 0.
+        left: what is to be done with the images before a network takes them, one after the other.
     """
 
     images: np.ndarray
@@ -42,6 +57,7 @@ class Batch:
     indices: np.ndarray
     number: int
     bad: List[BadImage] = field(default_factory=list)
+    left: Tuple[BatchOp, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)

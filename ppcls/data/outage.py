@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from threading import Event, Lock
-from typing import Callable
+from typing import Callable, Tuple
 
 from ppcls.data.dataset import Dataset
 from ppcls.errors import OutageError
@@ -28,6 +28,10 @@ class Patience:
         self.seconds = seconds
         self.gives_up: Callable[[], bool] = bool
         self._ended, self._lock, self._is_out = Event(), Lock(), False
+
+    def __reduce__(self) -> Tuple[type, Tuple[float]]:
+        """Go to another process as new; whoever asks there whether to stop is another one."""
+        return type(self), (self.seconds,)
 
     def begin(self) -> None:
         """Wait from now on where need be."""

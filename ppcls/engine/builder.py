@@ -16,7 +16,8 @@ from ppcls.arch.freezing import freeze, freeze_statistics
 from ppcls.arch.network import Network
 from ppcls.arch.plain import accepted_sizes, check_logits
 from ppcls.config import Config, require
-from ppcls.config.schema import AmpSection, GlobalSection, SplitSection
+from ppcls.config.schema import AmpSection, GlobalSection, LoaderSection, SplitSection
+from ppcls.data.cache import ImageCache
 from ppcls.data.dataset import ClassMap
 from ppcls.data.loader import DataLoader
 from ppcls.data.outage import Patience
@@ -212,8 +213,23 @@ def _build_loader(
     )
     loader = section.loader
     ops = [part.build(class_num=len(dataset.class_map)) for part in section.batch_transform_ops]
-    patience = Patience(loader.outage_patience)
-    return DataLoader(dataset, sampler, loader.num_workers, seed, loader.prefetch, ops, patience)
+    return DataLoader(
+        dataset,
+        sampler,
+        loader.num_workers,
+        seed,
+        loader.prefetch,
+        ops,
+        Patience(loader.outage_patience),
+        _cache(loader),
+        isolate=loader.isolate,
+    )
+
+
+def _cache(section: LoaderSection) -> Optional[ImageCache]:
+    if section.cache is None:
+        return None
+    return ImageCache(int(section.cache_gib * 2**30), section.cache == "pixels")
 
 
 def class_map_of_files(config: Config) -> Optional[ClassMap]:

@@ -10,6 +10,7 @@ import paddle
 
 from ppcls.data.batch import BadImage, Batch
 from ppcls.engine.meter import Mean
+from ppcls.engine.share import images_of
 from ppcls.engine.world import World
 from ppcls.errors import DataError
 from ppcls.loss import CombinedLoss
@@ -79,7 +80,7 @@ def evaluate_network(
     for batch in batches:
         bad += batch.bad
         if len(batch):
-            outputs = network(paddle.to_tensor(batch.images))
+            outputs = network(images_of(batch))
             labels = batch.labels.map(paddle.to_tensor)
             metrics.update(outputs, labels)
             mean = loss(outputs, labels)["loss"] if loss else paddle.zeros([])

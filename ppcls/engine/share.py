@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Iterator
 
 import numpy as np
@@ -38,6 +38,15 @@ class Share:
         return loss / (batches * (total / self.count)) if self.count else loss * 0.0
 
 
+def images_of(batch: Batch) -> paddle.Tensor:
+    """Return the images of a batch on the device, with all done that was left to do."""
+    images = batch.images
+    images = images if isinstance(images, paddle.Tensor) else paddle.to_tensor(images)
+    for op in batch.left:
+        images = op.on_device(images)
+    return images
+
+
 @contextlib.contextmanager
 def on_device(batch: Batch, network: paddle.nn.Layer) -> Iterator[Share]:
     """Provide the share of a process for forward and backward inside the block.
@@ -46,14 +55,14 @@ def on_device(batch: Batch, network: paddle.nn.Layer) -> Iterator[Share]:
     all the same. It computes a stand-in, one black image, which leaves no trace: its loss is scaled
     to 0, and what the layers note of their inputs (running statistics) is taken back.
     """
-    images, labels = batch.images, batch.labels
+    labels = batch.labels
     if len(batch):
-        yield Share(paddle.to_tensor(images), labels.map(paddle.to_tensor), len(batch))
+        yield Share(images_of(batch), labels.map(paddle.to_tensor), len(batch))
         return
     noted = [value for value in network.state_dict().values() if value.stop_gradient]
     before = [value.clone() for value in noted]
-    stand_in = labels.map(_one).map(paddle.to_tensor)
-    yield Share(paddle.to_tensor(_one(images)), stand_in, 0)
+    stand_in = replace(batch, images=_one(batch.images), left=batch.left[:1])
+    yield Share(images_of(stand_in), labels.map(_one).map(paddle.to_tensor), 0)
     for value, old in zip(noted, before):
         paddle.assign(old, value)
 

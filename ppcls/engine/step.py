@@ -9,6 +9,7 @@ import paddle
 
 from ppcls.data.batch import Batch
 from ppcls.engine.job import Job
+from ppcls.engine.share import images_of
 from ppcls.loss.outputs import Outputs
 
 Watch = Callable[[str], ContextManager[Any]]
@@ -23,7 +24,7 @@ def _unwatched(phase: str) -> ContextManager[None]:
 
 def learn(job: Job, batch: Batch, watch: Watch = _unwatched) -> Tuple[paddle.Tensor, Outputs]:
     """Compute the gradients of a batch that has images; return its loss and the outputs."""
-    images, labels = paddle.to_tensor(batch.images), batch.labels.map(paddle.to_tensor)
+    images, labels = images_of(batch), batch.labels.map(paddle.to_tensor)
     with watch("forward"), job.precision.forward():
         outputs = job.network(images)
         loss = job.loss(outputs, labels)["loss"]

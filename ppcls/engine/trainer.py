@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterator
 from ppcls import runtime, weights
 from ppcls.config import to_yaml
 from ppcls.data.batch import Batch
+from ppcls.engine.ahead import batches_on
 from ppcls.engine.bad_samples import BadSampleCount
 from ppcls.engine.chance import ChanceWatch, chance_of, keeps_statistics
 from ppcls.engine.checkpoint import Checkpoint, CheckpointFolder, TrainState, save_best_model
@@ -143,7 +144,8 @@ class Trainer:
 
     def _rest_of_epoch(self) -> Iterator[Batch]:
         """Return the batches to come, while their waiting times are taken and progress is shown."""
-        batches = self.job.train.epoch(self.state.epoch, start=self.state.batch)
+        job, state = self.job, self.state
+        batches = batches_on(job.device, job.train, state.epoch, start=state.batch)
         return self.reporter.watch(self.state, self.meter.timed(batches))
 
     def _save_between_updates(self) -> None:
@@ -185,7 +187,7 @@ class Trainer:
         assert job.eval is not None
         try:
             with job.ema.applied() if job.ema else contextlib.nullcontext():
-                batches = self.stop.watch(job.eval.epoch(0), self.world)
+                batches = self.stop.watch(batches_on(job.device, job.eval, 0), self.world)
                 shown = track(batches, "evaluating", len(job.eval))
                 found = evaluate_network(
                     job.network, shown, job.eval_metrics, job.eval_loss, self.world

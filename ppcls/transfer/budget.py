@@ -14,6 +14,7 @@ import paddle
 
 from ppcls.data.loader import DataLoader
 from ppcls.engine.job import Job
+from ppcls.engine.share import images_of
 from ppcls.engine.step import learn, update
 from ppcls.errors import BadImageError, UsageError
 
@@ -110,7 +111,7 @@ def _judged(job: Job) -> Iterator[None]:
     with closing(job.eval.epoch(0)) as batches, paddle.no_grad():
         for batch in batches:
             if len(batch):
-                job.network(paddle.to_tensor(batch.images)).numpy()
+                job.network(images_of(batch)).numpy()
             yield
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import ClassVar, FrozenSet
 
 import numpy as np
 
-from ppcls.data.batch import Batch
+from ppcls.data.batch import Batch, BatchOp
 from ppcls.errors import ConfigError
 from ppcls.labels import HARD_ONLY, LabelKind, Labels, any_of
 
@@ -17,9 +18,12 @@ class BatchTransform(ABC):
 
     Attributes:
         accepts: the kinds of labels that the op takes.
+        passes_on: whether the op changes images by `with_images` alone, so that they need not have
+            been normalised yet.
     """
 
     accepts: ClassVar[FrozenSet[LabelKind]] = HARD_ONLY
+    passes_on: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, batch: Batch, rng: np.random.Generator) -> Batch:
@@ -44,6 +48,13 @@ class BatchTransform(ABC):
                 "remove it, or give it another place in the list"
             )
         return kind
+
+
+def with_images(batch: Batch, op: BatchOp) -> Batch:
+    """Return the batch with changed images: changed now, or later where other changes are left."""
+    if batch.left:
+        return replace(batch, left=(*batch.left, op))
+    return replace(batch, images=op(batch.images))
 
 
 def as_soft(labels: Labels, classes: int) -> Labels:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
 
 from ppcls.data.batch import Batch
-from ppcls.data.batch_transforms.base import BatchTransform, as_soft
+from ppcls.data.batch_transforms.base import BatchTransform, as_soft, with_images
 from ppcls.labels import LabelKind
 from ppcls.registry import Provided, register
+
+if TYPE_CHECKING:
+    from paddle import Tensor
 
 
 @register("batch_transform")
@@ -30,6 +33,7 @@ class MixupOperator(BatchTransform):
     """
 
     accepts = frozenset({LabelKind.HARD, LabelKind.SOFT})
+    passes_on = True
 
     alpha: Annotated[float, Field(gt=0)] = 1.0
     class_num: Provided[int] = 0
@@ -37,13 +41,9 @@ class MixupOperator(BatchTransform):
     def __call__(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """Return mixed images, float32, with soft labels."""
         fraction = rng.beta(self.alpha, self.alpha)
-        order = rng.permutation(len(batch))
+        mix = _Mix(rng.permutation(len(batch)), fraction)
         labels = as_soft(batch.labels, self.class_num)
-        return replace(
-            batch,
-            images=_mixed(batch.images, order, fraction),
-            labels=labels.map(lambda values: _mixed(values, order, fraction)),
-        )
+        return with_images(replace(batch, labels=labels.map(mix)), mix)
 
     def output_kind(self, kind: LabelKind) -> LabelKind:
         """Return soft; see `BatchTransform.output_kind`."""
@@ -51,7 +51,19 @@ class MixupOperator(BatchTransform):
         return LabelKind.SOFT
 
 
-def _mixed(values: np.ndarray, order: np.ndarray, fraction: float) -> np.ndarray:
-    mixed = values * np.float32(fraction)
-    mixed += values[order] * np.float32(1 - fraction)
-    return mixed
+@dataclass(frozen=True, eq=False)
+class _Mix:
+    order: np.ndarray
+    fraction: float
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        mixed: np.ndarray = values * np.float32(self.fraction)
+        mixed += values[self.order] * np.float32(1 - self.fraction)
+        return mixed
+
+    def on_device(self, images: Tensor) -> Tensor:
+        import paddle
+
+        order = paddle.to_tensor(self.order, place=images.place)
+        others = paddle.index_select(images, order)
+        return images * self.fraction + others * (1 - self.fraction)

@@ -80,6 +80,16 @@ class NormalizeImage(Transform):
         )
         return (values * np.float32(self.scale) - mean) / std
 
+    @property
+    def table(self) -> np.ndarray:
+        """What becomes of each level: float32 [256, channels]."""
+        found = self._table.reshape(256, -1)
+        return found.astype(np.float16).astype(np.float32) if self.output_fp16 else found
+
+    def added(self, channels: int) -> int:
+        """Return how many channels of zeros follow those of an image."""
+        return int(self._pads(channels))
+
     def _pads(self, channels: int) -> bool:
         return self.channel_num == 4 and channels == 3
 

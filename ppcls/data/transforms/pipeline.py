@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Literal, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from ppcls.data.transforms.base import Shape, Transform
 from ppcls.data.transforms.crop import RandCropImage
 from ppcls.data.transforms.decode import DecodeImage
+from ppcls.data.transforms.finish import finish_of
 from ppcls.data.transforms.normalize import ToCHWImage
 from ppcls.errors import ConfigError
 from ppcls.registry import Part, as_part
 
-Source = Union[bytes, np.ndarray]
+
+class Pixels(NamedTuple):
+    """An image as DecodeImage made it of a file; see `Pipeline.decoded`."""
+
+    values: np.ndarray
+
+
+Source = Union[bytes, np.ndarray, Pixels]
 Op = Union[Part, Transform, str, Mapping[str, Any]]
 
 
@@ -27,6 +35,8 @@ class Pipeline:
     Attributes:
         is_random: whether two calls on the same image may differ.
         output_dtype: the type of the arrays, as NumPy has it.
+        finish: the end of the list, NormalizeImage and ToCHWImage, for many images at once; None
+            where the list does not end so.
     """
 
     def __init__(
@@ -62,8 +72,10 @@ class Pipeline:
         self._ops: List[Transform] = built
         self._crop = _crop_of_files(self._decode, built)
         shape = self._decode.shape_after(Shape())
+        before = [shape]
         for op in self._ops:
             shape = op.shape_after(shape)
+            before.append(shape)
         if shape.layout == "hwc" and output_layout == "chw":
             self._ops.append(ToCHWImage())
         if shape.layout == "chw" and output_layout == "hwc":
@@ -79,6 +91,14 @@ class Pipeline:
         self._shape = shape
         self.output_dtype = np.dtype(output_dtype)
         self.is_random = any(op.is_random for op in self._ops)
+        self._first_ops, self.finish = len(self._ops), None
+        if output_dtype == "float32":
+            self._first_ops, self.finish = finish_of(self._ops, before)
+
+    @property
+    def ops(self) -> Sequence[Transform]:
+        """The transforms after decoding."""
+        return tuple(self._ops)
 
     @property
     def channels(self) -> int:
@@ -101,33 +121,59 @@ class Pipeline:
         """Return an array in `output_layout`, of `output_dtype`.
 
         Args:
-            source: the bytes of an image file, or an image: height x width (x 1 or 3), uint8, RGB.
+            source: the bytes of an image file; or an image: height x width (x 1 or 3), uint8, RGB;
+                or what `decoded` gave.
             rng: the source of all randomness; left out, a fixed one.
             out: where to write the result, of its shape and type; saves a copy.
 
         Raises:
             BadImageError: the bytes are no complete image, or the image is too small for a crop.
         """
-        rng = np.random.default_rng(0) if rng is None and self.is_random else rng
-        image, ops = self._begun(source, rng)
-        for op in ops:
-            image = op(image, rng)  # type: ignore[arg-type]
+        image = self._after(source, rng, len(self._ops))
         if out is None:
             return np.ascontiguousarray(image, dtype=self.output_dtype)
         np.copyto(out, image)
         return out
 
-    def _begun(
-        self, source: Source, rng: Optional[np.random.Generator]
-    ) -> Tuple[np.ndarray, List[Transform]]:
-        """Return the decoded image, and the ops that are left to do."""
+    def levels(
+        self, source: Source, rng: Optional[np.random.Generator], out: np.ndarray
+    ) -> np.ndarray:
+        """Write the image as it is before `finish`, uint8 [h, w, channels], and return it.
+
+        Raises:
+            BadImageError: see above.
+        """
+        np.copyto(out, self._after(source, rng, self._first_ops))
+        return out
+
+    def decoded(self, data: bytes) -> Union[bytes, Pixels]:
+        """Return the pixels of a file, from which the other ops start; or the file, where these say
+        how it is to be decoded.
+
+        Raises:
+            BadImageError: the bytes are no complete image.
+        """
+        return data if self._crop else Pixels(self._decode(data))
+
+    def _after(self, source: Source, rng: Optional[np.random.Generator], count: int) -> np.ndarray:
+        """Return the image after the first `count` ops."""
+        rng = np.random.default_rng(0) if rng is None and self.is_random else rng
+        image, done = self._begun(source, rng)
+        for op in self._ops[done:count]:
+            image = op(image, rng)  # type: ignore[arg-type]
+        return image
+
+    def _begun(self, source: Source, rng: Optional[np.random.Generator]) -> Tuple[np.ndarray, int]:
+        """Return the decoded image, and how many ops are done."""
+        if isinstance(source, Pixels):
+            return source.values, 0
         if isinstance(source, np.ndarray):
-            return self._decode.adopt(source), self._ops
+            return self._decode.adopt(source), 0
         if self._crop is None:
-            return self._decode(source, rng), self._ops
+            return self._decode(source, rng), 0
         assert rng is not None
         file = self._decode.inspect(source)
-        return self._crop.of_file(file, self._decode, rng), self._ops[1:]
+        return self._crop.of_file(file, self._decode, rng), 1
 
     def spec(self) -> List[Dict[str, Dict[str, Any]]]:
         """Return the ops as plain ``{Name: {argument: value}}`` with every argument resolved."""

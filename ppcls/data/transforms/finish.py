@@ -1,0 +1,86 @@
+"""The end of a list of transforms, done for many images at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
+
+import cv2
+import numpy as np
+
+from ppcls.data.transforms.base import Shape, Transform
+from ppcls.data.transforms.normalize import NormalizeImage, ToCHWImage
+
+if TYPE_CHECKING:
+    from paddle import Tensor
+
+
+class Finish:
+    """NormalizeImage and ToCHWImage of many images: to the bit what the ops make of each of them.
+
+    Attributes:
+        table: what becomes of each level, float32 [256, channels].
+        added: how many channels of zeros follow.
+    """
+
+    def __init__(self, table: np.ndarray, added: int = 0) -> None:
+        self.table = table
+        self.added = added
+
+    @property
+    def channels(self) -> int:
+        """How many channels the levels have."""
+        return int(self.table.shape[1])
+
+    def __call__(self, levels: np.ndarray, out: Optional[np.ndarray] = None) -> np.ndarray:
+        """Return what a network reads: float32 [n, channels + added, h, w].
+
+        Args:
+            levels: uint8 [n, h, w, channels], contiguous.
+            out: where to write the result.
+        """
+        count, height, width, channels = levels.shape
+        if out is None:
+            out = np.empty((count, channels + self.added, height, width), np.float32)
+        if levels.size:
+            rows = levels.reshape(count * height, width, channels)
+            found = cv2.LUT(rows, self.table[np.newaxis]).reshape(levels.shape)
+            np.copyto(out[:, :channels], found.transpose(0, 3, 1, 2))
+        out[:, channels:] = 0
+        return out
+
+    def on_device(self, levels: Tensor) -> Tensor:
+        """Return the same of a tensor, where it lies."""
+        import paddle
+
+        channels = self.channels
+        table = paddle.to_tensor(self.table.reshape(-1), place=levels.place)
+        places = levels.astype("int32") * channels + paddle.arange(channels, dtype="int32")
+        found = paddle.gather(table, places.reshape([-1])).reshape(levels.shape)
+        found = found.transpose([0, 3, 1, 2])
+        if not self.added:
+            return found
+        count, _, height, width = found.shape
+        return paddle.concat([found, paddle.zeros([count, self.added, height, width])], axis=1)
+
+
+def finish_of(ops: Sequence[Transform], shapes: Sequence[Shape]) -> Tuple[int, Optional[Finish]]:
+    """Return how many ops come before the end that can be done for many images at once, and that
+    end; where there is none, all ops and None.
+
+    Args:
+        ops: the list after DecodeImage.
+        shapes: what is known of the images before each op.
+    """
+    ends = (NormalizeImage, ToCHWImage)
+    first = next((i for i in range(len(ops), 0, -1) if not isinstance(ops[i - 1], ends)), 0)
+    tail: List[Transform] = list(ops[first:])
+    normalizing = [op for op in tail if isinstance(op, NormalizeImage)]
+    before = shapes[first] if first < len(shapes) else None
+    if len(tail) - len(normalizing) != 1 or len(normalizing) > 1 or before is None:
+        return len(ops), None
+    if (before.layout, before.dtype) != ("hwc", "uint8"):
+        return len(ops), None
+    if normalizing:
+        return first, Finish(normalizing[0].table, normalizing[0].added(before.channels))
+    levels = np.arange(256, dtype=np.float32)
+    return first, Finish(np.repeat(levels[:, np.newaxis], before.channels, axis=1))
