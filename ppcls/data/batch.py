@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, List, Protocol, Tuple, Union
+from typing import List, Protocol, Tuple, Union
 
 import numpy as np
 
 from ppcls.labels import Labels
-
-if TYPE_CHECKING:
-    from paddle import Tensor
 
 
 @dataclass(frozen=True)
@@ -27,13 +24,12 @@ class BadImage:
 
 
 class BatchOp(Protocol):
-    """What is done with the images of a batch: in the loader, or later where they are computed."""
+    """What is done with the images of a batch: in the loader, or later where they are computed; see
+    `ppcls.engine.device_ops`.
+    """
 
-    def __call__(self, images: Any) -> Any:
+    def __call__(self, images: np.ndarray, /) -> np.ndarray:
         """Return the images that come of an array."""
-
-    def on_device(self, images: Tensor) -> Tensor:
-        """Return the same of a tensor, where it lies."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import mmap
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -30,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Generator, Optional, Tuple
 
 import numpy as np
 
-from ppcls import own_parts
+from ppcls import errors, own_parts
 from ppcls.data.batch import Batch
 from ppcls.errors import ConfigError, PpclsError
 
@@ -69,7 +68,7 @@ class Reader:
             os.close(file)
         with suppress(BrokenPipeError):  # that it ended is told when it is asked for something
             self._pipe.send(own_parts.imported_files())
-            self._pipe.send_bytes(pickle.dumps(_to_send(loader)))
+            self._pipe.send(_to_send(loader))
 
     def epoch(self, loader: DataLoader, epoch: int, start: int) -> Generator[Batch, None, None]:
         """Yield batches; see `DataLoader.epoch`."""
@@ -217,13 +216,13 @@ def _refuse_script(loader: DataLoader) -> None:
             )
 
 
-def _error_of(error: Optional[bytes], words: str, trace: str) -> Exception:
+def _error_of(kind: Optional[str], words: str, trace: str) -> Exception:
     """Return the error of the other process: one for users as it was, another with its traceback as
     the cause.
     """
-    if error is not None:
-        found: Exception = pickle.loads(error)  # noqa: S301 - from a process of our own
-        return found
+    if kind is not None:
+        known: Exception = getattr(errors, kind)(words)
+        return known
     made = RuntimeError(words)
     made.__cause__ = RuntimeError(f"in the process that reads images:\n{trace}")
     return made
@@ -254,7 +253,7 @@ class _Server:
     def run(self) -> None:
         """Import what is needed, and read epoch after epoch."""
         own_parts.import_files(self._pipe.recv())
-        loader = pickle.loads(self._pipe.recv_bytes())  # noqa: S301 - from a process of our own
+        loader = self._pipe.recv()
         loader.patience.gives_up = self._gives_up.is_set
         threading.Thread(target=self._listen, daemon=True).start()
         while True:
@@ -326,14 +325,12 @@ def _full(count: int) -> SimpleQueue[Optional[int]]:
     return queue
 
 
-def _told(error: Exception) -> Tuple[Optional[bytes], str, str]:
-    """Return an error for users to send as it is, or the words and traceback of another one."""
+def _told(error: Exception) -> Tuple[Optional[str], str, str]:
+    """Return the class of an error for users, the words, and the traceback of another error."""
+    name = type(error).__name__
+    if isinstance(error, PpclsError) and getattr(errors, name, None) is type(error):
+        return name, str(error), ""
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    if isinstance(error, PpclsError):
-        with suppress(Exception):
-            sent = pickle.dumps(error)
-            pickle.loads(sent)  # noqa: S301 - what was made on the line before
-            return sent, "", ""
     return None, str(error), trace
 
 

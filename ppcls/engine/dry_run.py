@@ -11,8 +11,8 @@ from ppcls import runtime
 from ppcls.arch.summary import Row, count_parameters, layer_table, summarise
 from ppcls.data.batch import Batch
 from ppcls.data.loader import DataLoader
+from ppcls.engine.device_ops import network_input
 from ppcls.engine.job import Job
-from ppcls.engine.share import images_of
 from ppcls.engine.step import learn, update
 from ppcls.errors import DataError
 from ppcls.loss.outputs import main_logits
@@ -33,7 +33,7 @@ def dry_run(job: Job) -> str:
     began = time.perf_counter()
     loss, output = _learn(job, batch)
     seconds = time.perf_counter() - began
-    shape = images_of(batch).shape
+    shape = list(network_input(batch).shape)
     layers = summarise(job.network, shape[1:])
     rows: List[Tuple[str, str]] = [
         ("network", f"{job.network.model_name}, {job.network.class_num} classes, on {job.device}"),
@@ -46,7 +46,7 @@ def dry_run(job: Job) -> str:
         ("peak memory", _memory(job.device)),
     ]
     if job.eval:
-        rows.append(("evaluation batch", str(images_of(_first_batch(job.eval)).shape)))
+        rows.append(("evaluation batch", str(list(network_input(_first_batch(job.eval)).shape))))
     indented = table([("", *row) for row in rows], left=[0, 1, 2])
     return "\n".join(
         ["dry run: all parts fit together", indented, "", layer_table(condensed(layers))]

@@ -9,8 +9,8 @@ from typing import Callable, Dict, Iterable, List, Optional, Sequence
 import paddle
 
 from ppcls.data.batch import BadImage, Batch
+from ppcls.engine.device_ops import network_input
 from ppcls.engine.meter import Mean
-from ppcls.engine.share import images_of
 from ppcls.engine.world import World
 from ppcls.errors import DataError
 from ppcls.loss import CombinedLoss
@@ -80,7 +80,7 @@ def evaluate_network(
     for batch in batches:
         bad += batch.bad
         if len(batch):
-            outputs = network(images_of(batch))
+            outputs = network(network_input(batch))
             labels = batch.labels.map(paddle.to_tensor)
             metrics.update(outputs, labels)
             mean = loss(outputs, labels)["loss"] if loss else paddle.zeros([])

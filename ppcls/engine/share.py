@@ -10,6 +10,7 @@ import numpy as np
 import paddle
 
 from ppcls.data.batch import Batch
+from ppcls.engine.device_ops import network_input
 from ppcls.labels import Labels
 
 
@@ -38,15 +39,6 @@ class Share:
         return loss / (batches * (total / self.count)) if self.count else loss * 0.0
 
 
-def images_of(batch: Batch) -> paddle.Tensor:
-    """Return the images of a batch on the device, with all done that was left to do."""
-    images = batch.images
-    images = images if isinstance(images, paddle.Tensor) else paddle.to_tensor(images)
-    for op in batch.left:
-        images = op.on_device(images)
-    return images
-
-
 @contextlib.contextmanager
 def on_device(batch: Batch, network: paddle.nn.Layer) -> Iterator[Share]:
     """Provide the share of a process for forward and backward inside the block.
@@ -57,12 +49,12 @@ def on_device(batch: Batch, network: paddle.nn.Layer) -> Iterator[Share]:
     """
     labels = batch.labels
     if len(batch):
-        yield Share(images_of(batch), labels.map(paddle.to_tensor), len(batch))
+        yield Share(network_input(batch), labels.map(paddle.to_tensor), len(batch))
         return
     noted = [value for value in network.state_dict().values() if value.stop_gradient]
     before = [value.clone() for value in noted]
     stand_in = replace(batch, images=_one(batch.images), left=batch.left[:1])
-    yield Share(images_of(stand_in), labels.map(_one).map(paddle.to_tensor), 0)
+    yield Share(network_input(stand_in), labels.map(_one).map(paddle.to_tensor), 0)
     for value, old in zip(noted, before):
         paddle.assign(old, value)
 

@@ -8,8 +8,8 @@ from typing import Any, Callable, ContextManager, Tuple
 import paddle
 
 from ppcls.data.batch import Batch
+from ppcls.engine.device_ops import network_input
 from ppcls.engine.job import Job
-from ppcls.engine.share import images_of
 from ppcls.loss.outputs import Outputs
 
 Watch = Callable[[str], ContextManager[Any]]
@@ -24,7 +24,7 @@ def _unwatched(phase: str) -> ContextManager[None]:
 
 def learn(job: Job, batch: Batch, watch: Watch = _unwatched) -> Tuple[paddle.Tensor, Outputs]:
     """Compute the gradients of a batch that has images; return its loss and the outputs."""
-    images, labels = images_of(batch), batch.labels.map(paddle.to_tensor)
+    images, labels = network_input(batch), batch.labels.map(paddle.to_tensor)
     with watch("forward"), job.precision.forward():
         outputs = job.network(images)
         loss = job.loss(outputs, labels)["loss"]

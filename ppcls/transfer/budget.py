@@ -13,8 +13,8 @@ import numpy as np
 import paddle
 
 from ppcls.data.loader import DataLoader
+from ppcls.engine.device_ops import network_input
 from ppcls.engine.job import Job
-from ppcls.engine.share import images_of
 from ppcls.engine.step import learn, update
 from ppcls.errors import BadImageError, UsageError
 
@@ -111,7 +111,7 @@ def _judged(job: Job) -> Iterator[None]:
     with closing(job.eval.epoch(0)) as batches, paddle.no_grad():
         for batch in batches:
             if len(batch):
-                job.network(images_of(batch)).numpy()
+                job.network(network_input(batch)).numpy()
             yield
 
 

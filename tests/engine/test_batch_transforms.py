@@ -14,10 +14,12 @@ from safetensors.numpy import load_file
 
 from ppcls.arch import create_model
 from ppcls.data.batch import Batch
-from ppcls.data.batch_transforms.mixup import MixupOperator
+from ppcls.data.batch_transforms.mixup import Mix, MixupOperator
+from ppcls.data.transforms import Pipeline
 from ppcls.engine.share import on_device
 from ppcls.labels import LabelKind, Labels
 from ppcls.loss import CELoss
+from ppcls.registry import parse
 
 Recipe = Dict[str, Any]
 Run = Callable[..., int]
@@ -56,6 +58,23 @@ def test_a_resumed_run_ends_with_the_same_bytes(ppcls: Run, mixed: Recipe, tmp_p
     again = load_file(_folder(mixed) / "checkpoints" / last)
     for name, array in load_file(first / last).items():
         assert array.tobytes() == again[name].tobytes(), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [{"cache": "files"}, {"cache": "pixels", "isolate": True}])
+def test_memory_and_a_process_of_its_own_change_no_byte(
+    more: Dict[str, Any], ppcls: Run, mixed: Recipe, tmp_path: Path
+) -> None:
+    assert ppcls("train", mixed) == 0
+    plain = load_file(_folder(mixed) / "best_model.safetensors")
+    mixed["Global"]["output_dir"] = str(tmp_path / "other")
+    for split in ("Train", "Eval"):
+        mixed["DataLoader"][split]["loader"] = {"num_workers": 1, **more}
+    assert ppcls("train", mixed) == 0
+    other = load_file(_folder(mixed) / "best_model.safetensors")
+    assert {name: array.tobytes() for name, array in plain.items()} == {
+        name: array.tobytes() for name, array in other.items()
+    }
 
 
 def test_a_dry_run_says_what_labels_are(ppcls: Run, mixed: Recipe, capsys: Any) -> None:
@@ -108,3 +127,16 @@ def test_a_process_without_images_computes_a_stand_in_of_the_same_kind() -> None
         assert share.labels.kind is LabelKind.SOFT and list(share.labels.values.shape) == [1, 4]
         loss = CELoss()(network(share.images), share.labels)
         assert share.scaled(loss, total=3, batches=1).item() == 0
+
+
+def test_a_stand_in_of_levels_is_finished_too() -> None:
+    ops = [{"CropImage": {"size": 32}}, {"NormalizeImage": {"order": ""}}]
+    finish = Pipeline([parse("transform", op) for op in ops]).finish
+    assert finish is not None
+    hard = Labels(LabelKind.HARD, np.zeros(0, np.int64))
+    none, order = np.zeros(0, np.int64), np.arange(0)
+    levels = np.zeros((0, 32, 32, 3), np.uint8)
+    batch = Batch(levels, hard, none, 0, left=(finish, Mix(order, 0.5)))
+    network = create_model("LeNet", class_num=4, in_channels=3)
+    with on_device(batch, network) as share:
+        assert share.images.shape == [1, 3, 32, 32] and share.count == 0

@@ -28,10 +28,10 @@ from ppcls.benchmark.training.watched import Turn, Watched
 from ppcls.config import Config
 from ppcls.data.batch import Batch
 from ppcls.engine.builder import build_job
+from ppcls.engine.device_ops import network_input
 from ppcls.engine.interrupt import StopRequest
 from ppcls.engine.job import Job
 from ppcls.engine.run_folder import RunFolder
-from ppcls.engine.share import images_of
 from ppcls.engine.step import learn, update
 from ppcls.engine.trainer import Trainer
 from ppcls.engine.world import World
@@ -96,7 +96,7 @@ def measure_training(config: Config, settings: Settings) -> Training:
     return Training(
         network=job.network.model_name,
         kernels=job.kernels,
-        batch=images_of(subject.kept[0]).shape,
+        batch=list(network_input(subject.kept[0]).shape),
         precision=config.AMP.dtype if config.AMP else "float32",
         workers=job.train.num_workers,
         parts={name: _speed(found) for name, found in turns.items()},
@@ -227,7 +227,7 @@ def _ratio(fast: List[Turn], slow: List[Turn]) -> Quantile:
 
 def _limits(job: Job, batch: Batch) -> Limits:
     product = limits.matrix_product(job.device)
-    macs = sum(row.macs for row in summarise(job.network, images_of(batch).shape[1:]))
+    macs = sum(row.macs for row in summarise(job.network, network_input(batch).shape[1:]))
     return Limits(
         matrix_product=product,
         bandwidth=limits.copy_bandwidth(),

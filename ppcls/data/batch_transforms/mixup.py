@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -12,9 +12,6 @@ from ppcls.data.batch import Batch
 from ppcls.data.batch_transforms.base import BatchTransform, as_soft, with_images
 from ppcls.labels import LabelKind
 from ppcls.registry import Provided, register
-
-if TYPE_CHECKING:
-    from paddle import Tensor
 
 
 @register("batch_transform")
@@ -41,7 +38,7 @@ class MixupOperator(BatchTransform):
     def __call__(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """Return mixed images, float32, with soft labels."""
         fraction = rng.beta(self.alpha, self.alpha)
-        mix = _Mix(rng.permutation(len(batch)), fraction)
+        mix = Mix(rng.permutation(len(batch)), fraction)
         labels = as_soft(batch.labels, self.class_num)
         return with_images(replace(batch, labels=labels.map(mix)), mix)
 
@@ -52,18 +49,19 @@ class MixupOperator(BatchTransform):
 
 
 @dataclass(frozen=True, eq=False)
-class _Mix:
+class Mix:
+    """Adds to each value, or image, another one of the batch.
+
+    Attributes:
+        order: the number of each one's partner, int64 [n].
+        fraction: the part of its own.
+    """
+
     order: np.ndarray
     fraction: float
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Return float32 of the shape of `values`."""
         mixed: np.ndarray = values * np.float32(self.fraction)
         mixed += values[self.order] * np.float32(1 - self.fraction)
         return mixed
-
-    def on_device(self, images: Tensor) -> Tensor:
-        import paddle
-
-        order = paddle.to_tensor(self.order, place=images.place)
-        others = paddle.index_select(images, order)
-        return images * self.fraction + others * (1 - self.fraction)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
 from ppcls.data.transforms.base import Shape, Transform
 from ppcls.data.transforms.normalize import NormalizeImage, ToCHWImage
-
-if TYPE_CHECKING:
-    from paddle import Tensor
 
 
 class Finish:
@@ -47,20 +44,6 @@ class Finish:
             np.copyto(out[:, :channels], found.transpose(0, 3, 1, 2))
         out[:, channels:] = 0
         return out
-
-    def on_device(self, levels: Tensor) -> Tensor:
-        """Return the same of a tensor, where it lies."""
-        import paddle
-
-        channels = self.channels
-        table = paddle.to_tensor(self.table.reshape(-1), place=levels.place)
-        places = levels.astype("int32") * channels + paddle.arange(channels, dtype="int32")
-        found = paddle.gather(table, places.reshape([-1])).reshape(levels.shape)
-        found = found.transpose([0, 3, 1, 2])
-        if not self.added:
-            return found
-        count, _, height, width = found.shape
-        return paddle.concat([found, paddle.zeros([count, self.added, height, width])], axis=1)
 
 
 def finish_of(ops: Sequence[Transform], shapes: Sequence[Shape]) -> Tuple[int, Optional[Finish]]:

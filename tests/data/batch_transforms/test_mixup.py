@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, List
 
@@ -13,6 +14,8 @@ from ppcls.data.batch_transforms.base import BatchTransform, as_soft
 from ppcls.data.dataset import ImageNetDataset
 from ppcls.data.loader import DataLoader
 from ppcls.data.sampler import DistributedBatchSampler
+from ppcls.data.transforms import Pipeline
+from ppcls.engine.device_ops import network_input
 from ppcls.errors import ConfigError
 from ppcls.labels import LabelKind, Labels
 from ppcls.registry import create
@@ -53,6 +56,37 @@ def test_soft_labels_are_mixed_too() -> None:
     soft = Labels(SOFT, np.array([[0.5, 0.5], [1, 0], [0, 1]], np.float32))
     batch = mixup(classes=2)(batch_of(np.zeros((3, 1, 1, 1), np.float32), soft), Drawn())
     assert batch.labels.values.tolist() == [[0.625, 0.375], [0.75, 0.25], [0.125, 0.875]]
+
+
+def test_images_of_a_device_are_mixed_there_to_the_same_numbers(dataset: Any, parts: Any) -> None:
+    data = dataset()
+    data.transform = Pipeline(parts({"CropImage": {"size": 8}}, {"NormalizeImage": {"order": ""}}))
+    sampler = DistributedBatchSampler(8, shuffle=True, length=30)
+    ops = [mixup(1.0)]
+    plain = DataLoader(data, sampler, batch_transforms=ops)
+    levels = DataLoader(data, sampler, batch_transforms=ops, leaves_levels=True)
+    for there, here in zip(levels.epoch(3), plain.epoch(3)):
+        assert there.images.dtype == np.uint8 and len(there.left) == 2 and not here.left
+        np.testing.assert_array_equal(there.labels.values, here.labels.values)
+        np.testing.assert_allclose(network_input(there).numpy(), here.images, rtol=0, atol=1e-6)
+
+
+def test_ops_that_change_images_themselves_get_normalised_ones(dataset: Any, parts: Any) -> None:
+    class Halving(BatchTransform):
+        def __call__(self, batch: Batch, rng: np.random.Generator) -> Batch:
+            return replace(batch, images=batch.images / 2)
+
+    data = dataset()
+    data.transform = Pipeline(parts({"CropImage": {"size": 8}}, {"NormalizeImage": {"order": ""}}))
+    sampler = DistributedBatchSampler(8, length=30)
+    ops = [mixup(1.0), Halving()]
+    plain, other = (
+        DataLoader(data, sampler, batch_transforms=ops, leaves_levels=leaves)
+        for leaves in (False, True)
+    )
+    for one, two in zip(plain.epoch(0), other.epoch(0)):
+        assert not two.left
+        np.testing.assert_array_equal(one.images, two.images)
 
 
 @pytest.mark.parametrize("count", [0, 1])
