@@ -158,9 +158,7 @@ def test_planned_epochs_are_trained_and_the_better_model_is_kept(tmp_path: Path,
 @needs_weights
 @pytest.mark.slow
 @pytest.mark.usefixtures("two_epochs")
-def test_what_fine_tuning_came_to_learns_from_all_photos(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
-) -> None:
+def test_what_fine_tuning_came_to_learns_from_all_photos(tmp_path: Path, caplog) -> None:
     data = photos(tmp_path / "photos", 10)
     options = OwnPhotosOptions("100s", "EfficientNetLite0", 32, report=False)
     # The head would win: these photos are easy.
@@ -186,7 +184,18 @@ def test_what_fine_tuning_came_to_learns_from_all_photos(
     red = str(data / "red" / "0.png")
     assert next(infer(str(final / "recipe.yaml"), [red])).names[0] in SHADES
 
-    # Resuming a run that is complete changes nothing; one whose last part is missing gets it.
+
+@needs_weights
+@pytest.mark.slow
+@pytest.mark.exhaustive
+@pytest.mark.usefixtures("two_epochs")
+def test_resuming_adds_the_last_part_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    data = photos(tmp_path / "photos", 10)
+    options = OwnPhotosOptions("100s", "EfficientNetLite0", 32, report=False)
+    overrides = ["Global.eval_at_start=False", "EMA.decay=0.5"]
+    final = train_on_photos(str(data), options=options, overrides=overrides).folder.final
     before = (final / "best_model.safetensors").read_bytes()
     train_on_photos(str(data), options=options, resume="auto")
     assert (final / "best_model.safetensors").read_bytes() == before

@@ -20,10 +20,9 @@ import pytest
 
 from ppcls import registry
 from ppcls.arch import create_model, list_models
-from ppcls.arch.family_data import families, networks
+from ppcls.arch.family_data import networks
 from ppcls.arch.features import FeatureExtractor
 from ppcls.arch.network import Network
-from ppcls.arch.summary import count_parameters
 from ppcls.exporters.onnx import convert_program
 from ppcls.exporters.openvino import write_openvino
 from ppcls.exporters.static import write_program
@@ -31,7 +30,11 @@ from ppcls.inference.programs import check_file
 from scripts.export_zoo import fill, smallest_side
 
 _CLASSES = 5
-_PARAMETERS: Dict[str, int] = {name: row.parameters for name, row in networks().items()}
+_PARAMETERS: Dict[str, int] = {
+    # tests/arch/test_family_data.py names those without a row
+    name: networks()[name].parameters if name in networks() else 0
+    for name in list_models()
+}
 
 
 def _structure(name: str) -> Tuple[Any, ...]:
@@ -118,19 +121,6 @@ def test_structures_are_found() -> None:
     assert _structure("MobileNetV1") == _structure("MobileNetV1_x0_25")
     families = {registry.lookup("arch", name).constructor for name in _NAMES}
     assert len(families) < len(_TYPICAL) < len(_NAMES)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("family", families())
-def test_every_published_parameter_count_is_exact(family: str) -> None:
-    published = {name: row.parameters for name, row in families()[family].networks.items()}
-    assert {name: _count(name) for name in published} == published
-
-
-def _count(name: str) -> int:
-    """Count trainable parameters without filling them."""
-    with paddle.LazyGuard():
-        return count_parameters(create_model(name))
 
 
 def _side(network: Network) -> int:

@@ -301,3 +301,10 @@ def test_macs_are_those_of_other_implementations(name: str, arguments: str) -> N
         assert costs(name).macs == macs
     else:
         assert network_costs(name, [3, side, side], **json.loads(arguments)).macs == macs
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("costs")
+def test_every_published_parameter_count_is_exact() -> None:
+    published = {name: row.parameters for name, row in networks().items()}
+    assert {name: costs(name).parameters for name in published} == published

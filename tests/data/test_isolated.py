@@ -92,20 +92,35 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+QUICK = ("threads", "levels")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(way, id=name, marks=() if name in QUICK else pytest.mark.exhaustive)
+        for name, way in WAYS.items()
+    ],
+)
 def test_nothing_else_changes(way: Any, loader: Any) -> None:
     plain, other = loader(**way), loader(**way, isolate=True)
     for epoch, start in ((0, 0), (3, 2), (1, 4)):
         assert everything(other, epoch, start) == everything(plain, epoch, start)
 
 
+@pytest.mark.slow
 def test_images_whose_size_nobody_knows_before(loader: Any) -> None:
     plain, other = loader("DecodeImage"), loader("DecodeImage", isolate=True)
     assert everything(other, 0) == everything(plain, 0)
 
 
-def test_a_batch_is_ones_own(loader: Any) -> None:
-    batches = list(loader(isolate=True).epoch(0))
+@pytest.mark.slow
+def test_one_process_batch_after_batch_and_epoch_after_epoch(loader: Any) -> None:
+    """What is handed out stays, epochs can be left, and the process ends with the loader."""
+    one = loader(isolate=True)
+    batches = list(one.epoch(0))
+    pid = pid_of(one)
     kept = [batch.images.copy() for batch in batches]
     assert all(batch.images.flags.writeable for batch in batches)
     for batch in batches:
@@ -114,29 +129,20 @@ def test_a_batch_is_ones_own(loader: Any) -> None:
         np.concatenate([batch.images for batch in batches]), np.concatenate(kept) + 1
     )
 
-
-def test_stopping_early_and_starting_again(loader: Any) -> None:
-    one, plain = loader(isolate=True), loader()
-    wanted = everything(plain, 2)
+    wanted = everything(loader(), 2)
     for taken in (0, 1, 3):
-        batches = one.epoch(2)
+        begun = one.epoch(2)
         for _ in range(taken):
-            next(batches)
-        batches.close()
+            next(begun)
+        begun.close()
         assert everything(one, 2) == wanted
-
-
-def test_the_process_lives_as_long_as_the_loader(loader: Any) -> None:
-    one = loader(isolate=True)
-    list(one.epoch(0))
-    pid = pid_of(one)
-    list(one.epoch(1))
     assert pid_of(one) == pid and Path(f"/proc/{pid}").exists()
-    del one
+    del one, begun
     gc.collect()
     assert has_ended(pid)
 
 
+@pytest.mark.slow
 def test_one_epoch_at_a_time(loader: Any) -> None:
     one = loader(isolate=True)
     first, second = one.epoch(0), one.epoch(1)
@@ -147,6 +153,7 @@ def test_one_epoch_at_a_time(loader: Any) -> None:
     assert len(list(second)) == 3
 
 
+@pytest.mark.slow
 def test_errors_for_users_stay_what_they_are(listed: Path, loader: Any, tmp_path: Path) -> None:
     from PIL import Image
 
@@ -185,21 +192,23 @@ def own(tmp_path: Path) -> Callable[..., str]:
     return make
 
 
+@pytest.mark.slow
 def test_parts_of_ones_own_are_known_there(own: Any, loader: Any) -> None:
     ops = [*RANDOM[:2], own("Inverse", False)]
     assert everything(loader(*ops, isolate=True), 0) == everything(loader(*ops), 0)
 
 
+@pytest.mark.slow
 def test_other_errors_come_with_their_traceback(own: Any, loader: Any) -> None:
     one = loader(*RANDOM[:2], own("Broken", True), isolate=True)
     with pytest.raises(RuntimeError, match=r"image \d+, '.*png'.*a bug") as caught:
         list(one.epoch(0))
     assert 'raise ZeroDivisionError("a bug")' in str(caught.value.__cause__)
-    assert pid_of(one)  # it can be asked again
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError):  # it can be asked again
         list(one.epoch(0))
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_told(loader: Any) -> None:
     one = loader(isolate=True)
     batches = one.epoch(0)
@@ -209,6 +218,7 @@ def test_a_process_that_is_killed_is_told(loader: Any) -> None:
         list(batches)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["patience ends", "stop is asked for", "closed"])
 def test_an_outage_is_told_and_can_be_left(
     way: str, loader: Any, listed: Path, tmp_path: Path, caplog: Any
@@ -264,11 +274,13 @@ def run_script(listed: Path, tmp_path: Path, which: str) -> subprocess.Completed
     )
 
 
+@pytest.mark.slow
 def test_a_script_is_not_run_once_more(listed: Path, tmp_path: Path) -> None:
     done = run_script(listed, tmp_path, "plain")
     assert (done.stdout, done.returncode) == ("29\n", 0), done.stderr
 
 
+@pytest.mark.slow
 def test_classes_of_the_script_are_refused(listed: Path, tmp_path: Path) -> None:
     done = run_script(listed, tmp_path, "mine")
     assert done.returncode and "does not know Mine of the script" in done.stderr

@@ -194,7 +194,13 @@ FORMATS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("scale", [1.0, 1e4], ids=["moderate", "saturated"])
+@pytest.mark.parametrize(
+    "scale",
+    [
+        pytest.param(1.0, id="moderate", marks=pytest.mark.exhaustive),
+        pytest.param(1e4, id="saturated"),
+    ],
+)
 def test_a_bundle_that_differs_is_refused(
     tmp_path: Path,
     network: Network,
@@ -428,7 +434,14 @@ def test_other_wrong_arguments_are_refused(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ResNet18", "ResNet50", "AlexNet", "SqueezeNet1_1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ResNet18", "SqueezeNet1_1"),
+        pytest.param("ResNet50", marks=pytest.mark.exhaustive),
+        pytest.param("AlexNet", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_parity_of_imagenet_networks_on_photos(
     tmp_path: Path, imagenet_sample: Path, pipeline: Callable[..., Pipeline], name: str
 ) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from ppcls.arch import create_model
 from ppcls.errors import CheckpointError
+from ppcls.weights.formats import pickles
 from ppcls.weights.formats.pdparams import read_pdparams
 
 
@@ -159,8 +160,8 @@ def _program(*pieces: bytes) -> bytes:
         pytest.param(_program(b"\x8e" + struct.pack("<Q", 2**40)), id="bytes beyond the end"),
         pytest.param(_program(b"\x95" + struct.pack("<Q", 2**50)), id="frame beyond the end"),
         pytest.param(_program(b"\x96" + struct.pack("<Q", 2**40)), id="bytearray beyond the end"),
-        pytest.param(_program(b"]" * 1_100_000), id="containers"),
-        pytest.param(_program(b"(" * 1_100_000), id="marks"),
+        pytest.param(_program(b"]" * 1_100_000), id="containers", marks=pytest.mark.exhaustive),
+        pytest.param(_program(b"(" * 1_100_000), id="marks", marks=pytest.mark.exhaustive),
         pytest.param(_program(b"}\x94", b"h\x00h\x00s" * 10), id="dictionary in itself"),
         pytest.param(_program(b"c_codecs\nencode\n", b"}(X\x01\x00\x00\x00aNub"), id="build"),
         pytest.param(_program(b"c_codecs\nencode\nNR"), id="arguments that are no tuple"),
@@ -176,6 +177,14 @@ def _program(*pieces: bytes) -> bytes:
 )
 def test_programs_that_no_pickler_writes(content: bytes, tmp_path: Path) -> None:
     _refusal(tmp_path, content)
+
+
+@pytest.mark.parametrize("code", [b"]", b"("], ids=["containers", "marks"])
+def test_programs_of_more_instructions_than_the_limit(
+    code: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pickles, "MOST_INSTRUCTIONS", 10_000)
+    assert "more instructions" in _refusal(tmp_path, _program(code * 11_000))
 
 
 def test_text_repeated_to_fill_the_memory_is_refused(tmp_path: Path) -> None:

@@ -394,7 +394,10 @@ REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage("0", 6) + b"K\x00h\x
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        pytest.param(b"]" * 1_100_000, "more instructions", marks=pytest.mark.slow),
+        pytest.param(
+            *(b"]" * 1_100_000, "more instructions"),
+            marks=[pytest.mark.slow, pytest.mark.exhaustive],
+        ),
         (DOUBLED + b"}h<Ns", "keys"),
         (DOUBLED + b"h<Q", "no tensor's storage"),
         (b"(" + text("storage") + DOUBLED + b"(h<NNNNtQ", "refers to a"),
