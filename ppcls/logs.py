@@ -43,6 +43,10 @@ class _StandardStream(logging.StreamHandler):  # type: ignore[type-arg]
     def stream(self, value: TextIO) -> None:
         """Ignore what the base class sets."""
 
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], BrokenPipeError):  # whoever read the lines has gone
+            super().handleError(record)
+
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 

@@ -25,6 +25,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ppcls import registry, runtime
 from ppcls.errors import ConfigError, PpclsError
+from ppcls.labels import LabelKind
 from ppcls.registry import Entry
 from ppcls.text import shortened
 
@@ -219,6 +220,12 @@ def _check(entry: Entry) -> None:
         raise ConfigError(
             f"{_place(made)}: the {entry.kind} '{entry.name}' must extend {base}: "
             f"class {made.__name__}({base})"
+        )
+    accepts = getattr(made, "accepts", ())
+    if not all(isinstance(kind, LabelKind) for kind in accepts):
+        raise ConfigError(
+            f"{_place(made)}: what the {entry.kind} '{entry.name}' accepts must be kinds of "
+            f"labels, such as frozenset({{ppcls.labels.LabelKind.SOFT}}), got {accepts!r}"
         )
     try:
         registry.arguments_model(entry.kind, entry.name)

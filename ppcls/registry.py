@@ -185,7 +185,7 @@ def lookup(kind: str, name: str) -> Entry:
     if (kind, name) not in _entries:
         accepted = names(kind)
         label, listed_by = kind.replace("_", " "), _LISTED_BY.get(kind)
-        listed = f"Accepted: {', '.join(accepted) or 'none yet'}"
+        listed = f"Accepted: {', '.join(accepted) or 'none yet'}; --import FILE adds your own"
         raise ConfigError(
             f"unknown {label} '{shortened(name)}'.{did_you_mean(name, accepted)} "
             + (f"'{listed_by}' lists the accepted names" if listed_by else listed)

@@ -141,6 +141,10 @@ def test_whatever_fails_is_one_message_with_the_line(text: str, says: str, place
             "@register('postprocess')\nclass Odd:\n    def __init__(self, a: 'Nothing'): pass\n",
             r"mine.py:2: the arguments .* cannot be checked: NameError: name 'Nothing'",
         ),
+        (
+            "@register('postprocess')\nclass Words:\n    accepts = ['soft']\n",
+            r"mine.py:2: what the postprocess 'Words' accepts must be kinds .*got \['soft'\]",
+        ),
     ],
 )
 def test_parts_that_cannot_be_used_are_told_at_once(text: str, says: str, place: Path) -> None:

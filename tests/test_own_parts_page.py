@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any, Callable, Dict, List
@@ -64,7 +65,8 @@ def test_all_commands_work_with_parts_of_ones_own(place: Path) -> None:
     assert "imported my_parts.py: arch MyNet, arch MyNet_wide, loss MyFocalLoss" in said
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["Global"]["imports"] == ["my_parts.py"]
-    assert [line.split()[0] for line in (run / "notes.txt").read_text().splitlines()] == ["1", "2"]
+    notes = (run / "notes.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in notes] == [1, 2]
     assert "resumed from" in said
     assert "confidence" in (place / "eval.json").read_text()
     noted = weights.read(run / "best_model.safetensors").metadata

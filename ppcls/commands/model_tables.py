@@ -16,6 +16,7 @@ from ppcls import registry
 from ppcls.arch.family_data import FamilyData, Publication, families
 from ppcls.arch.latency import measured_latencies
 from ppcls.arch.summary import network_costs
+from ppcls.errors import ConfigError
 from ppcls.text import markdown_table, network_order
 
 NOTHING = "–"
@@ -101,7 +102,9 @@ def family_table(family: Family, sources: Sources, words: Words = str) -> str:
     rows = [[*map(words, head), *(f"*{words(text)}*" for text in PUBLISHED)]]
     rows[0] += [f"**{engine} (ms)**" for engine in ENGINES.values()]
     for name in family.networks:
-        known = family.data.networks[name]
+        known = family.data.networks.get(name)
+        if known is None:
+            raise ConfigError(f"{name} has no row in ppcls/arch/backbone/{family.name}.yaml")
         published = published_cells(known.published, family, sources)
         rows.append([*_computed(name), *published, *_measured(name)])
     return markdown_table(rows, left=[0, 1, 9])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 import paddle
@@ -41,7 +42,7 @@ class CombinedLoss(paddle.nn.Layer):
             raise ConfigError("the list of losses is empty; give one, such as '- CELoss: {}'")
         found = [as_part("loss", part) for part in parts]
         self.names = distinct([part.name for part in found])
-        self.losses = paddle.nn.LayerList([part.build(classes=classes) for part in found])
+        self.losses = paddle.nn.LayerList([_built(part, classes) for part in found])
         self.aux_weight = aux_weight
 
     @property
@@ -57,8 +58,21 @@ class CombinedLoss(paddle.nn.Layer):
         the device.
         """
         values = {name: loss(outputs, labels) for name, loss in zip(self.names, self.losses)}
+        for name, value in values.items():
+            if math.prod(value.shape) != 1:
+                raise ConfigError(
+                    f"the loss {name} returns a tensor of shape {list(value.shape)}; it must "
+                    "return one number, such as the mean over the images"
+                )
         heads = auxiliary_logits(outputs)
         if heads:
             further = [loss(logits, labels) for logits in heads for loss in self.losses]
             values["aux"] = self.aux_weight * sum(further)
         return {**values, "loss": sum(values.values())}
+
+
+def _built(part: Part, classes: Optional[TrainClasses]) -> paddle.nn.Layer:
+    loss: paddle.nn.Layer = part.build(classes=classes)
+    if not hasattr(loss, "_forward_pre_hooks"):
+        raise ConfigError(f"{part.name}.__init__ must begin with super().__init__()")
+    return loss

@@ -8,7 +8,8 @@ from typing import List
 import pytest
 
 from ppcls.cli import main
-from ppcls.commands.model_tables import Sources, find_families
+from ppcls.commands.model_tables import Sources, family_table, find_families
+from ppcls.errors import ConfigError
 
 
 def cells(text: str, first: str) -> List[str]:
@@ -39,6 +40,13 @@ def test_published_metrics_are_in_italics_with_their_source(
 def test_no_match_is_status_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["zoo", "--family", "vgg", "--model", "ResNet*"]) == 1
     assert "ResNet*" in capsys.readouterr().out
+
+
+def test_a_network_without_a_row_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    (family,) = find_families("lenet")
+    monkeypatch.delitem(family.data.networks, "LeNet")
+    with pytest.raises(ConfigError, match=r"LeNet has no row in ppcls/arch/backbone/lenet.yaml"):
+        family_table(family, Sources())
 
 
 def test_sources_have_short_names_of_their_own() -> None:

@@ -9,8 +9,8 @@ from scipy.special import log_softmax
 
 from ppcls.errors import ConfigError
 from ppcls.labels import LabelKind, Labels
-from ppcls.loss import CELoss, CombinedLoss
-from ppcls.registry import parse
+from ppcls.loss import CELoss, CombinedLoss, Loss
+from ppcls.registry import parse, register
 
 LOGITS = paddle.to_tensor(np.random.default_rng(0).normal(0, 1, [4, 3]).astype("float32"))
 LABELS = Labels(LabelKind.HARD, paddle.to_tensor([0, 2, 1, 1]))
@@ -64,6 +64,26 @@ def test_each_head_gets_its_own_gradient():
 @pytest.mark.parametrize("outputs", [LOGITS, [LOGITS], {"logits": LOGITS, "features": LOGITS}])
 def test_outputs_without_auxiliary_heads_have_no_such_entry(outputs):
     assert list(CombinedLoss([parse("loss", "CELoss")])(outputs, LABELS)) == ["CELoss", "loss"]
+
+
+class WithoutSuper(Loss):
+    def __init__(self) -> None:
+        self.weight = 1.0
+
+
+class ForEachImage(Loss):
+    def forward(self, outputs, labels):
+        return paddle.ones([4])
+
+
+@pytest.mark.usefixtures("own_parts")
+def test_mistakes_in_a_loss_of_ones_own_are_told():
+    for kind in (WithoutSuper, ForEachImage):
+        register("loss")(kind)
+    with pytest.raises(ConfigError, match=r"WithoutSuper.__init__ must begin with super\(\)"):
+        CombinedLoss(["WithoutSuper"])
+    with pytest.raises(ConfigError, match=r"ForEachImage returns a tensor of shape \[4\]; it must"):
+        CombinedLoss(["ForEachImage"])(LOGITS, LABELS)
 
 
 def test_an_empty_list_is_refused():

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Sequence
 
 from ppcls.engine.run_folder import RunFolder
-from ppcls.registry import Part
+from ppcls.own_parts import their_traceback
+from ppcls.registry import Part, is_built_in
 
 Record = Dict[str, Any]
 """What a run says of a moment: `event` ("train", "epoch" or "eval"), `epoch` (from 1), `step`
@@ -96,13 +97,25 @@ class Loggers(Logger):
 
     def advance(self, epoch: int, batch: int, look: Callable[[], Record]) -> None:
         """Tell all how far the epoch is."""
-        for member in self.members:
-            member.advance(epoch, batch, look)
+        self._each(lambda member: member.advance(epoch, batch, look))
 
     def write(self, record: Record) -> None:
         """Hand on one record."""
-        for member in self.members:
-            member.write(record)
+        self._each(lambda member: member.write(record))
+
+    def _each(self, tell: Callable[[Logger], None]) -> None:
+        """Tell all members; one of a user's own that fails is left out from then on, as no run is
+        to be lost by it.
+        """
+        for member in list(self.members):
+            try:
+                tell(member)
+            except Exception as error:
+                if is_built_in(type(member)):
+                    raise
+                self.members.remove(member)
+                name, trace = type(member).__name__, their_traceback(error)
+                _log.warning("the logger %s fails, and is left out from now on:\n%s", name, trace)
 
     def close(self) -> None:
         """Close all; where the disk is full, that is no reason to hide why the run ended."""

@@ -545,3 +545,48 @@ def test_weights_and_biases_gets_every_metric_once(tmp_path: Path) -> None:
     assert [row["_step"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert {row["train/loss"] for row in rows} == {0.5}
     assert [row.get("eval/top1") for row in rows] == [None] * 5 + [0.75]
+
+
+class Breaking(Logger):
+    """One of a user's own, with a mistake."""
+
+    def write(self, record: Record) -> None:
+        raise KeyError("top_1")
+
+
+class Noting(Logger):
+    def __init__(self) -> None:
+        self.steps: List[int] = []
+
+    def write(self, record: Record) -> None:
+        self.steps.append(record["step"])
+
+
+def test_a_logger_of_ones_own_that_fails_loses_no_run(caplog: Any) -> None:
+    noting = Noting()
+    loggers = Loggers([Breaking(), noting])
+    for step in (1, 2):
+        loggers.write(train_record(step))
+    assert noting.steps == [1, 2] and loggers.members == [noting]
+    (said,) = caplog.messages
+    assert said.startswith("the logger Breaking fails, and is left out from now on:\n")
+    assert said.endswith("KeyError: 'top_1'") and "test_loggers.py" in said
+
+
+def test_one_of_ours_that_fails_ends_the_run(tmp_path: Path) -> None:
+    with pytest.raises(AttributeError):
+        Loggers([JsonLines()]).write(train_record(1))  # it was not opened
+
+
+def test_nobody_is_told_that_the_reader_of_the_lines_has_gone(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    log_to_terminal(results_on_stdout=False)
+    monkeypatch.setattr(sys, "stdout", Gone())
+    logging.getLogger("ppcls").info("a line")
+    monkeypatch.undo()
+    assert capsys.readouterr().err == ""
