@@ -82,7 +82,9 @@ def run(
 
 
 def _marks(case: Case) -> List[pytest.MarkDecorator]:
-    return [pytest.mark.slow] if any(step.needs_a_process for step in case.steps) else []
+    """All cases are slow; those that start programs and are not on the page, exhaustive."""
+    starts_programs = any(step.needs_a_process for step in case.steps)
+    return [pytest.mark.exhaustive] if starts_programs and not case.page else []
 
 
 @pytest.mark.slow

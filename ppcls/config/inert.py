@@ -28,11 +28,13 @@ INERT = {
     "Global.infer_imgs": "the images to predict are Infer.infer_imgs",
     "Global.dp": "the way of parallel training follows from how the program is launched",
     "Global.use_multilabel": "each image has one label",
+    "Global.image_channel": "the channels are those that the transforms give",
+    "Optimizer.clip_grad": "PaddleClas passes it over as well; clip_norm_global limits gradients",
+    "Optimizer.lr.step_each_epoch": "the steps of an epoch follow from the data and the batch size",
     "Arch.data_format": "Paddle's own layout, NCHW, is used",
     "Arch.input_image_channel": "the channels are those that the transforms give",
     "Arch.use_sync_bn": _ONE_PROCESS,
     "Arch.use_ssld": "Arch.pretrained or Global.pretrained_model names the weight file itself",
-    "AMP.use_amp": "AMP is on when the section AMP is there",
     "AMP.use_fp16_test": "evaluation runs in float32",
     "AMP.use_promote": "Paddle's default promotion is used",
     "DataLoader.*.loader.use_shared_memory": _THREADS,
@@ -44,7 +46,6 @@ _HARMLESS = {
     "Global.eval_mode": ("classification", None),
     "Global.task": ("classification", None),
     "Global.use_multilabel": (False, None),
-    "AMP.use_amp": (True, None),
 }
 """Keys that may only be passed over with these values: with others they ask for something else."""
 

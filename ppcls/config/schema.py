@@ -83,12 +83,21 @@ class GlobalSection(Section):
 
 
 class AmpSection(Section):
-    """`AMP`: mixed precision: on GPUs, in bfloat16 also on CPUs that have it."""
+    """`AMP`: mixed precision: on GPUs, in bfloat16 also on CPUs that have it.
 
+    With `use_amp: false` the section has no effect; with `use_amp: true` a CPU that lacks the
+    arithmetic trains in float32 instead of refusing: files of PaddleClas always say one of both.
+    """
+
+    use_amp: Optional[bool] = None
     level: Literal["O1"] = "O1"
     dtype: Literal["float16", "bfloat16"] = "float16"
     scale_loss: Annotated[float, Field(gt=0)] = 32768.0
     use_dynamic_loss_scaling: bool = True
+
+
+def _none_if_off(value: Any) -> Any:
+    return None if isinstance(value, dict) and value.get("use_amp") is False else value
 
 
 class EmaSection(Section):
@@ -191,7 +200,7 @@ class Config(Section):
 
     Global: GlobalSection = Field(default_factory=GlobalSection)
     Arch: Annotated[ArchSection, BeforeValidator(_split_arch)]
-    AMP: Optional[AmpSection] = None
+    AMP: Annotated[Optional[AmpSection], BeforeValidator(_none_if_off)] = None
     EMA: Optional[EmaSection] = None
     Loss: LossSection = Field(default_factory=LossSection)
     Optimizer: Annotated[Optional[Part], PartOf("optimizer")] = None

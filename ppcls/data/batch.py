@@ -55,5 +55,11 @@ class Batch:
     bad: List[BadImage] = field(default_factory=list)
     left: Tuple[BatchOp, ...] = ()
 
+    @property
+    def size(self) -> Tuple[int, int]:
+        """Height and width of the images in pixels."""
+        height, width = self.images.shape[1:3] if self.left else self.images.shape[2:4]
+        return height, width
+
     def __len__(self) -> int:
         return len(self.labels)

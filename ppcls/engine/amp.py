@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, ContextManager, Dict, Optional
 
 import paddle
@@ -9,6 +10,8 @@ import paddle
 from ppcls.config.schema import AmpSection
 from ppcls.errors import ConfigError
 from ppcls.kernels.onednn import Unavailable, library
+
+_log = logging.getLogger("ppcls")
 
 
 def check_cpu(section: AmpSection) -> None:
@@ -30,6 +33,25 @@ def check_cpu(section: AmpSection) -> None:
         raise ConfigError(f"AMP on a CPU computes in bfloat16, and {lacks}; use -o AMP=null")
 
 
+def possible(section: Optional[AmpSection], device: str) -> Optional[AmpSection]:
+    """Return the section if a device can do what it asks for; None, with a warning, where the
+    section says `use_amp: true`, as files do that were written for GPUs.
+
+    Raises:
+        ConfigError: it cannot, and the section does not say so.
+    """
+    if section is None or device != "cpu":
+        return section
+    try:
+        check_cpu(section)
+    except ConfigError as error:
+        if not section.use_amp:
+            raise
+        _log.warning("AMP has no effect: training is in float32, as %s", error)
+        return None
+    return section
+
+
 class Precision:
     """Runs forward passes and updates in float32, or in mixed precision when the section AMP is
     there.
@@ -45,10 +67,8 @@ class Precision:
     """
 
     def __init__(self, section: Optional[AmpSection], device: str) -> None:
-        self.section = section
+        self.section = section = possible(section, device)
         self._casts = section is not None and device != "cpu"
-        if section and device == "cpu":
-            check_cpu(section)
         scaled = section is not None and section.dtype == "float16"
         self.scaler = paddle.amp.GradScaler(
             enable=scaled,

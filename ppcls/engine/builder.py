@@ -22,7 +22,7 @@ from ppcls.data.dataset import ClassMap
 from ppcls.data.loader import DataLoader
 from ppcls.data.outage import Patience
 from ppcls.data.transforms import Pipeline
-from ppcls.engine.amp import Precision
+from ppcls.engine.amp import Precision, possible
 from ppcls.engine.ema import ExponentialMovingAverage
 from ppcls.engine.job import Job, TrainSettings
 from ppcls.engine.label_kinds import check_labels_fit, takes
@@ -70,9 +70,10 @@ def build_job(config: Config, device: str, world: World) -> Job:
         classes = TrainClasses.of(class_map.names, train.dataset.labels)
         loss = CombinedLoss(config.Loss.Train or [], network.aux_weight, classes)
         eval_loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
+    amp = possible(config.AMP, device)
     return Job(
         device=device,
-        kernels=use_kernels(config, network, device, config.AMP),
+        kernels=use_kernels(config, network, device, amp),
         network=network,
         class_map=class_map,
         train=train,
@@ -83,7 +84,7 @@ def build_job(config: Config, device: str, world: World) -> Job:
         eval_metrics=eval_metrics,
         optimizer=_build_optimizer(config, network, len(train)),
         selection=model_selection(config, eval_metrics),
-        precision=Precision(config.AMP, device),
+        precision=Precision(amp, device),
         ema=ExponentialMovingAverage(network, config.EMA.decay) if config.EMA else None,
         settings=_settings(config.Global),
         config=config.data,

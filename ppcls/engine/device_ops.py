@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from functools import singledispatch
 
+import numpy as np
 import paddle
 
 from ppcls.data.batch import Batch, BatchOp
-from ppcls.data.batch_transforms.mixup import Mix
+from ppcls.data.batch_transforms.mixup import Mix, Paste
 from ppcls.data.transforms.finish import Finish
 
 
@@ -47,3 +48,12 @@ def _mix(op: Mix, images: paddle.Tensor) -> paddle.Tensor:
     order = paddle.to_tensor(op.order, place=images.place)
     others = paddle.index_select(images, order)
     return images * op.fraction + others * (1 - op.fraction)
+
+
+@compute.register
+def _paste(op: Paste, images: paddle.Tensor) -> paddle.Tensor:
+    mask = np.zeros(images.shape[2:], np.bool_)
+    mask[op.rows, op.columns] = True
+    order = paddle.to_tensor(op.order, place=images.place)
+    inside = paddle.to_tensor(mask, place=images.place).expand(images.shape)
+    return paddle.where(inside, paddle.index_select(images, order), images)

@@ -87,7 +87,14 @@ def test_results_and_gradients_are_paddles(name: str, frozen: bool) -> None:
 @needs_bfloat16
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[] if n == "SqueezeNet1_1" else pytest.mark.slow) for n in NETWORKS],
+    [
+        "SqueezeNet1_1",
+        *(
+            pytest.param(name, marks=[pytest.mark.slow, pytest.mark.exhaustive])
+            for name in NETWORKS
+            if name != "SqueezeNet1_1"
+        ),
+    ],
 )
 def test_bfloat16_is_near_and_only_in_training(name: str) -> None:
     """With fixed statistics: those of few images are chaotic in a network that has learnt nothing,

@@ -138,6 +138,7 @@ def test_batches_that_are_not_full_stop_no_engine(
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_bundle_for_one_image_runs_where_eight_are_asked_for(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +166,7 @@ def test_what_fails_is_left_out_and_the_rest_written(
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("error", [BundleError("it fails"), RuntimeError(), KeyboardInterrupt()])
 def test_what_ends_a_later_network_leaves_the_results_of_those_before(
     error: BaseException,
@@ -200,6 +202,7 @@ def test_what_ends_a_later_network_leaves_the_results_of_those_before(
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_auto_has_measured_before_a_start_is_timed(
     photos: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

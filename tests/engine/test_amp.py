@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 from ppcls.config import as_config
 from ppcls.config.schema import AmpSection
 from ppcls.engine import amp
-from ppcls.engine.amp import Precision, check_cpu
+from ppcls.engine.amp import Precision, check_cpu, possible
 from ppcls.engine.builder import use_kernels
 from ppcls.errors import ConfigError
 from ppcls.kernels.onednn import Library
@@ -41,6 +41,17 @@ def test_a_missing_library_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(amp, "library", lambda: Library(tmp_path / "libdnnl.so.3"))
     with pytest.raises(ConfigError, match="the oneDNN of the installed Paddle is of no use"):
         check_cpu(BFLOAT16)
+
+
+def test_files_for_gpus_train_in_float32_on_a_cpu(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ConfigError, match="which needs a GPU"):
+        possible(AmpSection(), "cpu")
+    with caplog.at_level("WARNING", "ppcls"):
+        assert possible(AmpSection(use_amp=True), "cpu") is None
+    (said,) = caplog.messages
+    assert said.startswith("AMP has no effect: training is in float32, as AMP.dtype is float16")
+    section = AmpSection(use_amp=True)
+    assert possible(section, "gpu:0") is section and possible(None, "cpu") is None
 
 
 _OLDER = """

@@ -93,7 +93,11 @@ def test_the_checkpoint_holds_everything(ppcls: Run, recipe: Recipe) -> None:
 
 
 @pytest.mark.parametrize(
-    "updates", [3, *(pytest.param(updates, marks=pytest.mark.slow) for updates in (1, 5, 7))]
+    "updates",
+    [
+        *(3, pytest.param(5, marks=pytest.mark.slow)),
+        *(pytest.param(n, marks=[pytest.mark.slow, pytest.mark.exhaustive]) for n in (1, 7)),
+    ],
 )
 @pytest.mark.parametrize("optimizer", ["Momentum", "Adam"])
 def test_an_interrupted_run_ends_bit_identical(

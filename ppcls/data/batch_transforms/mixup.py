@@ -1,7 +1,8 @@
-"""Mixing images with each other."""
+"""Mixing images with each other: values, or parts."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -48,6 +49,51 @@ class MixupOperator(BatchTransform):
         return LabelKind.SOFT
 
 
+@register("batch_transform")
+@dataclass(eq=False)
+class CutmixOperator(BatchTransform):
+    """Put a part of another image of the batch into every image (Yun et al. 2019, "CutMix:
+    Regularization strategy to train strong classifiers with localizable features",
+    https://arxiv.org/abs/1905.04899).
+
+    The part is a rectangle in the proportions of the images, the same for the whole batch, around a
+    centre that is drawn anywhere in them. Its area is a fraction of Beta(alpha, alpha), less what
+    is cut off at the borders; labels are mixed by what is left.
+
+    Args:
+        alpha: the larger, the nearer to 1/2 is the fraction; 1 draws it uniformly.
+        class_num: how many classes there are.
+    """
+
+    accepts = frozenset({LabelKind.HARD, LabelKind.SOFT})
+    passes_on = True
+
+    alpha: Annotated[float, Field(gt=0)] = 0.2
+    class_num: Provided[int] = 0
+
+    def __call__(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """Return images with a part of another one, and soft labels."""
+        area = 1 - rng.beta(self.alpha, self.alpha)
+        order = rng.permutation(len(batch))
+        rows, columns = (_cut(side, math.sqrt(area), rng) for side in batch.size)
+        height, width = batch.size
+        pixels = max(1, height * width)
+        cut = (rows.stop - rows.start) * (columns.stop - columns.start)
+        labels = as_soft(batch.labels, self.class_num).map(Mix(order, 1 - cut / pixels))
+        return with_images(replace(batch, labels=labels), Paste(order, rows, columns))
+
+    def output_kind(self, kind: LabelKind) -> LabelKind:
+        """Return soft; see `BatchTransform.output_kind`."""
+        super().output_kind(kind)
+        return LabelKind.SOFT
+
+
+def _cut(side: int, fraction: float, rng: np.random.Generator) -> slice:
+    """Draw a part of a side around any of its pixels."""
+    half, centre = int(side * fraction) // 2, int(rng.integers(max(1, side)))
+    return slice(max(0, centre - half), min(side, centre + half))
+
+
 @dataclass(frozen=True, eq=False)
 class Mix:
     """Adds to each value, or image, another one of the batch.
@@ -65,3 +111,23 @@ class Mix:
         mixed: np.ndarray = values * np.float32(self.fraction)
         mixed += values[self.order] * np.float32(1 - self.fraction)
         return mixed
+
+
+@dataclass(frozen=True, eq=False)
+class Paste:
+    """Puts a part of another image of the batch into each.
+
+    Attributes:
+        order: the number of each one's partner, int64 [n].
+        rows, columns: the part.
+    """
+
+    order: np.ndarray
+    rows: slice
+    columns: slice
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Return a changed copy of images, n x channels x height x width."""
+        pasted = images.copy()
+        pasted[..., self.rows, self.columns] = images[self.order][..., self.rows, self.columns]
+        return pasted
