@@ -66,9 +66,20 @@ class Reader:
         finally:
             theirs.close()
             os.close(file)
-        with suppress(BrokenPipeError):  # that it ended is told when it is asked for something
+        self._hand_over(loader)
+
+    def _hand_over(self, loader: DataLoader) -> None:
+        try:
             self._pipe.send(own_parts.imported_files())
             self._pipe.send(_to_send(loader))
+        except BrokenPipeError:
+            pass  # that it ended is told when it is asked for something
+        except Exception as error:
+            self.close()
+            raise ConfigError(
+                "loader.isolate reads in another process, to which the data set, a transform or "
+                f"what they hold cannot be sent: {error}; leave isolate out"
+            ) from error
 
     def epoch(self, loader: DataLoader, epoch: int, start: int) -> Generator[Batch, None, None]:
         """Yield batches; see `DataLoader.epoch`."""
@@ -153,7 +164,7 @@ def _to_send(loader: DataLoader) -> DataLoader:
     """Return a loader that reads the same in its own process, and can be sent."""
     from ppcls.data.loader import DataLoader
 
-    own = {item.name: getattr(loader, item.name) for item in fields(DataLoader)}
+    own = {item.name: getattr(loader, item.name) for item in fields(DataLoader) if item.init}
     return DataLoader(**{**own, "isolate": False})
 
 
@@ -339,7 +350,8 @@ def _main() -> None:
     server = _Server(Connection(pipe), mmap.mmap(memory, 0))
     _log.setLevel(logging.INFO)
     _log.addHandler(_Forward(server))
-    server.run()
+    with suppress(EOFError):  # nobody is there who could want anything
+        server.run()
 
 
 if __name__ == "__main__":

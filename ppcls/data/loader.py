@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -31,6 +32,40 @@ Python waits for its turn.
 """
 
 
+_WORTH_A_THREAD = 0.0006
+"""Seconds that an image takes at least where several threads are faster than one: they wait for
+each other at every step of small ones.
+"""
+
+_ENOUGH = 64
+"""Images that say how long one takes."""
+
+
+class _Pace:
+    """How long the threads of an epoch take for an image."""
+
+    def __init__(self) -> None:
+        self._lock, self._seconds, self._images = Lock(), 0.0, 0
+
+    def __reduce__(self) -> Tuple[type, Tuple[()]]:
+        """Go to another process as new."""
+        return type(self), ()
+
+    def add(self, seconds: float, images: int) -> None:
+        """Take note of some images that a thread has read."""
+        with self._lock:
+            self._seconds += seconds
+            self._images += images
+
+    def is_worth_threads(self) -> bool:
+        """Whether several threads are faster than one, as far as is known; forget what is known."""
+        with self._lock:
+            slow = self._seconds >= _WORTH_A_THREAD * self._images
+            found = slow or self._images < _ENOUGH
+            self._seconds, self._images = 0.0, 0
+        return found
+
+
 @dataclass(eq=False)
 class DataLoader:
     """Reads the batches of a data set in the sampler's order.
@@ -43,7 +78,7 @@ class DataLoader:
         dataset: the images.
         sampler: their order.
         num_workers: number of threads; 0 reads each batch in the caller's thread when it is asked
-            for.
+            for. Where an epoch has shown that images take little time, the next has one thread.
         seed: seed of the random transforms of images and batches.
         prefetch: how many batches to have under way besides the one that is handed out.
         batch_transforms: what is done to each batch, one after the other.
@@ -64,6 +99,7 @@ class DataLoader:
     cache: Optional[ImageCache] = None
     leaves_levels: bool = False
     isolate: bool = False
+    _pace: _Pace = field(default_factory=_Pace, init=False, repr=False)
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -104,7 +140,8 @@ class DataLoader:
         return self._read_ahead(batches)
 
     def _read_ahead(self, batches: Iterator[_Reading]) -> Generator[Batch, None, None]:
-        pool = ThreadPoolExecutor(self.num_workers, thread_name_prefix="ppcls-data")
+        threads = self.num_workers if self._pace.is_worth_threads() else 1
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="ppcls-data")
         under_way: Deque[Tuple[_Reading, List[Future[None]]]] = deque()
         before = sys.getswitchinterval()
         is_slow = before > _SWITCH
@@ -145,6 +182,7 @@ class _Reading:
         self._dataset, self._cache = loader.dataset, loader.cache
         self._patience = loader.patience
         self._transforms = loader.batch_transforms
+        self._pace = loader._pace
         self._seed = [loader.seed, epoch]
         self._number = number
         self._indices = indices.astype(np.int64)
@@ -173,6 +211,7 @@ class _Reading:
 
     def read(self, start: int, stop: int) -> None:
         """Read the images at places `start` to `stop` of the batch."""
+        began = time.perf_counter()
         indices = self._indices[start:stop].tolist()
         levels = self._room_for_levels(start, len(indices))
         for place, index in enumerate(indices):
@@ -180,6 +219,7 @@ class _Reading:
         if levels is not None and self._finish and not self._leaves:
             assert self._images is not None
             self._finish(levels, self._images[start : start + len(indices)])
+        self._pace.add(time.perf_counter() - began, len(indices))
         with self._lock:
             self._unread -= len(indices)
             is_last = self._unread == 0

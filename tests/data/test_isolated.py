@@ -219,6 +219,16 @@ def test_a_process_that_is_killed_is_told(loader: Any) -> None:
 
 
 @pytest.mark.slow
+def test_what_cannot_be_sent_is_told(loader: Any, capfd: Any) -> None:
+    one = loader(isolate=True)
+    one.dataset.held = open(os.devnull)  # noqa: SIM115
+    with pytest.raises(ConfigError, match="cannot be sent: cannot pickle '_io.TextIOWrapper'"):
+        one.epoch(0)
+    one.dataset.held.close()
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["patience ends", "stop is asked for", "closed"])
 def test_an_outage_is_told_and_can_be_left(
     way: str, loader: Any, listed: Path, tmp_path: Path, caplog: Any

@@ -13,6 +13,7 @@ from typing import Any, Callable, List
 import numpy as np
 import pytest
 
+from ppcls.data import loader as loading
 from ppcls.data.batch import Batch
 from ppcls.data.dataset import ClassMap, Dataset, ImageNetDataset
 from ppcls.data.loader import DataLoader
@@ -277,3 +278,28 @@ def test_reads_ahead_but_not_without_limit(dataset: Any) -> None:
     time.sleep(0.05)
     assert len(read) == 9  # the batch that was handed out, and two more
     batches.close()
+
+
+def test_small_images_are_read_by_one_thread_from_the_second_epoch_on(
+    dataset: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "_ENOUGH", 20)
+    one, alone = loader(dataset(), 3), loader(dataset())
+    for worth, expected in ((9.0, 3), (9.0, 1), (0.0, 3)):
+        monkeypatch.setattr(loading, "_WORTH_A_THREAD", worth)
+        seen = set()
+        found = []
+        for batch in one.epoch(1):
+            seen |= {t.name for t in threading.enumerate() if t.name.startswith("ppcls-data")}
+            found.append(batch)
+        assert len(seen) <= expected
+        assert everything(found) == everything(list(alone.epoch(1)))
+
+
+def test_how_long_images_take_decides_on_threads() -> None:
+    pace = loading._Pace()
+    assert pace.is_worth_threads()  # nothing is known yet
+    pace.add(1.0, 10_000)
+    assert not pace.is_worth_threads() and pace.is_worth_threads()
+    pace.add(1.0, 500)
+    assert pace.is_worth_threads()

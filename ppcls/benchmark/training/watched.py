@@ -61,7 +61,7 @@ class Watched(DataLoader):
     @classmethod
     def of(cls, loader: DataLoader, steps: int, **more: Any) -> Watched:
         """Return a view of a loader; `more` are attributes."""
-        own = {item.name: getattr(loader, item.name) for item in fields(DataLoader)}
+        own = {item.name: getattr(loader, item.name) for item in fields(DataLoader) if item.init}
         return cls(**own, steps=steps, **more)
 
     def __len__(self) -> int:

@@ -27,6 +27,10 @@ _FLAGS = {
 """OpenCV's flags for an image in full size, and in a half, a quarter, an eighth of it."""
 
 
+_RGB: Optional[int] = getattr(cv2, "IMREAD_COLOR_RGB", None)
+"""The flag of newer versions that saves swapping the channels."""
+
+
 def _quieten() -> None:
     """Keep Pillow from warning of damaged EXIF, and OpenCV from writing what BadImageError tells,
     unless the user asks for its log.
@@ -171,12 +175,15 @@ def _decoded(file: ImageFile, backend: str, reduction: int) -> np.ndarray:
 
 
 def _with_opencv(file: ImageFile, reduction: int) -> Optional[np.ndarray]:
-    flags = _FLAGS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
+    color = _RGB if reduction == 1 and _RGB is not None else _FLAGS[reduction]
+    flags = color | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(np.frombuffer(file.for_opencv or file.data, dtype=np.uint8), flags)
     except cv2.error:
         return None
-    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+    if image is None or color == _RGB:
+        return image
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
 
 def _with_pillow(file: ImageFile) -> Optional[np.ndarray]:

@@ -22,6 +22,7 @@ class Finish:
     def __init__(self, table: np.ndarray, added: int = 0) -> None:
         self.table = table
         self.added = added
+        self._columns = [np.ascontiguousarray(column) for column in table.T]
 
     @property
     def channels(self) -> int:
@@ -38,11 +39,13 @@ class Finish:
         count, height, width, channels = levels.shape
         if out is None:
             out = np.empty((count, channels + self.added, height, width), np.float32)
-        if levels.size:
-            rows = levels.reshape(count * height, width, channels)
-            found = cv2.LUT(rows, self.table[np.newaxis]).reshape(levels.shape)
-            np.copyto(out[:, :channels], found.transpose(0, 3, 1, 2))
-        out[:, channels:] = 0
+        if height and width:
+            for image, result in zip(levels, out):
+                # OpenCV writes each channel where it belongs, and nothing is moved afterwards.
+                for plane, column, place in zip(cv2.split(image), self._columns, result):
+                    cv2.LUT(plane, column, place)
+        if self.added:
+            out[:, channels:] = 0
         return out
 
 
