@@ -1,8 +1,8 @@
 """What a network costs: parameters, multiply-accumulates and output shapes, layer by layer.
 
-`summarise` runs a network that is there. `network_costs` needs only a name: it builds the network
-as a static graph, in which shapes are known but neither weights nor values are, so that the
-largest takes seconds and no memory.
+`summarise` runs a network that is there. `network_costs` needs only a name: it runs the network
+without weights on a batch of no images, or, where the installed Paddle cannot do that, builds a
+static graph, in which shapes are known but no values; so the largest takes a second and no memory.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass
-from typing import Any, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import paddle
 from paddle import nn
@@ -75,21 +75,44 @@ def network_costs(
     Raises:
         ConfigError: no network has this name, or an argument is wrong.
     """
+    if _runs_without_images():
+        return _costs_without_images(name, input_shape, arguments)
     # An error's traceback keeps this name; printing its values without their graph would crash.
     programs = paddle.static.Program(), paddle.static.Program()
     with _static_graph(programs):
         network = create_model(name, **arguments)
         shape = _input_shape(network, input_shape)
-        rows = summarise(network, shape)
-        macs = sum(row.macs for row in rows)
-        linear = sum(row.macs for row in rows if row.kind == "Linear")
-        return Costs(
-            input_shape=tuple(shape),
-            parameters=count_parameters(network),
-            weights=count_weights(network),
-            macs=macs,
-            flops=2 * macs - linear,
-        )
+        return _costs(network, shape, summarise(network, shape))
+
+
+def _runs_without_images() -> bool:
+    """Whether the installed Paddle computes with empty batches, on the device that is used."""
+    version = tuple(int(part) for part in paddle.__version__.split(".")[:2])
+    return version >= (3, 3) and paddle.get_device() == "cpu"
+
+
+def _costs_without_images(
+    name: str, input_shape: Optional[Sequence[int]], arguments: Dict[str, Any]
+) -> Costs:
+    with paddle.LazyGuard():
+        network = create_model(name, **arguments)
+    for parameter in network.parameters():
+        if len(parameter.shape) < 2:  # adding a bias asks where it lies; products do not
+            parameter.initialize()
+    shape = _input_shape(network, input_shape)
+    return _costs(network, shape, _rows(network, [0, *shape]))
+
+
+def _costs(network: nn.Layer, shape: Sequence[int], rows: Sequence[Row]) -> Costs:
+    macs = sum(row.macs for row in rows)
+    linear = sum(row.macs for row in rows if row.kind == "Linear")
+    return Costs(
+        input_shape=tuple(shape),
+        parameters=count_parameters(network),
+        weights=count_weights(network),
+        macs=macs,
+        flops=2 * macs - linear,
+    )
 
 
 def count_parameters(network: nn.Layer) -> int:
@@ -110,9 +133,13 @@ def summarise(network: nn.Layer, input_shape: Optional[Sequence[int]] = None) ->
         network: any layer; it is left as it was.
         input_shape: [channels, height, width]; None takes the network's own input size.
     """
+    return _rows(network, [1, *_input_shape(network, input_shape)])
+
+
+def _rows(network: nn.Layer, batch: Sequence[int]) -> List[Row]:
     rows: List[Row] = []
     with _watched(network, rows), evaluation_mode(network), paddle.no_grad():
-        network(paddle.zeros([1, *_input_shape(network, input_shape)]))
+        network(paddle.zeros(batch))
     return rows
 
 

@@ -12,7 +12,7 @@ import paddle
 import pytest
 from paddle import nn
 
-from ppcls.arch import create_model, list_models
+from ppcls.arch import create_model, list_models, summary
 from ppcls.arch.family_data import families, networks
 from ppcls.arch.summary import (
     Row,
@@ -166,6 +166,14 @@ def test_costs_of_a_name_are_those_of_the_built_network() -> None:
     assert cost.weights == count_weights(network)
     assert cost.macs == _macs(network, [3, 40, 24])
     assert cost.input_shape == (3, 40, 24)
+
+
+def test_an_older_paddle_counts_the_same_in_a_static_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LeNet", "MobileNetV3_small_x0_35"):
+        found = network_costs(name)
+        with monkeypatch.context() as older:
+            older.setattr(summary, "_runs_without_images", lambda: False)
+            assert network_costs(name) == found
 
 
 def test_weights_and_flops_are_counted_as_in_paddleclas_tables() -> None:
