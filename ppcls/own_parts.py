@@ -221,8 +221,9 @@ def _check(entry: Entry) -> None:
             f"{_place(made)}: the {entry.kind} '{entry.name}' must extend {base}: "
             f"class {made.__name__}({base})"
         )
-    accepts = getattr(made, "accepts", ())
-    if not all(isinstance(kind, LabelKind) for kind in accepts):
+    accepts: Any = getattr(made, "accepts", frozenset())
+    is_set = isinstance(accepts, (set, frozenset, list, tuple))
+    if not is_set or not all(isinstance(kind, LabelKind) for kind in accepts):
         raise ConfigError(
             f"{_place(made)}: what the {entry.kind} '{entry.name}' accepts must be kinds of "
             f"labels, such as frozenset({{ppcls.labels.LabelKind.SOFT}}), got {accepts!r}"

@@ -145,6 +145,10 @@ def test_whatever_fails_is_one_message_with_the_line(text: str, says: str, place
             "@register('postprocess')\nclass Words:\n    accepts = ['soft']\n",
             r"mine.py:2: what the postprocess 'Words' accepts must be kinds .*got \['soft'\]",
         ),
+        (
+            "@register('postprocess')\nclass One:\n    accepts = 3\n",
+            r"mine.py:2: what the postprocess 'One' accepts must be kinds .*got 3",
+        ),
     ],
 )
 def test_parts_that_cannot_be_used_are_told_at_once(text: str, says: str, place: Path) -> None:

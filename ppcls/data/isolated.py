@@ -42,6 +42,14 @@ _SLOTS = 2
 _PATIENCE = 0.5
 """Seconds between two looks at whether the process lives, and whether anybody still waits."""
 
+_START = f"""
+import sys
+sys.path[:] = sys.argv.pop().split({os.pathsep!r})
+from ppcls.data.isolated import serve
+serve(*map(int, sys.argv[1:]))
+"""
+"""What the process runs. It looks for modules where the one that trains does, and nowhere else."""
+
 _log = logging.getLogger("ppcls")
 
 
@@ -122,7 +130,7 @@ class Reader:
                     self._send("give up", None)
             try:
                 kind, of, content = self._pipe.recv()
-            except (EOFError, ConnectionResetError):
+            except (EOFError, OSError):  # at the border of a message, or within one
                 raise RuntimeError(_how_it_ended(self._process)) from None
             if kind == "log":
                 _log.log(*content)
@@ -191,10 +199,8 @@ def _memory(size: int) -> int:
 def _started(pipe: Connection, memory: int) -> subprocess.Popen[bytes]:
     """Start the process, out of reach of the terminal's Ctrl-C: who trains says when it ends."""
     given = (pipe.fileno(), memory)
-    path = os.pathsep.join(filter(None, sys.path))
     return subprocess.Popen(
-        [sys.executable, "-m", "ppcls.data.isolated", *map(str, given)],
-        env={**os.environ, "PYTHONPATH": path},
+        [sys.executable, "-c", _START, *map(str, given), os.pathsep.join(sys.path)],
         pass_fds=given,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
@@ -297,8 +303,10 @@ class _Server:
             elif serial == self._room[0] and kind == "free":
                 self._room[1].put(content)
             elif serial == self._room[0]:
+                # Who gives up waits no longer for images that are out of reach, and wants the rest.
                 self._gives_up.set()
-                self._room[1].put(None)
+                if kind == "stop":
+                    self._room[1].put(None)
 
     def _hand_out(self, serial: int, batch: Batch, slot_bytes: int) -> bool:
         """Send a batch as soon as there is room; return whether more are wanted."""
@@ -345,14 +353,17 @@ def _told(error: Exception) -> Tuple[Optional[str], str, str]:
     return None, str(error), trace
 
 
-def _main() -> None:
-    pipe, memory = map(int, sys.argv[1:])
+def serve(pipe: int, memory: int) -> None:
+    """Be the process that reads, until nobody is there who could want anything.
+
+    Args:
+        pipe: the descriptor of the socket to the process that trains.
+        memory: that of the memory which both share.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the process that trains decides, and needs the rest
     server = _Server(Connection(pipe), mmap.mmap(memory, 0))
     _log.setLevel(logging.INFO)
     _log.addHandler(_Forward(server))
-    with suppress(EOFError):  # nobody is there who could want anything
+    with suppress(EOFError):
         server.run()
-
-
-if __name__ == "__main__":
-    _main()

@@ -219,12 +219,12 @@ class _Reading:
         if levels is not None and self._finish and not self._leaves:
             assert self._images is not None
             self._finish(levels, self._images[start : start + len(indices)])
-        self._pace.add(time.perf_counter() - began, len(indices))
         with self._lock:
             self._unread -= len(indices)
             is_last = self._unread == 0
         if is_last:
             self._batch = self._transformed(self._put_together())
+        self._pace.add(time.perf_counter() - began, len(indices))
 
     def _room_for_levels(self, start: int, count: int) -> Optional[np.ndarray]:
         """Return where images are written that are finished together: in the batch, if that is to

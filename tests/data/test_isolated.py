@@ -219,6 +219,31 @@ def test_a_process_that_is_killed_is_told(loader: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_that_is_asked_for_takes_no_images_away(number: int, loader: Any) -> None:
+    """Whoever trains ends the epoch when that is right; the process goes on until then."""
+    one = loader(isolate=True, patience=Patience(1.0))
+    batches = one.epoch(0)
+    found = [next(batches)]
+    one.patience.gives_up = lambda: True
+    isolated._readers[one]._send("give up", None)
+    os.kill(pid_of(one), number)
+    found += list(batches)
+    assert [batch.number for batch in found] == [0, 1, 2, 3]
+
+
+@pytest.mark.slow
+def test_modules_come_from_where_the_other_process_looks(
+    loader: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "random.py").write_text("raise SystemExit(1)")
+    (tmp_path / "ppcls").mkdir()
+    (tmp_path / "ppcls/__init__.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(tmp_path)
+    assert len(list(loader(isolate=True).epoch(0))) == 4
+
+
+@pytest.mark.slow
 def test_what_cannot_be_sent_is_told(loader: Any, capfd: Any) -> None:
     one = loader(isolate=True)
     one.dataset.held = open(os.devnull)  # noqa: SIM115

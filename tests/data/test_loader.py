@@ -15,6 +15,7 @@ import pytest
 
 from ppcls.data import loader as loading
 from ppcls.data.batch import Batch
+from ppcls.data.batch_transforms import BatchTransform
 from ppcls.data.dataset import ClassMap, Dataset, ImageNetDataset
 from ppcls.data.loader import DataLoader
 from ppcls.data.sampler import DistributedBatchSampler
@@ -303,3 +304,16 @@ def test_how_long_images_take_decides_on_threads() -> None:
     assert not pace.is_worth_threads() and pace.is_worth_threads()
     pace.add(1.0, 500)
     assert pace.is_worth_threads()
+
+
+def test_batch_transforms_count_as_well(dataset: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(BatchTransform):
+        def __call__(self, batch: Batch, rng: Any) -> Batch:
+            time.sleep(0.05)
+            return batch
+
+    monkeypatch.setattr(loading, "_ENOUGH", 1)
+    monkeypatch.setattr(loading, "_WORTH_A_THREAD", 0.005)
+    one = loader(dataset(), 2, batch_transforms=[Slow()])
+    list(one.epoch(0))
+    assert one._pace.is_worth_threads()

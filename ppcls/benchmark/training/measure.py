@@ -97,7 +97,7 @@ def measure_training(config: Config, settings: Settings) -> Training:
         network=job.network.model_name,
         kernels=job.kernels,
         batch=list(network_input(subject.kept[0]).shape),
-        precision=config.AMP.dtype if config.AMP else "float32",
+        precision=job.precision.section.dtype if job.precision.section else "float32",
         workers=job.train.num_workers,
         parts={name: _speed(found) for name, found in turns.items()},
         phases=phases,

@@ -9,6 +9,7 @@ import numpy as np
 
 from ppcls.data.transforms.base import Shape, Transform
 from ppcls.data.transforms.normalize import NormalizeImage, ToCHWImage
+from ppcls.registry import is_built_in
 
 
 class Finish:
@@ -57,8 +58,11 @@ def finish_of(ops: Sequence[Transform], shapes: Sequence[Shape]) -> Tuple[int, O
         ops: the list after DecodeImage.
         shapes: what is known of the images before each op.
     """
+    # Not what extends them: that may compute something else.
     ends = (NormalizeImage, ToCHWImage)
-    first = next((i for i in range(len(ops), 0, -1) if not isinstance(ops[i - 1], ends)), 0)
+    first = next((i for i in range(len(ops), 0, -1) if type(ops[i - 1]) not in ends), 0)
+    if not all(map(_says_its_type, ops[:first])):
+        return len(ops), None
     tail: List[Transform] = list(ops[first:])
     normalizing = [op for op in tail if isinstance(op, NormalizeImage)]
     before = shapes[first] if first < len(shapes) else None
@@ -70,3 +74,11 @@ def finish_of(ops: Sequence[Transform], shapes: Sequence[Shape]) -> Tuple[int, O
         return first, Finish(normalizing[0].table, normalizing[0].added(before.channels))
     levels = np.arange(256, dtype=np.float32)
     return first, Finish(np.repeat(levels[:, np.newaxis], before.channels, axis=1))
+
+
+def _says_its_type(op: Transform) -> bool:
+    """Whether what is known of an op's result is what the op says: one of a user's own that says
+    nothing may give anything.
+    """
+    kind = type(op)
+    return is_built_in(kind) or kind.shape_after is not Transform.shape_after

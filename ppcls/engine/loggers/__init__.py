@@ -92,8 +92,7 @@ class Loggers(Logger):
 
     def open(self, run: RunInfo) -> None:
         """Open all."""
-        for member in self.members:
-            member.open(run)
+        self._each(lambda member: member.open(run))
 
     def advance(self, epoch: int, batch: int, look: Callable[[], Record]) -> None:
         """Tell all how far the epoch is."""
@@ -113,18 +112,23 @@ class Loggers(Logger):
             except Exception as error:
                 if is_built_in(type(member)):
                     raise
-                self.members.remove(member)
-                name, trace = type(member).__name__, their_traceback(error)
-                _log.warning("the logger %s fails, and is left out from now on:\n%s", name, trace)
+                self._leave_out(member, error)
+
+    def _leave_out(self, member: Logger, error: Exception) -> None:
+        self.members.remove(member)
+        name, trace = type(member).__name__, their_traceback(error)
+        _log.warning("the logger %s fails, and is left out from now on:\n%s", name, trace)
 
     def close(self) -> None:
         """Close all; where the disk is full, that is no reason to hide why the run ended."""
-        for member in self.members:
+        for member in list(self.members):
             try:
                 member.close()
             except OSError as error:
                 what = error.filename or type(member).__name__
                 _log.warning("%s is not up to date: %s", what, error.strerror or error)
+            except Exception as error:
+                self._leave_out(member, error)
 
 
 def scalars(record: Record) -> Dict[str, float]:

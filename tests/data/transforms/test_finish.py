@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Iterator, List, Tuple
 
@@ -11,7 +12,8 @@ import pytest
 import yaml
 
 from ppcls.config import load_config
-from ppcls.data.transforms import Pipeline
+from ppcls.data.transforms import Pipeline, Shape, Transform
+from ppcls.data.transforms.normalize import NormalizeImage
 from ppcls.engine.device_ops import compute
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
@@ -80,6 +82,32 @@ def test_no_images(ops: Any, parts: Any) -> None:
 def test_other_ends_run_image_by_image(ops: Any, parts: Any, photo: np.ndarray) -> None:
     pipeline = Pipeline(parts(*ops))
     assert pipeline.finish is None and pipeline(photo).shape[0] == 3
+
+
+class Own(NormalizeImage):
+    """Computes something else."""
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return super().__call__(image, rng) * 0 + 7
+
+
+class Halving(Transform):
+    """Gives floats, and does not say so."""
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return image.astype(np.float32) / 2
+
+
+class SaysSo(Halving):
+    def shape_after(self, shape: Shape) -> Shape:
+        return replace(shape, dtype="float32")
+
+
+def test_ops_of_ones_own_are_run_as_they_are(photo: np.ndarray, parts: Any) -> None:
+    sized, last = parts(SIZED, LAST)
+    for ops in ([sized, Own(order="")], [sized, Halving(), last], [sized, SaysSo(), last]):
+        assert Pipeline(ops).finish is None and Pipeline(ops)(photo).dtype == np.float32
+    assert (Pipeline([sized, Own(order="")])(photo) == 7).all()
 
 
 def test_levels_and_channels_last_are_no_floats(parts: Any) -> None:

@@ -573,6 +573,32 @@ def test_a_logger_of_ones_own_that_fails_loses_no_run(caplog: Any) -> None:
     assert said.endswith("KeyError: 'top_1'") and "test_loggers.py" in said
 
 
+def test_one_that_cannot_close_or_open_leaves_the_others_alone(caplog: Any) -> None:
+    class Closing(Noting):
+        def close(self) -> None:
+            raise ValueError("already closed")
+
+    class Closed(Noting):
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    class Opening(Noting):
+        def open(self, run: RunInfo) -> None:
+            raise ValueError("no such thing")
+
+    last = Closed()
+    loggers = Loggers([Opening(), Closing(), last])
+    loggers.open(SimpleNamespace())  # type: ignore[arg-type]
+    loggers.close()
+    assert last.closed and loggers.members == [last]
+    assert [message.split(" fails")[0] for message in caplog.messages] == [
+        "the logger Opening",
+        "the logger Closing",
+    ]
+
+
 def test_one_of_ours_that_fails_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(AttributeError):
         Loggers([JsonLines()]).write(train_record(1))  # it was not opened
