@@ -65,6 +65,19 @@ def test_when_all_are_gone_it_is_an_outage(dataset: ImageNetDataset, what: str) 
         dataset.read(3)
 
 
+def test_an_image_is_not_bad_where_the_set_comes_back_just_then(
+    dataset: ImageNetDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = away(dataset)
+
+    def come_back(index: int) -> bool:
+        back(folder, dataset)
+        return True
+
+    monkeypatch.setattr(dataset, "_has_others_than", come_back)
+    assert dataset.read(3) == Path(dataset.path(3)).read_bytes()
+
+
 def test_a_set_that_was_never_there_has_bad_images(dataset: ImageNetDataset) -> None:
     dataset._had_some = False
     away(dataset)

@@ -51,7 +51,8 @@ class ImageFiles(Dataset):
                     f"the images below {self.image_root} cannot be reached any more, for example "
                     f"{self._names[index]}: {error}"
                 ) from None
-            raise
+            # The set may have come back in between; what is bad for itself still is.
+            data = read_image_file(self.path(index))
         self._had_some = True
         return data
 
