@@ -271,6 +271,7 @@ class _Server:
         """Import what is needed, and read epoch after epoch."""
         own_parts.import_files(self._pipe.recv())
         loader = self._pipe.recv()
+        _ignore_signals()  # once more: own parts may import Paddle, which catches them
         loader.patience.gives_up = self._gives_up.is_set
         threading.Thread(target=self._listen, daemon=True).start()
         while True:
@@ -353,6 +354,12 @@ def _told(error: Exception) -> Tuple[Optional[str], str, str]:
     return None, str(error), trace
 
 
+def _ignore_signals() -> None:
+    """Leave it to the process that trains when to end: it needs the rest of its images."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def serve(pipe: int, memory: int) -> None:
     """Be the process that reads, until nobody is there who could want anything.
 
@@ -360,8 +367,7 @@ def serve(pipe: int, memory: int) -> None:
         pipe: the descriptor of the socket to the process that trains.
         memory: that of the memory which both share.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the process that trains decides, and needs the rest
+    _ignore_signals()
     server = _Server(Connection(pipe), mmap.mmap(memory, 0))
     _log.setLevel(logging.INFO)
     _log.addHandler(_Forward(server))
