@@ -50,6 +50,20 @@ class BatchTransform(ABC):
         return kind
 
 
+class Mixing(BatchTransform):
+    """Base of the ops that mix images with each other, and their labels: hard or soft ones come in,
+    soft ones come out.
+    """
+
+    accepts = frozenset({LabelKind.HARD, LabelKind.SOFT})
+    passes_on = True
+
+    def output_kind(self, kind: LabelKind) -> LabelKind:
+        """Return soft; see `BatchTransform.output_kind`."""
+        super().output_kind(kind)
+        return LabelKind.SOFT
+
+
 def with_images(batch: Batch, op: BatchOp) -> Batch:
     """Return the batch with changed images: changed now, or later where other changes are left."""
     if batch.left:

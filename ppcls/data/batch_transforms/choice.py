@@ -8,15 +8,14 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from ppcls.data.batch import Batch
-from ppcls.data.batch_transforms.base import BatchTransform, as_soft
+from ppcls.data.batch_transforms.base import BatchTransform, Mixing, as_soft
 from ppcls.errors import ConfigError
-from ppcls.labels import LabelKind
 from ppcls.registry import Provided, as_part, register
 
 
 @register("batch_transform")
 @dataclass(eq=False)
-class OpSampler(BatchTransform):
+class OpSampler(Mixing):
     """Apply one of several ops to a batch, each with the probability that its key `prob` says; what
     is left to 1 is the probability that images stay as they are.
 
@@ -29,9 +28,6 @@ class OpSampler(BatchTransform):
         ConfigError: there is no op, one has no probability or wrong arguments, or the probabilities
             add up to more than 1.
     """
-
-    accepts = frozenset({LabelKind.HARD, LabelKind.SOFT})
-    passes_on = True
 
     MixupOperator: Optional[Dict[str, Any]] = None
     CutmixOperator: Optional[Dict[str, Any]] = None
@@ -68,8 +64,3 @@ class OpSampler(BatchTransform):
                 return op(batch, rng)
             drawn -= prob
         return replace(batch, labels=as_soft(batch.labels, self.class_num))
-
-    def output_kind(self, kind: LabelKind) -> LabelKind:
-        """Return soft; see `BatchTransform.output_kind`."""
-        super().output_kind(kind)
-        return LabelKind.SOFT

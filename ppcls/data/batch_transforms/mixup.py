@@ -10,14 +10,13 @@ import numpy as np
 from pydantic import Field
 
 from ppcls.data.batch import Batch
-from ppcls.data.batch_transforms.base import BatchTransform, as_soft, with_images
-from ppcls.labels import LabelKind
+from ppcls.data.batch_transforms.base import Mixing, as_soft, with_images
 from ppcls.registry import Provided, register
 
 
 @register("batch_transform")
 @dataclass(eq=False)
-class MixupOperator(BatchTransform):
+class MixupOperator(Mixing):
     """Mix every image, and its label, with another of the batch (Zhang et al. 2018, "mixup: Beyond
     empirical risk minimization", https://arxiv.org/abs/1710.09412).
 
@@ -30,9 +29,6 @@ class MixupOperator(BatchTransform):
         class_num: how many classes there are.
     """
 
-    accepts = frozenset({LabelKind.HARD, LabelKind.SOFT})
-    passes_on = True
-
     alpha: Annotated[float, Field(gt=0)] = 1.0
     class_num: Provided[int] = 0
 
@@ -43,15 +39,10 @@ class MixupOperator(BatchTransform):
         labels = as_soft(batch.labels, self.class_num)
         return with_images(replace(batch, labels=labels.map(mix)), mix)
 
-    def output_kind(self, kind: LabelKind) -> LabelKind:
-        """Return soft; see `BatchTransform.output_kind`."""
-        super().output_kind(kind)
-        return LabelKind.SOFT
-
 
 @register("batch_transform")
 @dataclass(eq=False)
-class CutmixOperator(BatchTransform):
+class CutmixOperator(Mixing):
     """Put a part of another image of the batch into every image (Yun et al. 2019, "CutMix:
     Regularization strategy to train strong classifiers with localizable features",
     https://arxiv.org/abs/1905.04899).
@@ -64,9 +55,6 @@ class CutmixOperator(BatchTransform):
         alpha: the larger, the nearer to 1/2 is the fraction; 1 draws it uniformly.
         class_num: how many classes there are.
     """
-
-    accepts = frozenset({LabelKind.HARD, LabelKind.SOFT})
-    passes_on = True
 
     alpha: Annotated[float, Field(gt=0)] = 0.2
     class_num: Provided[int] = 0
@@ -81,11 +69,6 @@ class CutmixOperator(BatchTransform):
         cut = (rows.stop - rows.start) * (columns.stop - columns.start)
         labels = as_soft(batch.labels, self.class_num).map(Mix(order, 1 - cut / pixels))
         return with_images(replace(batch, labels=labels), Paste(order, rows, columns))
-
-    def output_kind(self, kind: LabelKind) -> LabelKind:
-        """Return soft; see `BatchTransform.output_kind`."""
-        super().output_kind(kind)
-        return LabelKind.SOFT
 
 
 def _cut(side: int, fraction: float, rng: np.random.Generator) -> slice:
