@@ -10,7 +10,7 @@ import sys
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import cv2
 import numpy as np
@@ -37,6 +37,13 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> Optional[str]:
+    """Name a long text after its length: the workers send each other the names of all tests."""
+    if isinstance(val, (str, bytes)) and len(val) > 200:
+        return f"{argname} of {len(val)}"
+    return None
 
 
 @pytest.fixture(autouse=True)

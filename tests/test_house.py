@@ -167,6 +167,7 @@ SAME_NAME = {"add_arguments", "main", "run", "load"}
 """Functions that every command has; and `ppcls.load`, beside `ppcls.weights.load`."""
 
 
+@pytest.mark.slow
 def test_no_two_public_functions_have_the_same_name() -> None:
     places: Dict[str, List[str]] = {}
     for file in FILES:

@@ -118,6 +118,7 @@ def test_bfloat16_is_near_and_only_in_training(name: str) -> None:
 
 
 @needs_bfloat16
+@pytest.mark.slow
 def test_branches_after_frozen_stages_are_trained_in_bfloat16() -> None:
     network = create_model("InceptionV2", class_num=3)
     freeze(network, 7)

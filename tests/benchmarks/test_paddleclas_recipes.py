@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 RECIPE = """
 Global: {{epochs: 2, image_channel: 3}}
 AMP: {{use_amp: False, level: O2}}
@@ -15,6 +17,7 @@ Loss: {{Train: [{{CELoss: {{weight: 1.0}}}}]}}
 """
 
 
+@pytest.mark.slow
 def test_counts_and_reasons(root: Path, tmp_path: Path) -> None:
     for file, name, schedule in (
         ("good", "ResNet18", "Cosine"),

@@ -76,6 +76,7 @@ def test_standard_output_holds_results_only(
     assert captured.err.startswith("weights: ")
 
 
+@pytest.mark.slow
 def test_images_may_be_named_like_for_predict(
     trained: Any, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

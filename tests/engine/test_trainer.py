@@ -99,7 +99,7 @@ def test_the_checkpoint_holds_everything(ppcls: Run, recipe: Recipe) -> None:
         *(pytest.param(n, marks=[pytest.mark.slow, pytest.mark.exhaustive]) for n in (1, 7)),
     ],
 )
-@pytest.mark.parametrize("optimizer", ["Momentum", "Adam"])
+@pytest.mark.parametrize("optimizer", ["Momentum", pytest.param("Adam", marks=pytest.mark.slow)])
 def test_an_interrupted_run_ends_bit_identical(
     ppcls: Run,
     recipe: Recipe,

@@ -105,6 +105,7 @@ def test_description_is_in_the_layout_of_paddlex(
     assert "inference.pdiparams" in config["Bundle"]["files"]
 
 
+@pytest.mark.slow
 def test_bundle_predicts_what_the_network_computes(
     tmp_path: Path,
     network: Network,

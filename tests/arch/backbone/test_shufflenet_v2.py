@@ -75,6 +75,7 @@ def test_no_1x1_is_in_groups_and_no_depthwise_is_activated() -> None:
         assert isinstance(depthwise.act, paddle.nn.Identity)
 
 
+@pytest.mark.slow
 def test_swish_replaces_every_activation() -> None:
     found = {}
     for act in ("relu", "swish"):

@@ -14,6 +14,7 @@ from ppcls.engine.builder import build_job
 from ppcls.engine.world import World
 
 
+@pytest.mark.slow
 def test_speeds_are_plausible(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "_SIDE", 256)
     assert 1e8 < limits.matrix_product("cpu") < 1e14
