@@ -59,6 +59,7 @@ _CHINESE = {
     "Page": "页面",
     "to": "至",
     "Further published weights": "其他已发布的权重",
+    "Recipes for ImageNet-1k": "ImageNet-1k 训练配置文件",
     "Crop size": "裁剪尺寸",
     "Resize short size": "短边缩放",
     "Batch": "批大小",
@@ -152,7 +153,7 @@ def _page(family: Family, language: str) -> str:
     other = next(name for name in _LANGUAGES if name != language)
     translation = f"[{_LANGUAGES[other][0]}](../../{other}/models/{family.name}.md)"
     table = family_table(family, sources, words)
-    further = further_table(family, sources, words)
+    further, links = further_table(family, sources, words), ", ".join(recipe_links(family))
     parts = [
         MARK,
         f"# {family.title}",
@@ -160,9 +161,18 @@ def _page(family: Family, language: str) -> str:
         "\n".join(f"- {_linked(paper)}" for paper in papers(family)),
         table,
         f"## {words('Further published weights')}\n\n{further}" if further else "",
+        f"## {words('Recipes for ImageNet-1k')}\n\n{links}" if links else "",
         sources.definitions(),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def recipe_links(family: Family) -> List[str]:
+    """Return a link to the recipe of each network that has one, from the family's page."""
+    files = {
+        file.stem: file.relative_to(ROOT) for file in (ROOT / "configs/ImageNet").rglob("*.yaml")
+    }
+    return [f"[{name}](../../../{files[name]})" for name in family.networks if name in files]
 
 
 def papers(family: Family) -> List[str]:
