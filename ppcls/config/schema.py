@@ -90,7 +90,7 @@ class AmpSection(Section):
     """
 
     use_amp: Optional[bool] = None
-    level: Literal["O1"] = "O1"
+    level: Literal["O1", "O2"] = "O1"
     dtype: Literal["float16", "bfloat16"] = "float16"
     scale_loss: Annotated[float, Field(gt=0)] = 32768.0
     use_dynamic_loss_scaling: bool = True

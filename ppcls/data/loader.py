@@ -87,6 +87,7 @@ class DataLoader:
         leaves_levels: hand out levels of uint8 where it can be, with what is left to do in
             `Batch.left`: for a device that does it faster, and gets a quarter of the bytes.
         isolate: let the threads run in a process of their own, which lives as long as the loader.
+        epochs: how many there are, for transforms that change in the course of training.
     """
 
     dataset: Dataset
@@ -99,6 +100,7 @@ class DataLoader:
     cache: Optional[ImageCache] = None
     leaves_levels: bool = False
     isolate: bool = False
+    epochs: int = 1
     _pace: _Pace = field(default_factory=_Pace, init=False, repr=False)
 
     def __len__(self) -> int:
@@ -131,8 +133,9 @@ class DataLoader:
 
             return epoch_of(self, epoch, start)
         self.patience.begin()
+        transform = self.dataset.transform.at(min(1.0, epoch / self.epochs))
         batches = (
-            _Reading(self, indices, epoch, number)
+            _Reading(self, transform, indices, epoch, number)
             for number, indices in enumerate(self.sampler.batches(epoch)[start:], start)
         )
         if self.num_workers < 1:
@@ -178,8 +181,15 @@ def _finish(reading: _Reading, futures: List[Future[None]]) -> Batch:
 class _Reading:
     """A batch that is being read; threads fill different places, the last one puts it together."""
 
-    def __init__(self, loader: DataLoader, indices: np.ndarray, epoch: int, number: int) -> None:
-        self._dataset, self._cache = loader.dataset, loader.cache
+    def __init__(
+        self,
+        loader: DataLoader,
+        transform: Pipeline,
+        indices: np.ndarray,
+        epoch: int,
+        number: int,
+    ) -> None:
+        self._dataset, self._cache, self._transform = loader.dataset, loader.cache, transform
         self._patience = loader.patience
         self._transforms = loader.batch_transforms
         self._pace = loader._pace
@@ -188,7 +198,6 @@ class _Reading:
         self._indices = indices.astype(np.int64)
         self._bad: List[Optional[BadImage]] = [None] * len(indices)
         self._loose: List[Optional[np.ndarray]] = [None] * len(indices)
-        transform = loader.dataset.transform
         self._finish = transform.finish if transform.output_size else None
         self._leaves = loader.leaves_levels and all(op.passes_on for op in loader.batch_transforms)
         self._images = _room_for(len(indices), transform, self._leaves)
@@ -234,10 +243,10 @@ class _Reading:
             return None
         if self._leaves:
             return self._images[start : start + count]
-        return np.empty((count, *_shape_of_levels(self._dataset.transform)), np.uint8)
+        return np.empty((count, *_shape_of_levels(self._transform)), np.uint8)
 
     def _read_one(self, place: int, index: int, levels: Optional[np.ndarray]) -> None:
-        transform = self._dataset.transform
+        transform = self._transform
         rng = np.random.default_rng([*self._seed, index])
         try:
             source = self._source(index)
@@ -263,7 +272,7 @@ class _Reading:
         if kept is None:
             kept = self._patience.read(self._dataset, index)
             if self._cache is not None:
-                kept = self._cache.keep(index, kept, self._dataset.transform)
+                kept = self._cache.keep(index, kept, self._transform)
         return kept
 
     def _put_together(self) -> Batch:
@@ -288,7 +297,7 @@ class _Reading:
     def _stacked(self) -> np.ndarray:
         loaded = [image for image in self._loose if image is not None]
         if not loaded:
-            transform = self._dataset.transform
+            transform = self._transform
             return np.empty((0, transform.channels, 0, 0), transform.output_dtype)
         sizes = sorted({image.shape[1:] for image in loaded})
         if len(sizes) > 1:

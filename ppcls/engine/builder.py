@@ -185,7 +185,9 @@ def _build_train(config: Config, world: World) -> DataLoader:
     names = class_map_of_files(config)
     class_num = config.Arch.part.arguments.get("class_num")
     with config.naming("DataLoader", "Train"):
-        loader = _build_loader(section, config.Global.seed, world, names, class_num)
+        loader = _build_loader(
+            section, config.Global.seed, world, names, class_num, config.Global.epochs
+        )
     found = len(loader.dataset.class_map)
     if class_num is not None and found != class_num:
         raise ConfigError(
@@ -202,6 +204,7 @@ def _build_loader(
     world: World,
     class_map: Optional[ClassMap],
     class_num: Optional[int] = None,
+    epochs: int = 1,
 ) -> DataLoader:
     """Build one data set, its sampler, which shares it among the processes, and its loader.
 
@@ -224,6 +227,7 @@ def _build_loader(
         Patience(loader.outage_patience),
         _cache(loader),
         isolate=loader.isolate,
+        epochs=epochs,
     )
 
 

@@ -153,6 +153,9 @@ class Failing:
         self.error, self.level = error, level
         self.output_size, self.channels, self.output_dtype = None, 3, np.float32
 
+    def at(self, progress: float) -> Failing:
+        return self
+
     def __call__(self, source: bytes, rng: Any, out: Any) -> np.ndarray:
         from ppcls.data.transforms.decode import decode_rgb
 
@@ -317,3 +320,16 @@ def test_batch_transforms_count_as_well(dataset: Any, monkeypatch: pytest.Monkey
     one = loader(dataset(), 2, batch_transforms=[Slow()])
     list(one.epoch(0))
     assert one._pace.is_worth_threads()
+
+
+@pytest.mark.parametrize("isolate", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_transforms_may_change_with_the_epochs(isolate: bool, dataset: Any) -> None:
+    data = dataset("DecodeImage", {"CropImage": {"size": 8}}, {"GridMask": {"d1": 3, "d2": 6}})
+    plain = np.concatenate([batch.images for batch in loader(data).epoch(0)])
+    reader = loader(data, workers=2, isolate=isolate, epochs=3)
+    changed = [
+        np.mean([(image == 0).any() for batch in reader.epoch(epoch) for image in batch.images])
+        for epoch in range(3)
+    ]
+    assert (plain == 0).any(axis=(1, 2, 3)).mean() < 0.1
+    assert changed[0] < 0.1 and 0.15 < changed[1] < 0.55 and 0.5 < changed[2] < 0.9

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Literal
 
 import paddle
 import pytest
@@ -52,6 +52,16 @@ def test_files_for_gpus_train_in_float32_on_a_cpu(caplog: pytest.LogCaptureFixtu
     assert said.startswith("AMP has no effect: training is in float32, as AMP.dtype is float16")
     section = AmpSection(use_amp=True)
     assert possible(section, "gpu:0") is section and possible(None, "cpu") is None
+
+
+@pytest.mark.parametrize("level", ["O1", "O2"])
+def test_a_gpu_computes_at_the_level_that_is_asked_for(
+    level: Literal["O1", "O2"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: Dict[str, Any] = {}
+    monkeypatch.setattr(paddle.amp, "auto_cast", lambda **given: asked.update(given))
+    Precision(AmpSection(level=level), "gpu:0").forward()
+    assert asked == {"level": level, "dtype": "float16"}
 
 
 _OLDER = """

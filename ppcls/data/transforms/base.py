@@ -48,6 +48,14 @@ class Transform:
         """Return the transformed image."""
         raise NotImplementedError
 
+    def at(self, progress: float) -> Transform:
+        """Return the op as it is at a stage of training: itself, unless it changes on the way.
+
+        Args:
+            progress: the fraction of the epochs that is over, 0 to 1.
+        """
+        return self
+
     def shape_after(self, shape: Shape) -> Shape:
         """Return what is known of the images after this op.
 

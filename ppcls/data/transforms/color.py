@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Optional, Tuple, Union
+from typing import Annotated, Callable, Dict, List, Optional, Tuple, Union
 
 import cv2
 import numpy as np
+from pydantic import Field
 
-from ppcls.data.transforms.base import Transform, with_channel_axis
+from ppcls.data.transforms.base import Shape, Transform, with_channel_axis
 from ppcls.errors import ConfigError
 from ppcls.registry import register
 
 Amount = Union[float, List[float]]
 _LEVELS = np.arange(256, dtype=np.float32)
+
+_COLOUR_SPREADS = np.array([0.2175, 0.0188, 0.0045])
+_COLOUR_COMPONENTS = np.array(
+    [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
+)
+"""Eigenvalues and, as columns, eigenvectors of ImageNet's colours in RGB, black 0 and white 1: the
+numbers that the authors' followers have used since fb.resnet.torch.
+"""
 
 
 @register("transform")
@@ -63,6 +72,41 @@ class ColorJitter(Transform):
             if amount != neutral:
                 image = change(image, amount)
         return image
+
+
+@register("transform")
+class PCALighting(Transform):
+    """Add a colour along the principal components of ImageNet's colours (Krizhevsky et al. 2012,
+    "ImageNet Classification with Deep Convolutional Neural Networks", section 4.1): as if the light
+    had another colour and strength.
+
+    Args:
+        alphastd: standard deviation of the factors of the three components.
+
+    Raises:
+        ConfigError: the images are no levels, or grey.
+    """
+
+    is_random = True
+
+    def __init__(self, alphastd: Annotated[float, Field(ge=0)] = 0.1) -> None:
+        self.alphastd = alphastd
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return the image in another light, uint8."""
+        factors = rng.normal(0.0, self.alphastd, 3) * _COLOUR_SPREADS
+        added = 255 * (_COLOUR_COMPONENTS @ factors)
+        tables = np.rint(np.clip(_LEVELS[:, np.newaxis] + added, 0, 255)).astype(np.uint8)
+        return cv2.LUT(np.ascontiguousarray(image), tables[:, np.newaxis, :])
+
+    def shape_after(self, shape: Shape) -> Shape:
+        """Return the same shape."""
+        if shape.dtype != "uint8" or shape.channels != 3:
+            raise ConfigError(
+                "PCALighting works on the levels of colour images (uint8); put it before "
+                "NormalizeImage, and leave it out for grey ones"
+            )
+        return super().shape_after(shape)
 
 
 def change_brightness(image: np.ndarray, factor: float) -> np.ndarray:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Annotated, List, Optional, Tuple, Union
 
 import numpy as np
+from pydantic import Field
 
 from ppcls.data.transforms.base import Shape, Transform, parse_number, width_and_height
 from ppcls.data.transforms.resize import Resizer
@@ -63,6 +64,47 @@ class CropImage(Transform):
                 f"leave {have}; make the crop smaller or ResizeImage larger"
             )
         return shape.sized(self._width, self._height)
+
+
+@register("transform")
+class CropImageAtRatio(Transform):
+    """Cut out the middle square of size / (size + pad) of the shorter side, and resize it: one
+    interpolation where ResizeImage and CropImage would need a larger image (EfficientNet's
+    evaluation).
+
+    Args:
+        size: the side of the result in pixels.
+        pad: what would be cut off if the shorter side became size + pad pixels.
+        interpolation: as for ResizeImage.
+        backend: ``cv2`` or ``pil``.
+
+    Raises:
+        ConfigError: a word is unknown.
+    """
+
+    def __init__(
+        self,
+        size: Annotated[int, Field(ge=1)],
+        pad: Annotated[int, Field(ge=0)],
+        interpolation: str = "bilinear",
+        backend: str = "cv2",
+    ) -> None:
+        self.size, self.pad = size, pad
+        self._resize = Resizer(interpolation, backend, "CropImageAtRatio")
+        self.interpolation = self._resize.interpolation
+        self.backend = self._resize.backend
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return the middle, size x size."""
+        height, width = image.shape[:2]
+        side = max(1, min(height, width) * self.size // (self.size + self.pad))
+        top, left = (height - side) // 2, (width - side) // 2
+        part = image[top : top + side, left : left + side]
+        return self._resize(part, (self.size, self.size), rng)
+
+    def shape_after(self, shape: Shape) -> Shape:
+        """Return a square."""
+        return super().shape_after(shape).sized(self.size, self.size)
 
 
 @register("transform")

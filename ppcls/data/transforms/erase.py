@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from typing import Annotated, List, Literal, Optional, Tuple, Union
 
 import numpy as np
@@ -177,3 +178,68 @@ class HideAndSeek(Transform):
         found = image.copy()
         found[mask] = 0
         return found
+
+
+@register("transform")
+class GridMask(Transform):
+    """Fill a grid with 0 (Chen et al. 2020, arXiv:2001.04086): bars in both directions, or the
+    squares between them, at a distance, a place and an angle that are drawn for each image.
+
+    As in the paper, it is the more likely the longer training lasts: `prob` times the fraction of
+    the epochs that is over. So the first epoch sees whole images.
+
+    Args:
+        d1: smallest distance from one bar to the next, in pixels.
+        d2: the largest distance is one less.
+        rotate: the angle is a whole number of degrees below this.
+        ratio: width of the bars, as a fraction of the distance.
+        mode: 0 fills the bars, which leaves (1 - ratio)^2 of the image; 1 fills the squares between
+            them.
+        prob: how likely it is at the end of training.
+
+    Raises:
+        ConfigError: no distance lies between d1 and d2.
+    """
+
+    is_random = True
+
+    def __init__(
+        self,
+        d1: Annotated[int, Field(ge=2)] = 96,
+        d2: Annotated[int, Field(ge=3)] = 224,
+        rotate: Annotated[int, Field(ge=1, le=360)] = 1,
+        ratio: Annotated[float, Field(gt=0, lt=1)] = 0.5,
+        mode: Literal[0, 1] = 0,
+        prob: Annotated[float, Field(ge=0, le=1)] = 1.0,
+    ) -> None:
+        self.d1, self.d2, self.rotate, self.ratio = d1, d2, rotate, ratio
+        self.mode, self.prob = mode, prob
+        self._probability = prob
+        if d1 >= d2:
+            raise ConfigError(f"GridMask: d1 is {d1} and d2 {d2}; d2 must be larger")
+
+    def at(self, progress: float) -> GridMask:
+        """Return the op with the probability of a stage of training."""
+        found = copy(self)
+        found._probability = self.prob * progress
+        return found
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return the image, or a copy with a grid of 0."""
+        if rng.random() >= self._probability:
+            return image
+        found = image.copy()
+        found[self._hidden(image.shape[0], image.shape[1], rng)] = 0
+        return found
+
+    def _hidden(self, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw which pixels are filled."""
+        distance = int(rng.integers(self.d1, self.d2))
+        bar = min(max(1, int(distance * self.ratio + 0.5)), distance - 1)
+        places, angle = rng.integers(distance, size=2), math.radians(rng.integers(self.rotate))
+        y = np.arange(height)[:, np.newaxis] - (height - 1) / 2
+        x = np.arange(width) - (width - 1) / 2
+        along = x * math.cos(angle) + y * math.sin(angle) + places[0]
+        across = y * math.cos(angle) - x * math.sin(angle) + places[1]
+        bars = (along % distance < bar) | (across % distance < bar)
+        return bars if self.mode == 0 else ~bars

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from copy import copy
 from typing import Any, Dict, List, Literal, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -94,6 +95,19 @@ class Pipeline:
         self._first_ops, self.finish = len(self._ops), None
         if output_dtype == "float32":
             self._first_ops, self.finish = finish_of(self._ops, before)
+
+    def at(self, progress: float) -> Pipeline:
+        """Return the pipeline as it is at a stage of training: itself, unless an op changes.
+
+        Args:
+            progress: the fraction of the epochs that is over, 0 to 1.
+        """
+        ops = [op.at(progress) for op in self._ops]
+        if all(op is before for op, before in zip(ops, self._ops)):
+            return self
+        found = copy(self)
+        found._ops, found._crop = ops, _crop_of_files(self._decode, ops)
+        return found
 
     @property
     def ops(self) -> Sequence[Transform]:

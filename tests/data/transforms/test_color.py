@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
+from ppcls.data.transforms import Pipeline
 from ppcls.data.transforms.color import (
     ColorJitter,
+    PCALighting,
     change_brightness,
     change_contrast,
     change_hue,
@@ -101,3 +103,23 @@ def test_does_nothing_by_default(photo: np.ndarray, rng: np.random.Generator) ->
 def test_refuses_arguments(arguments: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         ColorJitter(**arguments)
+
+
+def test_lighting_adds_one_colour_along_the_components() -> None:
+    image, op = np.full((2, 3, 3), 128, np.uint8), PCALighting()
+    found = np.array([op(image, np.random.default_rng(seed))[0, 0] for seed in range(4000)], float)
+    spreads = np.array([0.2175, 0.0188, 0.0045]) * 0.1 * 255
+    values, vectors = np.linalg.eigh(np.cov(found.T))
+    # Rounding adds a variance of 1/12.
+    assert values[::-1][:2] - 1 / 12 == pytest.approx(spreads[:2] ** 2, rel=0.1)
+    # The first component is nearly grey, the second is the colour of light from blue to yellow.
+    assert np.abs(vectors[:, 2]) == pytest.approx([0.5675, 0.5808, 0.5836], abs=0.01)
+    assert np.abs(found.mean(axis=0) - 128).max() < 0.3
+    assert (op(image, np.random.default_rng(0)) == found[0]).all()
+    assert np.array_equal(PCALighting(0.0)(image, np.random.default_rng(0)), image)
+
+
+def test_lighting_is_for_colour_images(parts: Any) -> None:
+    for before in ({"DecodeImage": {"channel_num": 1}}, {"NormalizeImage": {"order": ""}}):
+        with pytest.raises(ConfigError, match="PCALighting works on the levels of colour images"):
+            Pipeline(parts(before, "PCALighting"))

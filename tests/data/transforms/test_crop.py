@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ppcls.data.transforms.base import Shape
-from ppcls.data.transforms.crop import CropImage, RandCropImage
+from ppcls.data.transforms.crop import CropImage, CropImageAtRatio, RandCropImage
 from ppcls.errors import BadImageError, ConfigError
 
 SIDE = st.integers(1, 400)
@@ -105,3 +106,20 @@ def test_crop_knows_what_it_gets() -> None:
             CropImage(224).shape_after(shape)
     with pytest.raises(ConfigError, match="before ToCHWImage"):
         CropImage(8).shape_after(Shape(layout="chw"))
+
+
+@pytest.mark.parametrize("width, height", [(500, 400), (400, 401), (97, 300)])
+def test_crop_at_ratio_is_the_middle_of_the_shorter_side(width: int, height: int) -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    found = CropImageAtRatio(384, pad=32)(image, rng)
+    side = int(min(height, width) * 384 / 416)
+    top, left = (height - side) // 2, (width - side) // 2
+    expected = cv2.resize(image[top : top + side, left : left + side], (384, 384))
+    assert np.array_equal(found, expected)
+    assert CropImageAtRatio(384, 32).shape_after(Shape()) == Shape().sized(384, 384)
+
+
+def test_crop_at_ratio_of_one_pixel() -> None:
+    one = np.full((1, 1, 3), 7, np.uint8)
+    assert (CropImageAtRatio(8, pad=8)(one, np.random.default_rng(0)) == 7).all()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, Sequence
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ppcls.data.transforms import Pipeline
-from ppcls.data.transforms.erase import Cutout, HideAndSeek, RandomErasing
+from ppcls.data.transforms.erase import Cutout, GridMask, HideAndSeek, RandomErasing
 from ppcls.errors import ConfigError
 
 IMAGE = np.full((40, 60, 3), 0.5, np.float32)
@@ -128,3 +129,55 @@ def test_hide_and_seek_hides_every_second_square() -> None:
     assert np.mean(shares) == pytest.approx(0.5, abs=0.05)
     # A fifth of the grids hides nothing.
     assert len(shares) / 300 == pytest.approx(0.8, abs=0.08)
+
+
+class Drawn:
+    """Stands in for a generator: draws what it is given."""
+
+    def __init__(self, distance: int, places: Sequence[int], degrees: int) -> None:
+        self._integers = [distance, np.array(places), degrees]
+
+    def random(self) -> float:
+        return 0.0
+
+    def integers(self, *arguments: Any, **options: Any) -> Any:
+        return self._integers.pop(0)
+
+
+@pytest.mark.parametrize("degrees", [0, 17, 90, 211])
+@pytest.mark.parametrize("mode", [0, 1])
+def test_grid_mask_draws_a_turned_grid(mode: Literal[0, 1], degrees: int) -> None:
+    """Against bars that are drawn upright on a larger image and turned by Pillow."""
+    image, distance, side = np.ones((201, 201, 3), np.uint8), 30, 401
+    places = (np.arange(side) - side // 2) % distance
+    upright = np.zeros((side, side), np.uint8)
+    upright[places < 12] = upright[:, places < 12] = 255
+    turned = np.asarray(Image.fromarray(upright).rotate(-degrees, Image.Resampling.BILINEAR))
+    expected = (turned[100:301, 100:301] > 127) ^ bool(mode)
+    op = GridMask(20, 40, rotate=360, ratio=0.4, mode=mode)
+    found = op(image, Drawn(distance, (0, 0), degrees))  # type: ignore[arg-type]
+    assert (hidden(found, image) == expected).mean() > 0.95
+    assert (found[~hidden(found, image)] == 1).all()
+
+
+def test_grid_mask_draws_distance_place_and_angle() -> None:
+    image, op = np.ones((240, 240, 3), np.uint8), GridMask(20, 60, rotate=1, ratio=0.5)
+    masks = [hidden(op(image, np.random.default_rng(seed)), image) for seed in range(60)]
+    starts = [np.flatnonzero(np.diff((~mask).any(1).astype(int)) == 1) for mask in masks]
+    distances = {int(np.diff(start)[0]) for start in starts}
+    assert min(distances) < 25 and 54 < max(distances) < 60
+    assert len({int(start[0]) for start in starts}) > 15
+    assert np.mean(masks) == pytest.approx(0.75, abs=0.02)
+    turned = GridMask(20, 60, rotate=90)(image, np.random.default_rng(3))
+    assert hidden(turned, image).any(1).all()
+
+
+def test_grid_mask_becomes_more_probable() -> None:
+    image, op = np.ones((60, 60, 3), np.uint8), GridMask(10, 20, prob=0.8)
+    for progress, expected in [(0.0, 0.0), (0.5, 0.4), (1.0, 0.8)]:
+        now, rng = op.at(progress), np.random.default_rng(0)
+        often = np.mean([hidden(now(image, rng), image).any() for _ in range(1000)])
+        assert often == pytest.approx(expected, abs=0.05)
+    assert op.at(0.5).prob == 0.8
+    with pytest.raises(ConfigError, match="d1 is 30 and d2 30; d2 must be larger"):
+        GridMask(30, 30)
