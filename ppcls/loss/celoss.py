@@ -22,6 +22,7 @@ from ppcls.loss.outputs import Outputs, main_logits
 from ppcls.registry import Provided, register
 
 
+@register("loss", "GoogLeNetLoss")
 @register("loss")
 class CELoss(Loss):
     """Mean over the batch of -sum(target * log_softmax(logits)), times `weight`.
@@ -36,6 +37,9 @@ class CELoss(Loss):
     -sum(w * smoothed target * log_softmax(logits)), divided by the sum of sum(w * target), before
     smoothing: PyTorch's formula for hard labels, in which smoothing's share of each class has that
     class's weight.
+
+    PaddleClas calls it GoogLeNetLoss where a network has auxiliary heads; these count in any loss
+    here, see `CombinedLoss`.
 
     Args:
         weight: what the mean is multiplied by in a sum of losses.

@@ -17,6 +17,7 @@ Count = Annotated[int, Field(ge=1)]
 """A number of classes."""
 
 
+@register("metric", "GoogLeNetTopkAcc")
 @register("metric")
 class TopkAcc(Metric):
     """The fraction of samples whose label is among the k classes with the highest scores, for each
@@ -27,6 +28,8 @@ class TopkAcc(Metric):
     counted as integers on the device, so the result does not depend on the batch size.
 
     Soft labels are not taken: an image that Mixup made of two has no class that could be hit.
+
+    PaddleClas calls it GoogLeNetTopkAcc where a network has auxiliary heads; only the main one counts.
 
     A k that is not below `class_num` (when that is known) is left out: it would always give 1.
 

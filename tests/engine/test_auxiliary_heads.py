@@ -44,3 +44,16 @@ def test_metrics_and_evaluation_see_the_main_head_only(ppcls: Run, googlenet: Re
     records = {record["event"]: record["metrics"] for record in map(json.loads, lines)}
     assert set(records["train"]) == set(records["eval"]) == {"loss", "top1", "top2"}
     assert records["eval"]["loss"] == pytest.approx(math.log(4), rel=0.2)
+
+
+@pytest.mark.slow
+def test_paddleclas_names_mean_the_same(
+    ppcls: Run, googlenet: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = []
+    for loss, metric in (("CELoss", "TopkAcc"), ("GoogLeNetLoss", "GoogLeNetTopkAcc")):
+        googlenet["Loss"] = {part: [{loss: {"weight": 1.0}}] for part in ("Train", "Eval")}
+        googlenet["Metric"] = {part: [{metric: {"topk": [1, 2]}}] for part in ("Train", "Eval")}
+        assert ppcls("train", googlenet, "--dry-run") == 0
+        found.append(re.search(r"\bloss:? +([\d.]+),", capsys.readouterr().out))
+    assert found[0] and found[1] and found[0][1] == found[1][1]
