@@ -29,7 +29,7 @@ class TopkAcc(Metric):
 
     Soft labels are not taken: an image that Mixup made of two has no class that could be hit.
 
-    PaddleClas calls it GoogLeNetTopkAcc where a network has auxiliary heads; only the main one counts.
+    PaddleClas calls it GoogLeNetTopkAcc where a network has auxiliary heads, of which none counts.
 
     A k that is not below `class_num` (when that is known) is left out: it would always give 1.
 
