@@ -137,8 +137,10 @@ def _run(path: Path) -> None:
 
 
 def imported_files() -> Dict[str, str]:
-    """Return which modules were made of files here: the file of each name."""
-    return dict(_made)
+    """Return which modules, of those that are still there, were made of files: the file of each
+    name.
+    """
+    return {name: file for name, file in _made.items() if name in sys.modules}
 
 
 def import_files(made: Mapping[str, str]) -> None:

@@ -17,6 +17,7 @@ from ppcls.cli import main
 from ppcls.config import Config, load_config
 from ppcls.config.schema import SplitSection
 from ppcls.registry import Part
+from tests.recipes import one_of_each_base
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = {path.stem: path for path in sorted((ROOT / "configs" / "ImageNet").rglob("*.yaml"))}
@@ -180,17 +181,10 @@ def test_the_comment_says_what_the_recipe_says(name: str) -> None:
 
 
 PARTS = ("Train", "Eval")
-SMALL = ["AlexNet", "MobileNetV3_large_x1_0_tv", "ShuffleNetV1_g8", "SqueezeNet1_1"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if name in SMALL else pytest.param(name, marks=pytest.mark.exhaustive)
-        for name in RECIPES
-    ],
-)
+@pytest.mark.parametrize("name", one_of_each_base(RECIPES))
 def test_it_trains(name: str, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     changes = [
         *("Global.device=cpu", "Global.update_freq=1"),

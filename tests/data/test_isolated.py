@@ -180,7 +180,7 @@ class IsolatedOwn{name}(Transform):
 
 
 @pytest.fixture()
-def own(tmp_path: Path) -> Callable[..., str]:
+def own(tmp_path: Path, own_parts: None) -> Callable[..., str]:
     from ppcls.own_parts import import_part
 
     def make(name: str, fails: bool, first: str = "") -> str:

@@ -15,6 +15,7 @@ from ppcls.config.inherit import recipe_homes
 from ppcls.data.own_recipe import OwnLists, own_recipe
 from ppcls.data.split import split
 from ppcls.errors import ConfigError
+from tests.recipes import one_of_each_base
 
 RECIPES = sorted(
     str(path.relative_to(home))
@@ -54,7 +55,7 @@ def built(recipe: Path) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("base", RECIPES)
+@pytest.mark.parametrize("base", one_of_each_base(RECIPES))
 def test_every_recipe_takes_own_images(base: str, photos: Path, tmp_path: Path) -> None:
     report = split(photos, base=base, output_dir=tmp_path)
     job = built(report.recipes[0])
