@@ -5,7 +5,19 @@ from __future__ import annotations
 from contextlib import contextmanager
 from itertools import accumulate
 from operator import mul
-from typing import Annotated, Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Tuple, Union
+from typing import (
+    Annotated,
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Set,
+    Tuple,
+    Union,
+)
 
 from paddle import Tensor, nn
 from pydantic import Field
@@ -66,6 +78,7 @@ class Network(nn.Layer):
             those of stages in the middle of a resolution.
         aux_heads: {stage: name of the sub-layer that turns its output into logits in training}.
         aux_weight: the weight of each auxiliary head's loss beside the main one's 1.
+        progress_dropout: what progressive training lets the head drop, in each stage of training.
         held_in_evaluation: layers that `train` leaves in evaluation mode, see
             `ppcls.arch.freezing`.
     """
@@ -78,6 +91,7 @@ class Network(nn.Layer):
     levels: Tuple[Level, ...] = ()
     aux_heads: Mapping[str, str] = {}
     aux_weight: float = 0.3
+    progress_dropout: Tuple[float, ...] = ()
     held_in_evaluation: Tuple[nn.Layer, ...] = ()
     head: nn.Layer
 
@@ -85,6 +99,11 @@ class Network(nn.Layer):
         super().__init__()
         self.class_num = class_num
         self.in_channels = in_channels
+
+    @property
+    def undecayed(self) -> Set[str]:
+        """The parameters that weight decay leaves alone whatever a recipe says; mostly none."""
+        return set()
 
     def train(self) -> None:
         """Switch all layers to training but those that are held in evaluation."""
@@ -114,6 +133,16 @@ class Network(nn.Layer):
             if name in self.aux_heads:
                 auxiliary.append(getattr(self, self.aux_heads[name])(x))
         return [self.head(x), *auxiliary]
+
+
+def normalisation_parameters(network: nn.Layer) -> Set[str]:
+    """Return the names of the scales and shifts of batch normalisations."""
+    return {
+        f"{name}.{which}"
+        for name, layer in network.named_sublayers()
+        if isinstance(layer, nn.BatchNorm2D)
+        for which in ("weight", "bias")
+    }
 
 
 def add_stages(network: Network, stages: Dict[str, nn.Layer]) -> None:

@@ -73,6 +73,8 @@ class GlobalSection(Section):
     best_metric: Optional[str] = None
     early_stop: Optional[EarlyStop] = None
     update_freq: PositiveInt = 1
+    train_mode: Optional[Literal["progressive"]] = None
+    progress_dropout: Optional[List[Annotated[float, Field(ge=0, lt=1)]]] = None
     max_bad_samples: Annotated[float, Field(ge=0, le=1)] = 0.01
     class_id_map_file: Optional[str] = None
     use_visualdl: bool = False

@@ -179,10 +179,14 @@ def _to_send(loader: DataLoader) -> DataLoader:
 def _bytes_of_a_batch(loader: DataLoader) -> int:
     """Return how many bytes the images of a batch take; 0 where their size is not known before."""
     transform = loader.dataset.transform
-    if transform.output_size is None:
+    epochs = range(loader.epochs)
+    stages = {transform.at(epoch / loader.epochs).output_size for epoch in epochs}
+    sizes = [size for size in stages if size is not None]
+    if len(sizes) < len(stages):
         return 0
-    values = loader.sampler.batch_size * transform.channels * int(np.prod(transform.output_size))
-    return values * 4  # batch transforms and the network take float32
+    pixels = max((height * width for height, width in sizes), default=0)
+    # Batch transforms and the network take float32.
+    return loader.sampler.batch_size * transform.channels * pixels * 4
 
 
 def _memory(size: int) -> int:

@@ -16,7 +16,7 @@ from ppcls.arch.freezing import freeze, freeze_statistics
 from ppcls.arch.network import Network
 from ppcls.arch.plain import accepted_sizes, check_logits
 from ppcls.config import Config, require
-from ppcls.config.schema import AmpSection, GlobalSection, LoaderSection, SplitSection
+from ppcls.config.schema import AmpSection, LoaderSection, SplitSection
 from ppcls.data.cache import ImageCache
 from ppcls.data.dataset import ClassMap
 from ppcls.data.loader import DataLoader
@@ -24,7 +24,7 @@ from ppcls.data.outage import Patience
 from ppcls.data.transforms import Pipeline
 from ppcls.engine.amp import Precision, possible
 from ppcls.engine.ema import ExponentialMovingAverage
-from ppcls.engine.job import Job, TrainSettings
+from ppcls.engine.job import Job, TrainSettings, dropouts_of_head
 from ppcls.engine.label_kinds import check_labels_fit, takes
 from ppcls.engine.selection import ModelSelection
 from ppcls.engine.world import World
@@ -86,16 +86,38 @@ def build_job(config: Config, device: str, world: World) -> Job:
         selection=model_selection(config, eval_metrics),
         precision=Precision(amp, device),
         ema=ExponentialMovingAverage(network, config.EMA.decay) if config.EMA else None,
-        settings=_settings(config.Global),
+        settings=_settings(config, network, train),
         config=config.data,
     )
 
 
-def _settings(section: GlobalSection) -> TrainSettings:
-    """Return the keys of `Global` that concern the training loop."""
-    return TrainSettings(
-        **{item.name: getattr(section, item.name) for item in fields(TrainSettings)}
-    )
+def _settings(config: Config, network: Network, train: DataLoader) -> TrainSettings:
+    """Return the keys of `Global` that concern the training loop.
+
+    Raises:
+        ConfigError: dropout is to change in a network whose head drops nothing, or training is to
+            be progressive and nothing changes.
+    """
+    section = config.Global
+    found = {item.name: getattr(section, item.name) for item in fields(TrainSettings)}
+    rates = section.progress_dropout
+    if rates is None and section.train_mode == "progressive":
+        rates = list(getattr(network, "progress_dropout", ()))
+    if section.progress_dropout and not dropouts_of_head(network):
+        where = config.where("Global", "progress_dropout")
+        raise ConfigError(
+            f"{where}: the head of {network.model_name} has no dropout that could change; give the "
+            "network one (Arch.dropout), or leave this out"
+        )
+    transform = train.dataset.transform
+    if section.train_mode == "progressive" and not rates and transform.at(1.0) is transform:
+        where = config.where("Global", "train_mode")
+        raise ConfigError(
+            f"{where}: training is to be progressive, but nothing changes on the way; give "
+            "RandCropImage.progress_size, RandAugmentV2.progress_magnitude or "
+            "Global.progress_dropout, or leave this out"
+        )
+    return TrainSettings(**{**found, "progress_dropout": tuple(rates or ())})
 
 
 def _eval_metric_parts(config: Config) -> List[Part]:
@@ -185,9 +207,8 @@ def _build_train(config: Config, world: World) -> DataLoader:
     names = class_map_of_files(config)
     class_num = config.Arch.part.arguments.get("class_num")
     with config.naming("DataLoader", "Train"):
-        loader = _build_loader(
-            section, config.Global.seed, world, names, class_num, config.Global.epochs
-        )
+        epochs = max(1, config.Global.epochs)
+        loader = _build_loader(section, config.Global.seed, world, names, class_num, epochs)
     found = len(loader.dataset.class_map)
     if class_num is not None and found != class_num:
         raise ConfigError(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional, Sequence
+
+from paddle import nn
 
 from ppcls.arch.network import Network
 from ppcls.data.dataset import ClassMap
 from ppcls.data.loader import DataLoader
+from ppcls.data.transforms.base import at_stage
 from ppcls.engine.amp import Precision
 from ppcls.engine.ema import ExponentialMovingAverage
 from ppcls.engine.selection import ModelSelection
@@ -35,6 +38,8 @@ class TrainSettings:
         eval_at_start: whether to evaluate the weights that training starts from, which are the
             best model until others are better.
         max_bad_samples: fraction of the training images that may be unreadable.
+        progress_dropout: probabilities of dropping a feature in the head, each for an equal part of
+            the epochs; empty for the network's own throughout.
     """
 
     epochs: int
@@ -49,6 +54,7 @@ class TrainSettings:
     start_eval_epoch: int
     eval_at_start: bool
     max_bad_samples: float
+    progress_dropout: Sequence[float] = ()
 
     def saves_after_step(self, step: int) -> bool:
         """Whether to write a checkpoint after this many updates."""
@@ -101,8 +107,23 @@ class Job:
     settings: TrainSettings
     config: Dict[str, Any]
 
+    def begin_epoch(self, epoch: int) -> None:
+        """Let the network drop what belongs to the stage of training that an epoch is in."""
+        rates = self.settings.progress_dropout
+        if not rates:
+            return
+        rate = at_stage(rates, epoch / self.settings.epochs)
+        for layer in dropouts_of_head(self.network):
+            layer.p = rate
+
     def network_metadata(self) -> Dict[str, Any]:
         """Return what a weight file says of its network: enough to refuse it where it does not
         belong.
         """
         return {**metadata_of(self.network), "class_names": list(self.class_map.names)}
+
+
+def dropouts_of_head(network: nn.Layer) -> List[nn.Dropout]:
+    """Return the layers that drop features of a head; of a whole network that has no `head`."""
+    head = getattr(network, "head", network)
+    return [part for part in head.sublayers(include_self=True) if isinstance(part, nn.Dropout)]

@@ -92,6 +92,7 @@ class Trainer:
         if self._judges_start:
             self._keep_if_best(epochs=0)
         while not self.is_complete:
+            self.job.begin_epoch(self.state.epoch)
             try:
                 self.train_epoch()
             except DataError:

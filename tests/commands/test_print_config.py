@@ -10,12 +10,10 @@ import yaml
 
 from ppcls.cli import main
 from ppcls.config import load_config
-
-ROOT = Path(__file__).resolve().parents[2]
-RECIPES = sorted(path for path in (ROOT / "configs").rglob("*.yaml") if "_base_" not in path.parts)
+from tests.recipes import all_recipes
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", all_recipes())
 def test_every_recipe_survives_the_round_trip(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

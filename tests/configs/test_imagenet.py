@@ -17,10 +17,9 @@ from ppcls.cli import main
 from ppcls.config import Config, load_config
 from ppcls.config.schema import SplitSection
 from ppcls.registry import Part
-from tests.recipes import one_of_each_base
+from tests.recipes import CONFIGS, all_recipes
 
-ROOT = Path(__file__).resolve().parents[2]
-RECIPES = {path.stem: path for path in sorted((ROOT / "configs" / "ImageNet").rglob("*.yaml"))}
+OF_IMAGENET = all_recipes("ImageNet")
 
 Rate = Callable[[float, int], float]
 """A learning rate after t of n epochs."""
@@ -56,6 +55,7 @@ class Row(NamedTuple):
     mixup: float = 0.0
     augment: Tuple[str, ...] = ()
     optimizer: str = "Momentum"
+    first_size: int = 0
 
 
 BAG = {"smoothing": 0.1, "mixup": 0.2}
@@ -102,6 +102,10 @@ PUBLISHED = [
         "EfficientNetLite0", 360, (128, 4), cosine(0.032, 5), 1e-5, smoothing=0.1,
         optimizer="RMSProp",
     ),
+    Row(
+        "EfficientNetV2_S", 350, (128, 8), cosine(0.65, 5), 1e-5, (384, 416), smoothing=0.1,
+        augment=("RandAugmentV2",), first_size=171,
+    ),
     Row("ShuffleNetV1_.*", 240, (256, 4), lambda t, n: 0.5 * (1 - t / n), 4e-5),
     Row("ResNet(18|34)_tv", 90, (32, 8), tenths(0.1), 1e-4),
     Row("ResNeXt101_32x8d", 100, (32, 64), tenths(0.1), 1e-4),
@@ -115,23 +119,23 @@ PUBLISHED = [
 
 
 @cache
-def recipe(name: str) -> Config:
-    return load_config(str(RECIPES[name]))
+def recipe(path: Path) -> Config:
+    return load_config(str(path))
 
 
 def transform_ops(loader: SplitSection) -> List[Part]:
     return loader.dataset.arguments["transform_ops"]
 
 
-def row_of(name: str) -> Row:
-    (row,) = [row for row in PUBLISHED if re.fullmatch(row.networks, name)]
+def row_of(path: Path) -> Row:
+    (row,) = [row for row in PUBLISHED if re.fullmatch(row.networks, path.stem)]
     return row
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_hyper_parameters_are_the_published_ones(name: str) -> None:
-    config, row = recipe(name), row_of(name)
-    assert config.Arch.name == name
+@pytest.mark.parametrize("path", OF_IMAGENET)
+def test_hyper_parameters_are_the_published_ones(path: Path) -> None:
+    config, row = recipe(path), row_of(path)
+    assert config.Arch.name == path.stem
     optimizer, loaders = config.Optimizer, config.DataLoader
     assert (optimizer.name, config.Global.epochs) == (row.optimizer, row.epochs)
     assert optimizer.arguments["momentum"] == 0.9
@@ -146,23 +150,28 @@ def test_hyper_parameters_are_the_published_ones(name: str) -> None:
     assert [op.name for op in train] == [*usual, *row.augment, "NormalizeImage", "ToCHWImage"]
     sizes = {op.name: op.arguments for op in (*train, *evaluation)}
     crop, resize = row.size
-    assert sizes["RandCropImage"]["size"] == sizes["CropImage"]["size"] == crop
-    assert sizes["ResizeImage"]["resize_short"] == resize
+    assert sizes["RandCropImage"]["size"] == (row.first_size or crop)
+    if "CropImageAtRatio" in sizes:
+        assert sizes["CropImageAtRatio"]["size"] == crop
+        assert sizes["CropImageAtRatio"]["pad"] == resize - crop
+    else:
+        assert sizes["CropImage"]["size"] == crop
+        assert sizes["ResizeImage"]["resize_short"] == resize
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_the_rate_follows_the_published_formula(name: str) -> None:
-    row, steps = row_of(name), 1252
+@pytest.mark.parametrize("path", OF_IMAGENET)
+def test_the_rate_follows_the_published_formula(path: Path) -> None:
+    row, steps = row_of(path), 1252
     end = steps * row.epochs
-    rates = recipe(name).Optimizer.arguments["lr"]
+    rates = recipe(path).Optimizer.arguments["lr"]
     schedule = rates.build(epochs=row.epochs, steps_per_epoch=steps)
     for step in (0, 1, 3 * steps, 29 * steps, 30 * steps, end // 2 + 7, end - 1):
         assert schedule.at(step) == pytest.approx(row.rate(step / steps, row.epochs), rel=1e-9)
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_the_comment_says_what_the_recipe_says(name: str) -> None:
-    path, config, published = RECIPES[name], recipe(name), networks()[name].published
+@pytest.mark.parametrize("path", OF_IMAGENET)
+def test_the_comment_says_what_the_recipe_says(path: Path) -> None:
+    config, published = recipe(path), networks()[path.stem].published
     lines = [line[2:] for line in path.read_text().splitlines() if line.startswith("# ")]
     text = " ".join(lines)
     figures = re.findall(r"([\d.]+) % top-\d", lines[0])
@@ -174,27 +183,27 @@ def test_the_comment_says_what_the_recipe_says(name: str) -> None:
     batch = config.DataLoader.Train.sampler.arguments["batch_size"]
     times = config.Global.update_freq
     assert f" {config.Global.epochs} epochs on one device, {times} batches of {batch} for" in text
-    if name != "EfficientNetLite0":
+    if path.stem != "EfficientNetLite0":
         assert f"the learning rate belongs to {batch * times} images an update" in text
         assert "Trained here: no." in text
-    assert lines[-1].strip() == f"python tools/train.py -c {path.relative_to(ROOT)}"
+    assert lines[-1].strip() == f"python tools/train.py -c {path.relative_to(CONFIGS.parent)}"
 
 
 PARTS = ("Train", "Eval")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", one_of_each_base(RECIPES))
-def test_it_trains(name: str, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("path", all_recipes("ImageNet", pytest.mark.exhaustive))
+def test_it_trains(path: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     changes = [
         *("Global.device=cpu", "Global.update_freq=1"),
         *(f"DataLoader.{part}.dataset.image_root={photos}" for part in PARTS),
         *(f"DataLoader.{part}.dataset.cls_label_path={photos}/list.txt" for part in PARTS),
         *(f"DataLoader.{part}.sampler.batch_size=2" for part in PARTS),
     ]
-    assert main(["train", "-c", str(RECIPES[name]), "--dry-run", "-o", *changes]) == 0
+    assert main(["train", "-c", str(path), "--dry-run", "-o", *changes]) == 0
     printed = capsys.readouterr().out
-    side, _ = row_of(name).size
+    side = row_of(path).first_size or row_of(path).size[0]
     assert re.search(rf"training batch +\[2, 3, {side}, {side}\]", printed)
     loss = re.search(r"loss +([\d.]+), forward", printed)
     assert loss and 0 < float(loss[1]) < 100

@@ -11,18 +11,11 @@ import pytest
 import yaml
 
 from ppcls.config import find_recipe, load_config
-from ppcls.config.inherit import recipe_homes
 from ppcls.data.own_recipe import OwnLists, own_recipe
 from ppcls.data.split import split
 from ppcls.errors import ConfigError
-from tests.recipes import one_of_each_base
+from tests.recipes import CONFIGS, all_recipes
 
-RECIPES = sorted(
-    str(path.relative_to(home))
-    for home in recipe_homes()
-    for path in home.rglob("*.yaml")
-    if "_base_" not in path.parts
-)
 LIGHT = {"LeNet", "SqueezeNet1_1"}
 
 
@@ -55,9 +48,9 @@ def built(recipe: Path) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("base", one_of_each_base(RECIPES))
-def test_every_recipe_takes_own_images(base: str, photos: Path, tmp_path: Path) -> None:
-    report = split(photos, base=base, output_dir=tmp_path)
+@pytest.mark.parametrize("base", all_recipes(others=pytest.mark.exhaustive))
+def test_every_recipe_takes_own_images(base: Path, photos: Path, tmp_path: Path) -> None:
+    report = split(photos, base=str(base.relative_to(CONFIGS)), output_dir=tmp_path)
     job = built(report.recipes[0])
     assert job.class_map.names == ["12", "cat", "dog"]
     assert len(job.train) >= 2 and job.config["Global"]["output_dir"].startswith("output/")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any, Callable, Dict, Literal, Tuple
+from typing import Any, Callable, Dict, Literal, Set, Tuple
 
 from paddle import Tensor, nn
 
@@ -123,6 +123,14 @@ def _rounded(channels: float) -> int:
     return int(channels + 4) // 8 * 8
 
 
+_DROPOUTS = {
+    "S": (0.1, 0.5 / 3, 0.7 / 3, 0.3),
+    "M": (0.1, 0.2, 0.3, 0.4),
+    "L": (0.1, 0.7 / 3, 1.1 / 3, 0.5),
+}
+"""Of the four stages of progressive training: evenly from the first to the last of table 6."""
+
+
 class EfficientNetV2(Network):
     """3x3/2, BN, act, three stages of FusedMBConv, three or four of MBConv, then as EfficientNet.
 
@@ -185,21 +193,27 @@ class EfficientNetV2(Network):
         rest = average_head(last, class_num, dropout).named_children()
         self.head = nn.Sequential(("conv", ends(widths[-1], last, 1)), *rest)
         initialise(self, conv=he_fan_out)
+        self.progress_dropout = _DROPOUTS.get(size, ())
+
+    @property
+    def undecayed(self) -> Set[str]:
+        """Neither biases nor batch normalisation decay, as in PaddleClas."""
+        return {name for name, parameter in self.named_parameters() if len(parameter.shape) == 1}
 
 
-for _name, _size, *_scales in (
-    # name              size width depth side dropout
-    ("EfficientNetV2_S", "S", 1.0, 1.0, 384, 0.2),
-    ("EfficientNetV2_M", "M", 1.0, 1.0, 480, 0.3),
-    ("EfficientNetV2_L", "L", 1.0, 1.0, 480, 0.4),
-    ("EfficientNetV2_B0", "B", 1.0, 1.0, 224, 0.2),
-    ("EfficientNetV2_B1", "B", 1.0, 1.1, 240, 0.2),
-    ("EfficientNetV2_B2", "B", 1.1, 1.2, 260, 0.3),
-    ("EfficientNetV2_B3", "B", 1.2, 1.4, 300, 0.3),
+for _name, _size, _padding, *_scales in (
+    # name                 size padding   width depth side dropout
+    # PaddleClas drops S's features less at first: it raises this to 0.3 while images grow.
+    ("EfficientNetV2_S", "S", "fixed", 1.0, 1.0, 384, 0.1),
+    ("EfficientNetV2_M", "M", "fixed", 1.0, 1.0, 480, 0.3),
+    ("EfficientNetV2_L", "L", "fixed", 1.0, 1.0, 480, 0.4),
+    ("EfficientNetV2_S_tv", "S", "symmetric", 1.0, 1.0, 384, 0.2),
+    ("EfficientNetV2_M_tv", "M", "symmetric", 1.0, 1.0, 480, 0.3),
+    ("EfficientNetV2_L_tv", "L", "symmetric", 1.0, 1.0, 480, 0.4),
+    ("EfficientNetV2_B0", "B", "same", 1.0, 1.0, 224, 0.2),
+    ("EfficientNetV2_B1", "B", "same", 1.0, 1.1, 240, 0.2),
+    ("EfficientNetV2_B2", "B", "same", 1.1, 1.2, 260, 0.3),
+    ("EfficientNetV2_B3", "B", "same", 1.2, 1.4, 300, 0.3),
 ):
-    _arguments = {"size": _size, **dict(zip(SCALE_KEYS, _scales))}
-    if _size == "B":
-        register("arch", _name, **_arguments, padding="same")(EfficientNetV2)
-    else:
-        register("arch", _name, **_arguments)(EfficientNetV2)
-        register("arch", f"{_name}_tv", **_arguments, padding="symmetric")(EfficientNetV2)
+    _arguments = {"size": _size, "padding": _padding, **dict(zip(SCALE_KEYS, _scales))}
+    register("arch", _name, **_arguments)(EfficientNetV2)

@@ -1,195 +1,40 @@
-"""Random changes of colour and shape, drawn from lists: AutoAugment, RandAugment, TrivialAugment.
-
-Pillow computes the changes, as it does in the papers' code and in PaddleClas.
-"""
+"""Random changes of colour and shape from lists: AutoAugment, RandAugment, TrivialAugment."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Callable, Dict, List, Optional, Tuple
+from copy import copy
+from typing import TYPE_CHECKING, Annotated, List, Optional, Tuple
 
 import numpy as np
 from pydantic import Field
 
-from ppcls.data.transforms.base import Shape, Transform, require_hwc, with_channel_axis
+from ppcls.data.transforms.base import (
+    Shape,
+    Transform,
+    at_stage,
+    require_hwc,
+    with_channel_axis,
+)
+from ppcls.data.transforms.changes import (
+    AUTO_AUGMENT,
+    AUTO_AUGMENT_CHANGES,
+    RAND_AUGMENT,
+    RAND_AUGMENT_V2,
+    RAND_AUGMENT_V3,
+    TRIVIAL_AUGMENT,
+    TRIVIAL_LEVELS,
+    Drawn,
+)
 from ppcls.errors import ConfigError
 from ppcls.registry import register
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Fill = Tuple[int, ...]
-Change = Callable[["Image", float, Fill], "Image"]
-"""Changes an image by an amount; pixels that come from outside of it get the colour."""
+Magnitude = Annotated[float, Field(ge=0, le=30)]
+"""How strong changes are."""
 
 _GREY = [128, 128, 128]
-
-
-def _affine(
-    image: Image, row_x: Tuple[float, float, float], row_y: Tuple[float, float, float], fill: Fill
-) -> Image:
-    """Take each pixel (x, y) from where the rows say that it comes from."""
-    from PIL import Image as pillow
-
-    colour = fill if image.mode == "RGB" else fill[0]
-    how = pillow.Transform.AFFINE
-    return image.transform(
-        image.size, how, (*row_x, *row_y), pillow.Resampling.BICUBIC, fillcolor=colour
-    )
-
-
-def _rotated(image: Image, degrees: float, fill: Fill) -> Image:
-    return image.rotate(degrees, fillcolor=fill if image.mode == "RGB" else fill[0])
-
-
-def _enhanced(name: str) -> Change:
-    """Return a change by a factor, of which 1 leaves the image as it is."""
-
-    def change(image: Image, factor: float, fill: Fill) -> Image:
-        from PIL import ImageEnhance
-
-        found: Image = getattr(ImageEnhance, name)(image).enhance(factor)
-        return found
-
-    return change
-
-
-def _simple(name: str, convert: Optional[Callable[[float], Any]] = None) -> Change:
-    """Return a change that ImageOps has, with the amount as its argument or without one."""
-
-    def change(image: Image, amount: float, fill: Fill) -> Image:
-        from PIL import ImageOps
-
-        found: Image = getattr(ImageOps, name)(image, *([convert(amount)] if convert else []))
-        return found
-
-    return change
-
-
-CHANGES: Dict[str, Change] = {
-    "identity": lambda image, amount, fill: image,
-    # The amount is the tangent of the angle.
-    "shear x": lambda image, amount, fill: _affine(image, (1, amount, 0), (0, 1, 0), fill),
-    "shear y": lambda image, amount, fill: _affine(image, (1, 0, 0), (amount, 1, 0), fill),
-    # In pixels.
-    "translate x": lambda image, amount, fill: _affine(image, (1, 0, amount), (0, 1, 0), fill),
-    "translate y": lambda image, amount, fill: _affine(image, (1, 0, 0), (0, 1, amount), fill),
-    "rotate": _rotated,
-    "color": _enhanced("Color"),
-    "contrast": _enhanced("Contrast"),
-    "brightness": _enhanced("Brightness"),
-    "sharpness": _enhanced("Sharpness"),
-    # Bits that stay, 0 to 8; Pillow has no 0.
-    "posterize": lambda image, amount, fill: (
-        _simple("posterize", int)(image, amount, fill) if amount >= 1 else image.point(lambda _: 0)
-    ),
-    # Levels from this one on are inverted.
-    "solarize": _simple("solarize", float),
-    "autocontrast": _simple("autocontrast"),
-    "equalize": _simple("equalize"),
-    "invert": _simple("invert"),
-}
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """One of the changes that are drawn from.
-
-    Attributes:
-        name: a key of `CHANGES`.
-        amount: what it is done by at a level from 0 to 1.
-        is_signed: whether the amount is negated every second time.
-        base: what is added to the amount then.
-        of_side: whether the amount is a fraction of the image's side.
-    """
-
-    name: str
-    amount: Callable[[float], float] = lambda level: 0.0
-    is_signed: bool = False
-    base: float = 0.0
-    of_side: bool = False
-
-    def __call__(self, image: Image, level: float, fill: Fill, rng: np.random.Generator) -> Image:
-        """Return the changed image."""
-        amount = self.amount(level)
-        if self.is_signed and rng.integers(2):
-            amount = -amount
-        if self.of_side:
-            amount *= image.size[0 if self.name.endswith("x") else 1]
-        return CHANGES[self.name](image, self.base + amount, fill)
-
-
-def _by(most: float) -> Callable[[float], float]:
-    return lambda level: most * level
-
-
-_ENHANCEMENTS = ("color", "contrast", "sharpness", "brightness")
-_PLAIN = ("autocontrast", "equalize", "invert")
-
-_RAND_AUGMENT: Tuple[_Choice, ...] = (
-    *(_Choice(name, _by(0.3), is_signed=True) for name in ("shear x", "shear y")),
-    *(
-        _Choice(name, _by(150 / 331), is_signed=True, of_side=True)
-        for name in ("translate x", "translate y")
-    ),
-    _Choice("rotate", _by(30.0)),
-    *(_Choice(name, _by(0.9), is_signed=True, base=1.0) for name in _ENHANCEMENTS),
-    _Choice("posterize", lambda level: int(4 * level)),
-    _Choice("solarize", _by(256.0)),
-    *map(_Choice, _PLAIN),
-)
-"""As in PaddleClas: rotation one way only, and fewer bits and more solarisation at low levels."""
-
-_TRIVIAL_AUGMENT: Tuple[_Choice, ...] = (
-    _Choice("identity"),
-    *(_Choice(name, _by(0.99), is_signed=True) for name in ("shear x", "shear y")),
-    *(_Choice(name, _by(32.0), is_signed=True) for name in ("translate x", "translate y")),
-    _Choice("rotate", _by(135.0), is_signed=True),
-    *(_Choice(name, _by(0.99), is_signed=True, base=1.0) for name in _ENHANCEMENTS),
-    _Choice("posterize", lambda level: 8 - round(6 * level)),
-    _Choice("solarize", lambda level: 255.0 * (1 - level)),
-    *map(_Choice, ("autocontrast", "equalize")),
-)
-"""The wide space of the paper, table 2."""
-
-_AUTO_AUGMENT_CHANGES: Dict[str, _Choice] = {
-    **{choice.name: choice for choice in _RAND_AUGMENT},
-    "rotate": _Choice("rotate", _by(30.0)),
-    "posterize": _Choice("posterize", lambda level: round(8 - 4 * level)),
-    "solarize": _Choice("solarize", lambda level: 256.0 * (1 - level)),
-}
-
-_AUTO_AUGMENT = (
-    "0.4 posterize 8, 0.6 rotate 9",
-    "0.6 solarize 5, 0.6 autocontrast 5",
-    "0.8 equalize 8, 0.6 equalize 3",
-    "0.6 posterize 7, 0.6 posterize 6",
-    "0.4 equalize 7, 0.2 solarize 4",
-    "0.4 equalize 4, 0.8 rotate 8",
-    "0.6 solarize 3, 0.6 equalize 7",
-    "0.8 posterize 5, 1.0 equalize 2",
-    "0.2 rotate 3, 0.6 solarize 8",
-    "0.6 equalize 8, 0.4 posterize 6",
-    "0.8 rotate 8, 0.4 color 0",
-    "0.4 rotate 9, 0.6 equalize 2",
-    "0.0 equalize 7, 0.8 equalize 8",
-    "0.6 invert 4, 1.0 equalize 8",
-    "0.6 color 4, 1.0 contrast 8",
-    "0.8 rotate 8, 1.0 color 2",
-    "0.8 color 8, 0.8 solarize 7",
-    "0.4 sharpness 7, 0.6 invert 8",
-    "0.6 shear_x 5, 1.0 equalize 9",
-    "0.4 color 0, 0.6 equalize 3",
-    "0.4 equalize 7, 0.2 solarize 4",
-    "0.6 solarize 5, 0.6 autocontrast 5",
-    "0.6 invert 4, 1.0 equalize 8",
-    "0.6 color 4, 1.0 contrast 8",
-    "0.8 equalize 8, 0.6 equalize 3",
-)
-"""ImageNet's policy, table 9 of the paper: pairs of probability, change and level from 0 to 9."""
-
-_LEVELS = 31
-"""Of TrivialAugment."""
 
 
 class _Drawing(Transform):
@@ -245,6 +90,8 @@ class RandAugment(_Drawing):
         fillcolor: of pixels that come from outside of the image, three levels; grey by default.
     """
 
+    _choices: Tuple[Drawn, ...] = RAND_AUGMENT
+
     def __init__(
         self,
         num_layers: Annotated[int, Field(ge=1)] = 2,
@@ -253,13 +100,70 @@ class RandAugment(_Drawing):
     ) -> None:
         super().__init__(fillcolor)
         self.num_layers, self.magnitude = num_layers, magnitude
+        self._strength = magnitude / 10
 
     def changed(self, image: Image, rng: np.random.Generator) -> Image:
         """Return the changed image."""
         for _ in range(self.num_layers):
-            choice = _RAND_AUGMENT[rng.integers(len(_RAND_AUGMENT))]
-            image = choice(image, self.magnitude / 10, tuple(self.fillcolor), rng)
+            choice = self._choices[rng.integers(len(self._choices))]
+            image = choice(image, self._strength, tuple(self.fillcolor), rng)
         return image
+
+
+@register("transform")
+class RandAugmentV2(RandAugment):
+    """The same with the changes that EfficientNetV2 was trained with (Tan and Le 2021,
+    arXiv:2104.00298): also lighter shadows and a filled square, and enhancements from 0.1 times on.
+
+    Args:
+        num_layers: how many changes.
+        magnitude: how strong; 10 is the strength of RandAugment's 10, more goes beyond.
+        progress_magnitude: strengths instead of `magnitude`, each for an equal part of the epochs.
+        fillcolor: of pixels that come from outside of the image, three levels; grey by default.
+    """
+
+    _choices = RAND_AUGMENT_V2
+
+    def __init__(
+        self,
+        num_layers: Annotated[int, Field(ge=1)] = 2,
+        magnitude: Magnitude = 5,
+        progress_magnitude: Optional[Annotated[List[Magnitude], Field(min_length=1)]] = None,
+        fillcolor: Optional[List[int]] = None,
+    ) -> None:
+        super().__init__(num_layers, magnitude, fillcolor)
+        self.progress_magnitude = progress_magnitude
+        if progress_magnitude:
+            self._strength = progress_magnitude[0] / 10
+
+    def at(self, progress: float) -> RandAugmentV2:
+        """Return the op with the strength of a stage of training."""
+        if not self.progress_magnitude:
+            return self
+        found = copy(self)
+        found._strength = at_stage(self.progress_magnitude, progress) / 10
+        return found
+
+
+@register("transform")
+class RandAugmentV3(RandAugment):
+    """RandAugment with changes that begin at none: at strength 0, bits and bright levels stay.
+
+    Args:
+        num_layers: how many changes.
+        magnitude: how strong, 0 to 10.
+        fillcolor: of pixels that come from outside of the image, three levels; black by default.
+    """
+
+    _choices = RAND_AUGMENT_V3
+
+    def __init__(
+        self,
+        num_layers: Annotated[int, Field(ge=1)] = 2,
+        magnitude: Annotated[float, Field(ge=0, le=10)] = 3,
+        fillcolor: Optional[List[int]] = None,
+    ) -> None:
+        super().__init__(num_layers, magnitude, [0, 0, 0] if fillcolor is None else fillcolor)
 
 
 @register("transform")
@@ -273,10 +177,10 @@ class AutoAugment(_Drawing):
 
     def changed(self, image: Image, rng: np.random.Generator) -> Image:
         """Return the changed image."""
-        for pair in _AUTO_AUGMENT[rng.integers(len(_AUTO_AUGMENT))].split(", "):
+        for pair in AUTO_AUGMENT[rng.integers(len(AUTO_AUGMENT))].split(", "):
             probability, name, level = pair.split()
             if rng.random() < float(probability):
-                choice = _AUTO_AUGMENT_CHANGES[name.replace("_", " ")]
+                choice = AUTO_AUGMENT_CHANGES[name.replace("_", " ")]
                 image = choice(image, int(level) / 9, tuple(self.fillcolor), rng)
         return image
 
@@ -292,6 +196,6 @@ class TrivialAugment(_Drawing):
 
     def changed(self, image: Image, rng: np.random.Generator) -> Image:
         """Return the changed image."""
-        choice = _TRIVIAL_AUGMENT[rng.integers(len(_TRIVIAL_AUGMENT))]
-        level = rng.integers(_LEVELS) / (_LEVELS - 1)
+        choice = TRIVIAL_AUGMENT[rng.integers(len(TRIVIAL_AUGMENT))]
+        level = rng.integers(TRIVIAL_LEVELS) / (TRIVIAL_LEVELS - 1)
         return choice(image, float(level), tuple(self.fillcolor), rng)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Iterable, List, Optional, Tuple, Union
+from typing import Iterable, List, Optional, Sequence, Tuple, TypeVar, Union
 
 import numpy as np
 
 from ppcls.errors import ConfigError, did_you_mean
+
+T = TypeVar("T")
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _FRACTION = re.compile(rf"\s*({_NUMBER})\s*(?:/\s*({_NUMBER})\s*)?")
@@ -63,6 +65,17 @@ class Transform:
             ConfigError: the op cannot work on images of this shape.
         """
         return require_hwc(self, shape)
+
+
+def at_stage(values: Sequence[T], progress: float) -> T:
+    """Return the value of a stage of training: each of them lasts for an equal part of it.
+
+    Args:
+        values: one for each stage.
+        progress: the fraction of the epochs that is over, 0 to 1.
+    """
+    # The fraction of an epoch's number may be a little below the border of its stage.
+    return values[min(len(values) - 1, int(progress * len(values) + 1e-9))]
 
 
 def require_hwc(op: object, shape: Shape) -> Shape:

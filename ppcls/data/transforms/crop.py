@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from typing import TYPE_CHECKING, Annotated, List, Optional, Tuple, Union
 
 import numpy as np
 from pydantic import Field
 
-from ppcls.data.transforms.base import Shape, Transform, parse_number, width_and_height
+from ppcls.data.transforms.base import (
+    Shape,
+    Transform,
+    at_stage,
+    parse_number,
+    width_and_height,
+)
 from ppcls.data.transforms.resize import Resizer
 from ppcls.errors import BadImageError, ConfigError
 from ppcls.registry import register
@@ -16,6 +23,9 @@ from ppcls.registry import register
 if TYPE_CHECKING:
     from ppcls.data.transforms.decode import DecodeImage
     from ppcls.data.transforms.imagefile import ImageFile
+
+
+_STAGES = "RandCropImage.progress_size"
 
 
 @register("transform")
@@ -124,6 +134,8 @@ class RandCropImage(Transform):
         use_log_aspect: draw the logarithm of the proportions uniformly, so that 1/2 is as likely as
             2.
         backend: ``cv2`` or ``pil``.
+        progress_size: sizes instead of `size`, each for an equal part of the epochs (progressive
+            learning: Tan and Le 2021, arXiv:2104.00298).
 
     Raises:
         ConfigError: a range is not two positive numbers in order, or a word is unknown.
@@ -139,8 +151,9 @@ class RandCropImage(Transform):
         interpolation: Optional[str] = None,
         use_log_aspect: bool = False,
         backend: str = "cv2",
+        progress_size: Optional[List[Union[int, List[int]]]] = None,
     ) -> None:
-        self.size = size
+        self.size, self.progress_size = size, progress_size
         self.scale = _positive_range(scale or [0.08, 1.0], "RandCropImage.scale")
         self.ratio = _positive_range(ratio or [3 / 4, 4 / 3], "RandCropImage.ratio")
         self.use_log_aspect = use_log_aspect
@@ -148,6 +161,19 @@ class RandCropImage(Transform):
         self.interpolation = self._resize.interpolation
         self.backend = self._resize.backend
         self._wanted = width_and_height(size, "RandCropImage.size")
+        if progress_size is not None:
+            self._stages = [width_and_height(one, _STAGES) for one in progress_size]
+            if not progress_size:
+                raise ConfigError(f"{_STAGES} is empty; write a size for each stage of training")
+            self._wanted = self._stages[0]
+
+    def at(self, progress: float) -> RandCropImage:
+        """Return the op with the size of a stage of training."""
+        if self.progress_size is None:
+            return self
+        found = copy(self)
+        found._wanted = at_stage(self._stages, progress)
+        return found
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a random part in the wanted size."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from copy import copy
 from typing import Any, Dict, List, Literal, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -90,6 +89,7 @@ class Pipeline:
                 "NormalizeImage"
             )
         self._shape = shape
+        self._output = (output_dtype, output_layout)
         self.output_dtype = np.dtype(output_dtype)
         self.is_random = any(op.is_random for op in self._ops)
         self._first_ops, self.finish = len(self._ops), None
@@ -105,9 +105,7 @@ class Pipeline:
         ops = [op.at(progress) for op in self._ops]
         if all(op is before for op, before in zip(ops, self._ops)):
             return self
-        found = copy(self)
-        found._ops, found._crop = ops, _crop_of_files(self._decode, ops)
-        return found
+        return Pipeline([self._decode, *ops], *self._output)
 
     @property
     def ops(self) -> Sequence[Transform]:

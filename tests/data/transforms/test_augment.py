@@ -9,8 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppcls.data.transforms import Pipeline, augment
-from ppcls.data.transforms.augment import CHANGES, AutoAugment, RandAugment, TrivialAugment
+from ppcls.data.transforms import Pipeline, changes
+from ppcls.data.transforms.augment import (
+    AutoAugment,
+    RandAugment,
+    RandAugmentV2,
+    RandAugmentV3,
+    TrivialAugment,
+)
+from ppcls.data.transforms.changes import CHANGES
 from ppcls.errors import ConfigError
 
 FILL = (10, 128, 250)
@@ -138,7 +145,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> List[Tuple[str, float]]:
     def note(name: str) -> Any:
         return lambda image, amount, fill: (calls.append((name, amount)), image)[1]
 
-    monkeypatch.setattr(augment, "CHANGES", {name: note(name) for name in CHANGES})
+    monkeypatch.setattr(changes, "CHANGES", {name: note(name) for name in CHANGES})
     return calls
 
 
@@ -165,6 +172,56 @@ def test_rand_augment_draws_layers_of_one_strength(drawn: Any, photo: np.ndarray
     for name in ("color", "contrast", "brightness", "sharpness"):
         assert found[name] == [0.55, 1.45]
     assert {"autocontrast", "equalize", "invert"} < set(found) and "identity" not in found
+
+
+def test_rand_augment_v2_goes_beyond_ten(drawn: Any, photo: np.ndarray) -> None:
+    op, rng = RandAugmentV2(num_layers=2, magnitude=15), np.random.default_rng(0)
+    for _ in range(800):
+        op(photo, rng)
+    found = {name: sorted(set(np.round(values, 6))) for name, values in amounts(drawn).items()}
+    assert len(found) == 15 and len(drawn) == pytest.approx(1600 * 15 / 16, rel=0.03)
+    assert found["shear x"] == [-0.45, 0.45] and found["translate y"] == [-150, 150]
+    assert found["rotate"] == [-45, 45] and found["posterize"] == [6]
+    assert found["solarize"] == [384] and found["solarize add"] == [165]
+    assert all(found[name] == [2.8] for name in ("color", "contrast", "brightness", "sharpness"))
+
+
+def test_rand_augment_v2_gets_stronger(drawn: Any, photo: np.ndarray) -> None:
+    op = RandAugmentV2(1, progress_magnitude=[5, 10, 15])
+    for progress, expected in ((0, 15), (0.34, 30), (0.67, 45), (1.0, 45)):
+        drawn.clear()
+        now, rng = op.at(progress), np.random.default_rng(0)
+        for _ in range(200):
+            now(photo, rng)
+        assert {abs(amount) for name, amount in drawn if name == "rotate"} == {expected}
+
+
+def test_rand_augment_v3_begins_at_none(drawn: Any, photo: np.ndarray) -> None:
+    for magnitude, posterize, solarize in ((0, 8, 255), (3, 7, 178.5), (10, 4, 0)):
+        drawn.clear()
+        op, rng = RandAugmentV3(num_layers=1, magnitude=magnitude), np.random.default_rng(0)
+        for _ in range(500):
+            op(photo, rng)
+        found = amounts(drawn)
+        assert len(found) == 14
+        assert set(found["posterize"]) == {posterize} and set(found["solarize"]) == {solarize}
+        assert set(np.abs(found["rotate"])) == {3 * magnitude}
+    assert min(found["rotate"]) == -30 and op.fillcolor == [0, 0, 0]
+
+
+def test_shadows_get_lighter(photo: np.ndarray) -> None:
+    wanted = np.where(photo < 128, np.minimum(photo.astype(int) + 40, 255), photo)
+    np.testing.assert_array_equal(change("solarize add", photo, 40.7), wanted)
+
+
+def test_a_square_is_filled(drawn: Any, photo: np.ndarray) -> None:
+    """The other changes do nothing here."""
+    image, rng = np.zeros((200, 200, 3), np.uint8), np.random.default_rng(0)
+    op = RandAugmentV2(num_layers=1, magnitude=5)
+    areas = [int((op(image, rng)[:, :, 0] == 128).sum()) for _ in range(800)]
+    squares = [area for area in areas if area]
+    assert len(squares) == pytest.approx(800 / 16, rel=0.3)
+    assert max(squares) == 40 * 40 and min(squares) < 1600
 
 
 def test_trivial_augment_draws_one_change_of_any_strength(drawn: Any, photo: np.ndarray) -> None:
@@ -204,7 +261,16 @@ def test_auto_augment_draws_the_pairs_of_the_paper(drawn: Any, photo: np.ndarray
     }
 
 
-@pytest.mark.parametrize("op", [RandAugment(2, 9), TrivialAugment(), AutoAugment()])
+@pytest.mark.parametrize(
+    "op",
+    [
+        RandAugment(2, 9),
+        RandAugmentV2(2, 15),
+        RandAugmentV3(2, 9),
+        TrivialAugment(),
+        AutoAugment(),
+    ],
+)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_generator_alone_decides(op: Any, channels: int, photo: np.ndarray) -> None:
     image = np.ascontiguousarray(photo[:, :, :channels])

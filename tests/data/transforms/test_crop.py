@@ -123,3 +123,18 @@ def test_crop_at_ratio_is_the_middle_of_the_shorter_side(width: int, height: int
 def test_crop_at_ratio_of_one_pixel() -> None:
     one = np.full((1, 1, 3), 7, np.uint8)
     assert (CropImageAtRatio(8, pad=8)(one, np.random.default_rng(0)) == 7).all()
+
+
+def test_sizes_of_the_stages() -> None:
+    image, op = np.zeros((50, 60, 3), np.uint8), RandCropImage(8, progress_size=[8, [12, 10], 16])
+    for epochs in (3, 7, 30, 350):
+        shapes = [
+            op.at(epoch / epochs)(image, np.random.default_rng(0)).shape[:2]
+            for epoch in range(epochs)
+        ]
+        stages = [(8, 8), (10, 12), (16, 16)]
+        assert shapes == [stages[epoch * 3 // epochs] for epoch in range(epochs)]
+    assert op.at(0.5).shape_after(Shape()).width == 12
+    assert RandCropImage(8).at(0.5).shape_after(Shape()).width == 8
+    with pytest.raises(ConfigError, match="RandCropImage.progress_size is empty"):
+        RandCropImage(8, progress_size=[])
