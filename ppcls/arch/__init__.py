@@ -71,9 +71,11 @@ def create_model(
 def build(part: registry.Part) -> Network:
     """Build the network that a configuration's `Arch` section chose; like `create_model`."""
     require_paddle()
+    from ppcls.arch.initial_weights import start_as_published
     from ppcls.arch.network import Network as Base
 
     network: Any = part.build()
+    start_as_published(network, part.name)
     if not isinstance(network, Base):
         from ppcls.arch.plain import complete_plain
 

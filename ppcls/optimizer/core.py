@@ -120,18 +120,21 @@ class Optimizer(ABC):
     def _exempt(self, named: Mapping[str, paddle.Tensor]) -> List[paddle.Tensor]:
         """Return the parameters that must not decay.
 
-        One-dimensional ones are biases and the scales and shifts of normalisation. A text in
-        `no_weight_decay_name` that no parameter's name contains gets a warning.
+        One-dimensional ones are biases and the scales and shifts of normalisation. Some networks
+        name parameters of their own. A text in `no_weight_decay_name` that no parameter's name
+        contains gets a warning.
         """
         given = self.no_weight_decay_name or []
         texts = given.split() if isinstance(given, str) else given
         for text in texts:
             if not any(text in name for name in named):
                 _log.warning("Optimizer.no_weight_decay_name: no parameter contains '%s'", text)
+        undecayed = getattr(self.model, "undecayed", ())
         return [
             parameter
             for name, parameter in named.items()
             if (self.one_dim_param_no_weight_decay and len(parameter.shape) == 1)
+            or name in undecayed
             or any(text in name for text in texts)
         ]
 

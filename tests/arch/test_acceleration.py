@@ -74,7 +74,7 @@ def test_results_and_gradients_are_paddles(name: str, frozen: bool) -> None:
         expected, found = own(images).numpy(), fast(images).numpy()
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
     (loss, grads), (my_loss, my_grads) = (loss_and_gradients(net, images) for net in (own, fast))
-    assert my_loss == pytest.approx(loss, rel=1e-4, abs=1e-4)
+    assert my_loss == pytest.approx(loss, rel=1e-4, abs=5e-4)  # a difference of larger sums
     square = sum(float((one**2).sum()) for one in grads)
     off = sum(float(((one - other) ** 2).sum()) for one, other in zip(grads, my_grads))
     # Some values pass a kink of ReLU on the other side.

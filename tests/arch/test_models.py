@@ -66,17 +66,17 @@ def test_same_seed_same_weights() -> None:
 @pytest.mark.slow
 def test_initialisation_follows_the_papers() -> None:
     paddle.seed(1)
-    resnet = create_model("ResNet18", class_num=10)
+    resnet = create_model("ResNet18_tv", class_num=10)
     weight = resnet.stage2[1].conv1.conv.weight.numpy()
     assert weight.std() == pytest.approx(math.sqrt(2 / (128 * 9)), rel=0.02)
     assert resnet.head.fc.weight.numpy().std() == pytest.approx(0.01, rel=0.1)
-    squeeze = create_model("SqueezeNet1_1").stage1.fire2.expand3x3.conv.weight.numpy()
+    squeeze = create_model("SqueezeNet1_1_tv").stage1.fire2.expand3x3.conv.weight.numpy()
     assert np.abs(squeeze).max() == pytest.approx(math.sqrt(6 / (16 * 9 + 64 * 9)), rel=0.01)
 
 
 @pytest.mark.slow
 def test_alexnet_starts_with_the_papers_biases() -> None:
-    network = create_model("AlexNet", class_num=2)
+    network = create_model("AlexNet_2012", class_num=2)
     layers = [network.stage1.conv1.conv, network.stage2.conv2.conv, network.stage3.conv3.conv]
     layers += [network.stage3.conv4.conv, network.stage3.conv5.conv]
     layers += [network.head.fc6, network.head.fc7, network.head.fc8]

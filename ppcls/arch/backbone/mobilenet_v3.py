@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import groupby
-from typing import Annotated, Callable, Dict, List, Literal, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    Annotated,
+    Callable,
+    Dict,
+    List,
+    Literal,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from paddle import nn
 from pydantic import Field
@@ -24,7 +35,7 @@ from ppcls.arch.layers import (
     initialise,
     make_divisible,
 )
-from ppcls.arch.network import Count, Network, Rate, finest_to_last
+from ppcls.arch.network import Count, Network, Rate, finest_to_last, normalisation_parameters
 from ppcls.errors import ConfigError
 from ppcls.registry import register
 
@@ -187,6 +198,11 @@ class MobileNetV3(Network):
             *rest,
         )
         initialise(self)
+
+    @property
+    def undecayed(self) -> Set[str]:
+        """Batch normalisation does not decay, as in PaddleClas."""
+        return normalisation_parameters(self)
 
 
 def _rows(size: str, depths: Optional[List[int]], minimal: bool, cifar: bool) -> List[Row]:

@@ -125,7 +125,7 @@ def test_drop_path_grows_by_block_and_cifar_keeps_the_pixels() -> None:
 
 def test_weights_start_as_in_the_authors_code_but_for_the_last_layer() -> None:
     paddle.seed(0)
-    network = create_model("EfficientNetB0", class_num=25)
+    network = create_model("EfficientNetB0_tv", class_num=25)
     expand = network.stage6[1].expand.conv.weight.numpy()
     assert expand.std() == pytest.approx((2 / 1152) ** 0.5, rel=0.02)
     depthwise = network.stage6[1].depthwise.conv.weight.numpy()
