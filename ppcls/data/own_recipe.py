@@ -28,9 +28,12 @@ IMAGES_SEEN = 300_000
 USUAL_EPOCHS = 30
 """... in no more epochs than the recipe says or these, and in no fewer than either."""
 
-_ADAPTIVE = {"Adam", "AdamW", "RMSProp"}
-_RATES = ("learning_rate", "values", "eta_min", "end_lr", "warmup_start_lr")
-_EPOCHS = ("warmup_epoch", "decay_epochs", "milestones", "step_size")
+_ADAPTIVE = {"Adam", "AdamW", "Lamb", "RMSProp"}
+_RATES = ("learning_rate", "values", "max_learning_rate", "eta_min", "end_lr", "warmup_start_lr")
+_EPOCHS = (
+    *("warmup_epoch", "decay_epochs", "milestones"),
+    *("step_size", "step_size_up", "step_size_down"),
+)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,18 @@ returns a scalar that already carries its weight.
 from __future__ import annotations
 
 from ppcls.loss.base import Loss, distributions
+from ppcls.loss.bceloss import BCELoss
 from ppcls.loss.celoss import CELoss
 from ppcls.loss.class_weights import TrainClasses
 from ppcls.loss.combined import CombinedLoss
+from ppcls.loss.focal import FocalLoss
 
-__all__ = ["CELoss", "CombinedLoss", "Loss", "TrainClasses", "distributions"]
+__all__ = [
+    "BCELoss",
+    "CELoss",
+    "CombinedLoss",
+    "FocalLoss",
+    "Loss",
+    "TrainClasses",
+    "distributions",
+]

@@ -197,6 +197,54 @@ class AdamW(Optimizer):
 
 @register("optimizer")
 @dataclass(eq=False)
+class Lamb(Optimizer):
+    """For large batches: r = m' / (sqrt(v') + epsilon) + weight_decay p; p -= lr |p| / |r| r.
+
+    m' and v' are those of `Adam`, and |p| / |r| is the ratio of the norms of each parameter on its
+    own (1 where one of them is 0). You et al., "Large batch optimization for deep learning", 2020,
+    arXiv:1904.00962. Decay is the rule's own here, so there is no `regularizer`. Parameters without
+    decay are not scaled by the ratio either, as in the paper's code, unless `always_adapt` says so.
+    """
+
+    decay_in_gradient = False
+
+    lr: Lr
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.999
+    epsilon: Small = 1e-6
+    weight_decay: Rate = 0.01
+    always_adapt: bool = False
+    one_dim_param_no_weight_decay: bool = False
+    no_weight_decay_name: Optional[Names] = None
+    clip_norm: Optional[Factor] = None
+    clip_norm_global: Optional[Factor] = None
+    clip_value: Optional[Factor] = None
+    layer_decay: LayerDecay = 1.0
+    multi_precision: bool = False
+    model: Provided[Any] = None
+    epochs: Provided[int] = 1
+    steps_per_epoch: Provided[int] = 1
+
+    def _rule(self, **common: Any) -> paddle.optimizer.Optimizer:
+        return paddle.optimizer.Lamb(
+            beta1=self.beta1,
+            beta2=self.beta2,
+            epsilon=self.epsilon,
+            multi_precision=self.multi_precision,
+            always_adapt=self.always_adapt,
+            **common,
+        )
+
+    def _decay_arguments(self, penalty: Any, exempt: List[paddle.Tensor]) -> Dict[str, Any]:
+        without = {parameter.name for parameter in exempt}
+        return {
+            "lamb_weight_decay": self.weight_decay,
+            "exclude_from_weight_decay_fn": lambda parameter: parameter.name in without,
+        }
+
+
+@register("optimizer")
+@dataclass(eq=False)
 class RMSProp(Optimizer):
     """Hinton's unpublished rule, scaling each gradient by the root of its mean square.
 

@@ -79,6 +79,18 @@ def adam(beta1=0.9, beta2=0.999, epsilon=1e-8, decay=0.0):
     return rule
 
 
+def lamb(beta1=0.9, beta2=0.999, epsilon=1e-6, decay=0.01, always=False):
+    def rule(p, g, lr, memory, t):
+        memory["m"] = beta1 * memory.get("m", 0) + (1 - beta1) * g
+        memory["v"] = beta2 * memory.get("v", 0) + (1 - beta2) * g**2
+        m, v = memory["m"] / (1 - beta1**t), memory["v"] / (1 - beta2**t)
+        r = m / (np.sqrt(v) + epsilon) + decay * p
+        ratio = np.linalg.norm(p) / np.linalg.norm(r) if decay or always else 1.0
+        return p - lr * ratio * r
+
+    return rule
+
+
 def rmsprop(rho, epsilon, mu=0.0, centered=False):
     def rule(p, g, lr, memory, t):
         memory["s"] = rho * memory.get("s", 0) + (1 - rho) * g**2
@@ -98,11 +110,15 @@ RULES = [
     ("Adam", {"beta1": 0.5, "beta2": 0.9, "epsilon": 0.1}, adam(0.5, 0.9, 0.1)),
     ("AdamW", {}, adam(decay=0.01)),
     ("AdamW", {"weight_decay": 0.5, "beta1": 0.8}, adam(0.8, decay=0.5)),
+    ("Lamb", {}, lamb()),
+    ("Lamb", {"weight_decay": 0.3, "beta1": 0.8, "epsilon": 0.1}, lamb(0.8, 0.999, 0.1, 0.3)),
+    ("Lamb", {"weight_decay": 0.0}, lamb(decay=0.0)),
+    ("Lamb", {"weight_decay": 0.0, "always_adapt": True}, lamb(decay=0.0, always=True)),
     ("RMSProp", {}, rmsprop(0.95, 1e-6)),
     ("RMSProp", {"rho": 0.9, "epsilon": 0.1, "momentum": 0.9}, rmsprop(0.9, 0.1, 0.9)),
     ("RMSProp", {"epsilon": 0.1, "centered": True}, rmsprop(0.95, 0.1, centered=True)),
 ]
-COUPLED = [row for row in RULES if row[0] != "AdamW"]
+COUPLED = [row for row in RULES if row[0] not in ("AdamW", "Lamb")]
 
 
 def test_every_rule_is_compared():

@@ -70,6 +70,18 @@ SAME = {
         {"learning_rate": 0.3, "milestones": [2, 7], "gamma": 0.2},
         lambda unit, length: paddle_lr.MultiStepDecay(0.3, [2 * unit, 7 * unit], gamma=0.2),
     ),
+    "Exponential": (
+        {"learning_rate": 0.3, "gamma": 0.8},
+        lambda unit, length: paddle_lr.ExponentialDecay(0.3, 0.8 ** (1 / unit)),
+    ),
+    "Cyclic": (
+        {"learning_rate": 0.3, "max_learning_rate": 0.4, "step_size_up": 2, "step_size_down": 3},
+        lambda unit, length: paddle_lr.CyclicLR(0.3, 0.4, 2 * unit, 3 * unit),
+    ),
+    "OneCycle": (
+        {"learning_rate": 0.4, "divide_factor": 4 / 3, "end_lr": 0.01},
+        lambda unit, length: paddle_lr.OneCycleLR(0.4, length, 4 / 3, 0.01),
+    ),
 }
 
 
@@ -93,7 +105,9 @@ def test_by_epoch_it_is_paddles_stepped_once_an_epoch(name):
     assert got == pytest.approx(reference, rel=1e-9, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", ["Constant", "Cosine", "Linear"])
+@pytest.mark.parametrize(
+    "name", ["Constant", "Cosine", "Linear", "Exponential", "Cyclic", "OneCycle"]
+)
 @pytest.mark.parametrize("by_epoch", [False, True])
 def test_with_warm_up_the_smooth_ones_are_paddles(name, by_epoch):
     arguments, make = SAME[name]
@@ -226,3 +240,37 @@ def test_wrong_types_are_found_before_building():
 def test_schedules_need_no_paddle(root):
     code = "import sys; import ppcls.optimizer.schedule; sys.exit('paddle' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
+
+
+@pytest.mark.parametrize("mode", ["triangular", "triangular2", "exp_range"])
+def test_triangles_are_paddles(mode):
+    given = {"learning_rate": 0.1, "max_learning_rate": 0.5, "step_size_up": 1.4}
+    reference = paddle_lr.CyclicLR(0.1, 0.5, 7, mode=mode, exp_gamma=0.9)
+    got = curve(build("Cyclic", mode=mode, exp_gamma=0.9, **given))
+    assert got == pytest.approx(paddle_curve(reference), rel=1e-9)
+
+
+def test_one_cycle_in_lines_is_paddles():
+    reference = paddle_lr.OneCycleLR(
+        0.4, TOTAL, 10, 0.001, phase_pct=0.25, anneal_strategy="linear"
+    )
+    given = {"divide_factor": 10, "end_lr": 0.001, "phase_pct": 0.25, "anneal_strategy": "linear"}
+    got = curve(build("OneCycle", learning_rate=0.4, **given))
+    assert got == pytest.approx(paddle_curve(reference), rel=1e-9)
+    assert got[-1] == pytest.approx(0.001) and max(got) <= 0.4
+
+
+def test_one_cycle_of_one_step():
+    assert build("OneCycle", steps=1, epochs=1, learning_rate=0.4).at(0) > 0
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        ({"max_learning_rate": 0.1, "step_size_up": 1}, "0.1 is below learning_rate, 0.3"),
+        ({"max_learning_rate": 0.5, "step_size_up": 0.01}, "each must last for a step"),
+    ],
+)
+def test_cycles_that_make_no_sense(arguments, says):
+    with pytest.raises(ConfigError, match=says):
+        build("Cyclic", learning_rate=0.3, **arguments)

@@ -1,0 +1,93 @@
+"""What all schedules have in common: the warm-up, and units of time."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ppcls.errors import ConfigError
+
+_log = logging.getLogger("ppcls")
+
+Rate = Annotated[float, Field(ge=0)]
+"""A learning rate, or an amount of epochs: finite and not negative."""
+
+Factor = Annotated[float, Field(gt=0)]
+"""A number above zero."""
+
+
+class Schedule(ABC):
+    """Base of all schedules: a linear warm-up to `peak`, then what `_value` says.
+
+    A schedule is a dataclass whose fields are its arguments; all of them have those named here.
+
+    Raises:
+        ConfigError: training ends before the warm-up, or is to begin at another epoch.
+    """
+
+    learning_rate: Any
+    warmup_epoch: float
+    warmup_start_lr: float
+    by_epoch: bool
+    last_epoch: int
+    epochs: int
+    steps_per_epoch: int
+
+    def __post_init__(self) -> None:
+        if self.last_epoch != -1:
+            raise ConfigError(
+                f"lr.last_epoch: {self.last_epoch} is not possible, because the rate follows from "
+                "the step alone; leave it out, and continue a run with --resume"
+            )
+        if self.warmup > 0 and self.warmup >= self.units:
+            raise ConfigError(
+                f"lr.warmup_epoch: the warm-up of {self.warmup_epoch:g} epochs does not end within "
+                f"the {self.epochs} epochs of training; raise Global.epochs, or shorten it: "
+                "-o Optimizer.lr.warmup_epoch=0"
+            )
+        if self.by_epoch and self.warmup and self.warmup_start_lr == 0:
+            _log.warning(
+                "lr.warmup_start_lr: with by_epoch the whole first epoch trains at this rate, and "
+                "it is 0; set it above 0"
+            )
+
+    @property
+    def peak(self) -> float:
+        """The rate at the end of the warm-up."""
+        return float(self.learning_rate)
+
+    @property
+    def units(self) -> int:
+        """Length of training in epochs (`by_epoch`) or steps."""
+        return self.epochs if self.by_epoch else self.epochs * self.steps_per_epoch
+
+    @property
+    def warmup(self) -> float:
+        """Length of the warm-up in epochs (`by_epoch`) or whole steps."""
+        return self.in_units(self.warmup_epoch)
+
+    def in_units(self, epochs: float) -> float:
+        """Convert epochs to the unit in which the rate changes."""
+        return epochs if self.by_epoch else round(epochs * self.steps_per_epoch)
+
+    def at(self, step: int) -> float:
+        """Return the learning rate of the global step `step`, counted from 0.
+
+        Steps after the end of training get the rate with which `_value` ends.
+        """
+        unit = step // self.steps_per_epoch if self.by_epoch else step
+        if unit < self.warmup:
+            start = self.warmup_start_lr
+            return start + (self.peak - start) * unit / self.warmup
+        return self._value(unit)
+
+    @abstractmethod
+    def _value(self, unit: float) -> float:
+        """Return the rate after the warm-up, `unit` epochs or steps from the start of training."""
+
+    def _progress(self, unit: float) -> float:
+        """Return the fraction, 0 to 1, that has passed of the time from warm-up to the end."""
+        return min(1.0, (unit - self.warmup) / max(1, self.units - self.warmup))
