@@ -55,6 +55,9 @@ def plot_learning_rate(
     return schedule
 
 
+_WITHOUT = ", if evaluation gets better all the time"
+
+
 def describe_schedule(schedule: Schedule) -> str:
     """Say in a line what a schedule does."""
     epochs, updates = schedule.epochs, schedule.steps_per_epoch
@@ -62,6 +65,7 @@ def describe_schedule(schedule: Schedule) -> str:
     return (
         f"{type(schedule).__name__}: {epochs} epochs of {updates} updates, begins at "
         f"{rates[0]:.3g}, at most {max(rates):.3g}, ends at {rates[-1]:.3g}"
+        f"{_WITHOUT if schedule.learns_from_evaluation else ''}"
     )
 
 
@@ -123,7 +127,9 @@ def plot_augmentation(
     try:
         data = read_image_file(str(photo))
         original = DecodeImage()(data, np.random.default_rng(0))
-        results = [denormalised(pipeline(data, rng), pipeline.spec()) for rng in rngs]
+        stages = [pipeline.at(epoch / max(count, config.Global.epochs)) for epoch in range(count)]
+        drawn = zip(stages, rngs)
+        results = [denormalised(stage(data, rng), stage.spec()) for stage, rng in drawn]
     except BadImageError as error:
         raise BadImageError(f"{photo}: {error}") from None
     _draw_grid([original, *results], names, output)

@@ -75,11 +75,12 @@ def build(part: registry.Part) -> Network:
     from ppcls.arch.network import Network as Base
 
     network: Any = part.build()
-    start_as_published(network, part.name)
     if not isinstance(network, Base):
         from ppcls.arch.plain import complete_plain
 
         complete_plain(network, part)
+    elif registry.is_built_in(registry.lookup("arch", part.name).constructor):
+        start_as_published(network, part.name)
     network.model_name, network.model_arguments = part.name, dict(part.arguments)
     return network  # type: ignore[no-any-return]
 

@@ -179,12 +179,10 @@ def _to_send(loader: DataLoader) -> DataLoader:
 def _bytes_of_a_batch(loader: DataLoader) -> int:
     """Return how many bytes the images of a batch take; 0 where their size is not known before."""
     transform = loader.dataset.transform
-    epochs = range(loader.epochs)
-    stages = {transform.at(epoch / loader.epochs).output_size for epoch in epochs}
-    sizes = [size for size in stages if size is not None]
-    if len(sizes) < len(stages):
+    sizes = [stage.output_size for stage in loader.stages().values()]
+    if None in sizes:
         return 0
-    pixels = max((height * width for height, width in sizes), default=0)
+    pixels = max(int(np.prod(size)) for size in sizes if size is not None)
     # Batch transforms and the network take float32.
     return loader.sampler.batch_size * transform.channels * pixels * 4
 

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from threading import Lock
-from typing import Deque, Generator, Iterator, List, Optional, Sequence, Tuple
+from typing import Deque, Dict, Generator, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -18,52 +18,18 @@ from ppcls.data.batch_transforms import BatchTransform
 from ppcls.data.cache import ImageCache, Kept
 from ppcls.data.dataset import Dataset
 from ppcls.data.outage import Patience
+from ppcls.data.pace import Pace
 from ppcls.data.sampler import DistributedBatchSampler
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import BadImageError, DataError, PpclsError
 from ppcls.labels import LabelKind
 
 _CHUNKS_PER_WORKER = 4
-
 _SWITCH = 0.0002
 """Seconds after which a thread that reads images leaves the interpreter to one that waits for it.
 With Python's own 5 ms, steps of small networks took a tenth longer: each operator that returns to
 Python waits for its turn.
 """
-
-
-_WORTH_A_THREAD = 0.0006
-"""Seconds that an image takes at least where several threads are faster than one: they wait for
-each other at every step of small ones.
-"""
-
-_ENOUGH = 64
-"""Images that say how long one takes."""
-
-
-class _Pace:
-    """How long the threads of an epoch take for an image."""
-
-    def __init__(self) -> None:
-        self._lock, self._seconds, self._images = Lock(), 0.0, 0
-
-    def __reduce__(self) -> Tuple[type, Tuple[()]]:
-        """Go to another process as new."""
-        return type(self), ()
-
-    def add(self, seconds: float, images: int) -> None:
-        """Take note of some images that a thread has read."""
-        with self._lock:
-            self._seconds += seconds
-            self._images += images
-
-    def is_worth_threads(self) -> bool:
-        """Whether several threads are faster than one, as far as is known; forget what is known."""
-        with self._lock:
-            slow = self._seconds >= _WORTH_A_THREAD * self._images
-            found = slow or self._images < _ENOUGH
-            self._seconds, self._images = 0.0, 0
-        return found
 
 
 @dataclass(eq=False)
@@ -101,7 +67,7 @@ class DataLoader:
     leaves_levels: bool = False
     isolate: bool = False
     epochs: int = 1
-    _pace: _Pace = field(default_factory=_Pace, init=False, repr=False)
+    _pace: Pace = field(default_factory=Pace, init=False, repr=False)
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -119,6 +85,18 @@ class DataLoader:
             kind = transform.output_kind(kind)
         return kind
 
+    def stages(self) -> Dict[int, Pipeline]:
+        """Return the transforms of the first epoch, and of each in which images change in size."""
+        found = {0: self._transform_in(0)}
+        for epoch in range(1, self.epochs):
+            transform = self._transform_in(epoch)
+            if transform.output_size != found[max(found)].output_size:
+                found[epoch] = transform
+        return found
+
+    def _transform_in(self, epoch: int) -> Pipeline:
+        return self.dataset.transform.at(min(1.0, epoch / self.epochs))
+
     def epoch(self, epoch: int, start: int = 0) -> Generator[Batch, None, None]:
         """Yield the batches of an epoch, from batch number `start` on.
 
@@ -133,7 +111,7 @@ class DataLoader:
 
             return epoch_of(self, epoch, start)
         self.patience.begin()
-        transform = self.dataset.transform.at(min(1.0, epoch / self.epochs))
+        transform = self._transform_in(epoch)
         batches = (
             _Reading(self, transform, indices, epoch, number)
             for number, indices in enumerate(self.sampler.batches(epoch)[start:], start)

@@ -29,7 +29,10 @@ USUAL_EPOCHS = 30
 """... in no more epochs than the recipe says or these, and in no fewer than either."""
 
 _ADAPTIVE = {"Adam", "AdamW", "Lamb", "RMSProp"}
-_RATES = ("learning_rate", "values", "max_learning_rate", "eta_min", "end_lr", "warmup_start_lr")
+_RATES = (
+    *("learning_rate", "values", "max_learning_rate"),
+    *("eta_min", "end_lr", "min_lr", "warmup_start_lr"),
+)
 _EPOCHS = (
     *("warmup_epoch", "decay_epochs", "milestones"),
     *("step_size", "step_size_up", "step_size_down"),
@@ -137,7 +140,11 @@ def _sized(op: Any, size: Optional[int]) -> Any:
     """Return a transform with the sizes that belong to images of `size` pixels: 224 of 256."""
     if size is None or not isinstance(op, dict):
         return op
-    sizes = {"RandCropImage": {"size": size}, "CropImage": {"size": size}}
+    sizes: Dict[str, Dict[str, Any]] = {
+        "RandCropImage": {"size": size, "progress_size": None},
+        "CropImage": {"size": size},
+        "CropImageAtRatio": {"size": size, "pad": round(size / 7)},
+    }
     resized = {"resize_short": round(size * 256 / 224)}
     return {
         name: {**(arguments or {}), **sizes[name]}

@@ -24,8 +24,9 @@ from ppcls.data.outage import Patience
 from ppcls.data.transforms import Pipeline
 from ppcls.engine.amp import Precision, possible
 from ppcls.engine.ema import ExponentialMovingAverage
-from ppcls.engine.job import Job, TrainSettings, dropouts_of_head
+from ppcls.engine.job import Job, TrainSettings
 from ppcls.engine.label_kinds import check_labels_fit, takes
+from ppcls.engine.progressive import progress_dropout
 from ppcls.engine.selection import ModelSelection
 from ppcls.engine.world import World
 from ppcls.errors import ConfigError, did_you_mean
@@ -61,8 +62,8 @@ def build_job(config: Config, device: str, world: World) -> Job:
     _load_start(config, network)
     _freeze(config, network)
     for name, loader in (("Train", train), ("Eval", evaluation)):
-        if loader is not None:
-            check_images_fit(config, network, loader.dataset.transform, name)
+        for stage in _stages(config, loader, name):
+            check_images_fit(config, network, stage, name)
     _check_labels(config, "Train", train)
     eval_metrics = build_eval_metrics(config, len(class_map))
     metrics = _train_metric_parts(config, train.label_kind)
@@ -91,33 +92,20 @@ def build_job(config: Config, device: str, world: World) -> Job:
     )
 
 
-def _settings(config: Config, network: Network, train: DataLoader) -> TrainSettings:
-    """Return the keys of `Global` that concern the training loop.
+def _stages(config: Config, loader: Optional[DataLoader], name: str) -> List[Pipeline]:
+    """Return the transforms of every size that images of "Train" or "Eval" come in.
 
     Raises:
-        ConfigError: dropout is to change in a network whose head drops nothing, or training is to
-            be progressive and nothing changes.
+        ConfigError: the ops do not fit each other in a later stage of training.
     """
-    section = config.Global
-    found = {item.name: getattr(section, item.name) for item in fields(TrainSettings)}
-    rates = section.progress_dropout
-    if rates is None and section.train_mode == "progressive":
-        rates = list(getattr(network, "progress_dropout", ()))
-    if section.progress_dropout and not dropouts_of_head(network):
-        where = config.where("Global", "progress_dropout")
-        raise ConfigError(
-            f"{where}: the head of {network.model_name} has no dropout that could change; give the "
-            "network one (Arch.dropout), or leave this out"
-        )
-    transform = train.dataset.transform
-    if section.train_mode == "progressive" and not rates and transform.at(1.0) is transform:
-        where = config.where("Global", "train_mode")
-        raise ConfigError(
-            f"{where}: training is to be progressive, but nothing changes on the way; give "
-            "RandCropImage.progress_size, RandAugmentV2.progress_magnitude or "
-            "Global.progress_dropout, or leave this out"
-        )
-    return TrainSettings(**{**found, "progress_dropout": tuple(rates or ())})
+    with config.naming("DataLoader", name, "dataset", "transform_ops"):
+        return list(loader.stages().values()) if loader else []
+
+
+def _settings(config: Config, network: Network, train: DataLoader) -> TrainSettings:
+    """Return the keys of `Global` that concern the training loop."""
+    found = {item.name: getattr(config.Global, item.name) for item in fields(TrainSettings)}
+    return TrainSettings(**{**found, "progress_dropout": progress_dropout(config, network, train)})
 
 
 def _eval_metric_parts(config: Config) -> List[Part]:
@@ -167,9 +155,20 @@ def _build_optimizer(config: Config, network: Any, batches: int) -> Any:
     assert config.Optimizer is not None
     updates = -(-batches // config.Global.update_freq)
     with config.naming("Optimizer"):
-        return config.Optimizer.build(
+        optimizer = config.Optimizer.build(
             model=network, epochs=config.Global.epochs, steps_per_epoch=updates
         )
+    settings = config.Global
+    late = settings.start_eval_epoch > settings.epochs
+    evaluates = config.DataLoader.Eval and settings.eval_during_train and not late
+    if optimizer.schedule.learns_from_evaluation and not evaluates:
+        raise ConfigError(
+            f"{config.where('Optimizer', 'lr', 'name')}: {type(optimizer.schedule).__name__} waits "
+            "for evaluations, and there are none; give DataLoader.Eval, leave "
+            "Global.eval_during_train true and Global.start_eval_epoch at most Global.epochs, or "
+            "take a schedule of the steps alone, such as Cosine"
+        )
+    return optimizer
 
 
 def build_eval(config: Config, class_map: ClassMap, world: World) -> DataLoader:

@@ -45,6 +45,7 @@ class TrainState(Section):
     bad_samples: Indices = []
     running: Sums = {}
     loss_scaling: Scaling = {}
+    schedule: Sums = {}
 
 
 @dataclass

@@ -29,7 +29,7 @@ def dry_run(job: Job) -> str:
     Raises:
         DataError: no image of the first batch can be read.
     """
-    batch = _first_batch(job.train)
+    batch = _first_batch(job.train, _largest(job.train))
     began = time.perf_counter()
     loss, output = _learn(job, batch)
     seconds = time.perf_counter() - began
@@ -76,8 +76,14 @@ def _parts(layers: List[Row], depth: int) -> List[Row]:
     return rows
 
 
-def _first_batch(loader: DataLoader) -> Batch:
-    with contextlib.closing(loader.epoch(0)) as batches:
+def _largest(loader: DataLoader) -> int:
+    """Return the first epoch in which images are as large as they get."""
+    sizes = {epoch: stage.output_size or (0, 0) for epoch, stage in loader.stages().items()}
+    return max(sizes, key=lambda epoch: (sizes[epoch][0] * sizes[epoch][1], -epoch))
+
+
+def _first_batch(loader: DataLoader, epoch: int = 0) -> Batch:
+    with contextlib.closing(loader.epoch(epoch)) as batches:
         batch = next(batches)
     if not len(batch):
         reasons = "\n  ".join(f"{image.name}: {image.reason}" for image in batch.bad[:5])
@@ -110,7 +116,8 @@ def _rates(job: Job) -> str:
     schedule = job.optimizer.schedule
     total = schedule.epochs * schedule.steps_per_epoch
     first, middle, last = (schedule.at(step) for step in (0, total // 2, total - 1))
-    return f"{first:g} at first, {middle:g} half-way, {last:g} at last"
+    unless = ", unless evaluation makes it fall" if schedule.learns_from_evaluation else ""
+    return f"{first:g} at first, {middle:g} half-way, {last:g} at last{unless}"
 
 
 def _data(name: str, loader: DataLoader) -> str:

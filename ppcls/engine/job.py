@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence
-
-from paddle import nn
+from typing import Any, Dict, Optional, Sequence
 
 from ppcls.arch.network import Network
 from ppcls.data.dataset import ClassMap
@@ -13,6 +11,7 @@ from ppcls.data.loader import DataLoader
 from ppcls.data.transforms.base import at_stage
 from ppcls.engine.amp import Precision
 from ppcls.engine.ema import ExponentialMovingAverage
+from ppcls.engine.progressive import dropouts_of_head
 from ppcls.engine.selection import ModelSelection
 from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
@@ -121,9 +120,3 @@ class Job:
         belong.
         """
         return {**metadata_of(self.network), "class_names": list(self.class_map.names)}
-
-
-def dropouts_of_head(network: nn.Layer) -> List[nn.Dropout]:
-    """Return the layers that drop features of a head; of a whole network that has no `head`."""
-    head = getattr(network, "head", network)
-    return [part for part in head.sublayers(include_self=True) if isinstance(part, nn.Dropout)]

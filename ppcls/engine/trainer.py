@@ -209,11 +209,12 @@ class Trainer:
         found, selection = self._evaluate(), self.job.selection
         value = found.metrics.get(selection.metric, math.nan)
         is_best = selection.judge(self.state, value, epochs)
+        self.job.optimizer.schedule.observe(value, selection.higher_is_better, self.state.step)
         if is_best:
             self.world.on_main(lambda: self._save_best(found, epochs))
         self.reporter.evaluation(self.state, epochs, found, is_best)
         self.chance.judge(
-            found.metrics, self.meter.epoch_metrics(), epochs, self.job.optimizer.schedule.peak
+            found.metrics, self.meter.epoch_metrics(), epochs, self.job.optimizer.schedule.highest
         )
         selection.stop_early(self.state)
         self.state.finished |= self.world.any(self.reporter.loggers.want_to_stop)
@@ -236,6 +237,7 @@ class Trainer:
         state.running = self.meter.state()
         state.bad_samples = self.bad.indices()
         state.loss_scaling = self.job.precision.state()
+        state.schedule = self.job.optimizer.schedule.state()
         self.world.on_main(self._write_checkpoint)
 
     def _write_checkpoint(self) -> None:
@@ -274,6 +276,7 @@ class Trainer:
         weights.load(job.network, weights.WeightFile(checkpoint.model, path=path))
         job.optimizer.load_state_arrays(job.network, checkpoint.optimizer)
         job.precision.load_state(checkpoint.state.loss_scaling)
+        job.optimizer.schedule.load_state(checkpoint.state.schedule)
         if job.ema:
             job.ema.load(checkpoint.ema or checkpoint.model)
         self.bad.restore(checkpoint.state.bad_samples)

@@ -13,20 +13,23 @@ Size = Tuple[int, int]
 """(height, width) in pixels."""
 
 
+_SIZING = ("CropImage", "CropImageAtRatio", "ResizeImage")
+
+
 def resized(transform: Pipeline, size: Size) -> Pipeline:
     """Return the preprocessing of evaluation for images of another size.
 
-    The last op that settles the size, CropImage or ResizeImage, gives the new one. What stands
-    before it keeps its proportion to it: ``resize_short: 256`` before ``CropImage: 224`` becomes
-    293 for 256 x 256. Where height and width do not grow alike, the larger factor counts, so that
-    the crop fits into every photo.
+    The last op that settles the size (CropImage, CropImageAtRatio or ResizeImage) gives the new
+    one. What stands before it keeps its proportion to it: ``resize_short: 256`` before ``CropImage:
+    224`` becomes 293 for 256 x 256. Where height and width do not grow alike, the larger factor
+    counts, so that the crop fits into every photo.
 
     Raises:
         UsageError: images come in different sizes out of the preprocessing, or no op can give the
             new one.
     """
     old, spec = transform.output_size, transform.spec()
-    sizing = [i for i, op in enumerate(spec) if next(iter(op)) in ("CropImage", "ResizeImage")]
+    sizing = [i for i, op in enumerate(spec) if next(iter(op)) in _SIZING]
     if old is None or not sizing:
         raise UsageError(
             "--input-size: the Eval transforms do not settle one size that could be changed; add "
@@ -57,6 +60,14 @@ def _times(value: Any, factor: float) -> Any:
 def _exactly(op: Dict[str, Any], size: Size) -> Dict[str, Any]:
     ((name, arguments),) = op.items()
     height, width = size
+    if name == "CropImageAtRatio":
+        if height != width:
+            raise UsageError(
+                f"--input-size {height},{width}: CropImageAtRatio cuts out squares; give one side, "
+                "or end DataLoader.Eval.dataset.transform_ops with ResizeImage and CropImage"
+            )
+        pad = round(arguments["pad"] * height / arguments["size"])
+        return {name: {**arguments, "size": height, "pad": pad}}
     sides: List[int] = [width, height]
     given = {**arguments, "size": height if height == width else sides}
     return {name: {**given, "resize_short": None} if name == "ResizeImage" else given}

@@ -18,6 +18,7 @@ import pytest
 from ppcls import registry
 from ppcls.arch import create_model
 from ppcls.arch.initial_weights import STARTS, start_as_published
+from ppcls.arch.network import Network
 
 FILE = Path(__file__).resolve().parents[1] / "fixtures" / "starts_of_paddleclas.json.gz"
 MEASURED: Dict[str, Dict[str, Tuple[float, float]]] = json.loads(gzip.decompress(FILE.read_bytes()))
@@ -62,3 +63,20 @@ def test_other_networks_are_left_alone() -> None:
     start_as_published(network, "LeNet")
     for name, array in network.state_dict().items():
         np.testing.assert_array_equal(array.numpy(), before[name])
+
+
+@pytest.mark.usefixtures("own_parts")
+def test_networks_of_ones_own_are_left_alone() -> None:
+    @registry.register("arch")
+    class ResNet20(Network):
+        stages = ("conv",)
+
+        def __init__(self, class_num: int = 10, in_channels: int = 3) -> None:
+            super().__init__(class_num, in_channels)
+            self.conv = paddle.nn.Conv2D(in_channels, 6, 3, groups=3)
+            self.head = paddle.nn.Linear(6, class_num)
+            for parameter in self.parameters():
+                parameter.set_value(paddle.full_like(parameter, 0.5))
+
+    network = create_model("ResNet20")
+    assert all((parameter.numpy() == 0.5).all() for parameter in network.parameters())

@@ -13,7 +13,7 @@ from typing import Any, Callable, List
 import numpy as np
 import pytest
 
-from ppcls.data import loader as loading
+from ppcls.data import pace as pacing
 from ppcls.data.batch import Batch
 from ppcls.data.batch_transforms import BatchTransform
 from ppcls.data.dataset import ClassMap, Dataset, ImageNetDataset
@@ -287,10 +287,10 @@ def test_reads_ahead_but_not_without_limit(dataset: Any) -> None:
 def test_small_images_are_read_by_one_thread_from_the_second_epoch_on(
     dataset: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "_ENOUGH", 20)
+    monkeypatch.setattr(pacing, "_ENOUGH", 20)
     one, alone = loader(dataset(), 3), loader(dataset())
     for worth, expected in ((9.0, 3), (9.0, 1), (0.0, 3)):
-        monkeypatch.setattr(loading, "_WORTH_A_THREAD", worth)
+        monkeypatch.setattr(pacing, "_WORTH_A_THREAD", worth)
         seen = set()
         found = []
         for batch in one.epoch(1):
@@ -301,7 +301,7 @@ def test_small_images_are_read_by_one_thread_from_the_second_epoch_on(
 
 
 def test_how_long_images_take_decides_on_threads() -> None:
-    pace = loading._Pace()
+    pace = pacing.Pace()
     assert pace.is_worth_threads()  # nothing is known yet
     pace.add(1.0, 10_000)
     assert not pace.is_worth_threads() and pace.is_worth_threads()
@@ -315,8 +315,8 @@ def test_batch_transforms_count_as_well(dataset: Any, monkeypatch: pytest.Monkey
             time.sleep(0.05)
             return batch
 
-    monkeypatch.setattr(loading, "_ENOUGH", 1)
-    monkeypatch.setattr(loading, "_WORTH_A_THREAD", 0.005)
+    monkeypatch.setattr(pacing, "_ENOUGH", 1)
+    monkeypatch.setattr(pacing, "_WORTH_A_THREAD", 0.005)
     one = loader(dataset(), 2, batch_transforms=[Slow()])
     list(one.epoch(0))
     assert one._pace.is_worth_threads()

@@ -155,3 +155,17 @@ def test_a_base_without_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Did you mean"):
         own_recipe("quick_start/own_image.yaml", lists())
     assert find_recipe("quick_start/own_images.yaml").is_file()
+
+
+def test_the_size_of_progressive_recipes_is_the_asked_one(photos: Path, tmp_path: Path) -> None:
+    base = "ImageNet/EfficientNetV2/EfficientNetV2_S.yaml"
+    report = split(photos, base=base, size=96, output_dir=tmp_path)
+    data = load_config(str(report.recipes[0])).data["DataLoader"]
+    ops = {
+        k: v
+        for part in ("Train", "Eval")
+        for op in data[part]["dataset"]["transform_ops"]
+        for k, v in op.items()
+    }
+    assert ops["RandCropImage"]["size"] == ops["CropImageAtRatio"]["size"] == 96
+    assert ops["RandCropImage"]["progress_size"] is None and ops["CropImageAtRatio"]["pad"] == 14

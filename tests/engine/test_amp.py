@@ -55,7 +55,7 @@ def test_files_for_gpus_train_in_float32_on_a_cpu(caplog: pytest.LogCaptureFixtu
 
 
 @pytest.mark.parametrize("level", ["O1", "O2"])
-def test_a_gpu_computes_at_the_level_that_is_asked_for(
+def test_paddle_is_asked_for_the_level_on_a_gpu(
     level: Literal["O1", "O2"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: Dict[str, Any] = {}

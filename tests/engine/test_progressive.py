@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from ppcls.config import as_config
 from ppcls.engine.builder import build_job
-from ppcls.engine.job import dropouts_of_head
+from ppcls.engine.progressive import dropouts_of_head
 from ppcls.engine.world import World
 from ppcls.errors import ConfigError
 
@@ -89,12 +89,32 @@ def test_a_resumed_run_ends_with_the_same_bytes(ppcls: Run, staged: Recipe, tmp_
     ("changes", "says"),
     [
         ({"progress_dropout": [0.1], "arch": "LeNet"}, "no dropout that could change"),
-        ({"train_mode": "progressive", "plain": True}, "nothing changes on the way"),
+        ({"train_mode": "progressive"}, "nothing changes on the way"),
     ],
 )
 def test_what_makes_no_sense(changes: Dict[str, Any], says: str, recipe: Recipe) -> None:
-    changes.pop("plain", None)
     recipe["Arch"] = {"name": changes.pop("arch", "LeNet")}
     recipe["Global"].update(changes)
     with pytest.raises(ConfigError, match=says):
         build_job(as_config(recipe), "cpu", World())
+
+
+def test_every_stage_is_checked_before_training(staged: Recipe) -> None:
+    """Images of a later stage that are too small for the crop after them, or for the network."""
+    ops = staged["DataLoader"]["Train"]["dataset"]["transform_ops"]
+    ops[1] = {"RandCropImage": {"size": 24, "progress_size": [24, 16]}}
+    ops.insert(2, {"CropImage": {"size": 20}})
+    with pytest.raises(ConfigError, match="CropImage cuts out 20 x 20 pixels"):
+        build_job(as_config(staged), "cpu", World())
+    ops[2] = {"RandFlipImage": {}}
+    ops[1]["RandCropImage"]["progress_size"] = [80, 70]
+    staged["Arch"] = {"name": "InceptionV3"}
+    with pytest.raises(ConfigError, match="InceptionV3"):
+        build_job(as_config(staged), "cpu", World())
+
+
+def test_a_dry_run_takes_the_largest_images(
+    ppcls: Run, staged: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ppcls("train", staged, "--dry-run") == 0
+    assert ", 24, 24]" in capsys.readouterr().out

@@ -72,3 +72,13 @@ def test_a_size_below_the_networks_smallest_is_refused() -> None:
     with pytest.raises(UsageError, match=r"--input-size 16,224: AlexNet takes images of at least"):
         check_network_takes(network, (16, 224))
     check_network_takes(network, (network.min_input_size,) * 2)
+
+
+def test_the_middle_of_a_square_follows(pipeline: Build) -> None:
+    ops: Ops = [{"CropImageAtRatio": {"size": 384, "pad": 32}}, _NORMALIZE]
+    found = resized(pipeline(ops), (192, 192))
+    assert found.output_size == (192, 192)
+    (spec,) = (op for op in found.spec() if "CropImageAtRatio" in op)
+    assert spec["CropImageAtRatio"]["pad"] == 16
+    with pytest.raises(UsageError, match="--input-size 192,224: CropImageAtRatio cuts out squares"):
+        resized(pipeline(ops), (192, 224))

@@ -78,6 +78,7 @@ SAME = {
         {"learning_rate": 0.3, "max_learning_rate": 0.4, "step_size_up": 2, "step_size_down": 3},
         lambda unit, length: paddle_lr.CyclicLR(0.3, 0.4, 2 * unit, 3 * unit),
     ),
+    "ReduceOnPlateau": ({"learning_rate": 0.3}, None),
     "OneCycle": (
         {"learning_rate": 0.4, "divide_factor": 4 / 3, "end_lr": 0.01},
         lambda unit, length: paddle_lr.OneCycleLR(0.4, length, 4 / 3, 0.01),
@@ -268,9 +269,60 @@ def test_one_cycle_of_one_step():
     "arguments, says",
     [
         ({"max_learning_rate": 0.1, "step_size_up": 1}, "0.1 is below learning_rate, 0.3"),
-        ({"max_learning_rate": 0.5, "step_size_up": 0.01}, "each must last for a step"),
+        ({"max_learning_rate": 0.5, "step_size_up": 0.01}, "each must be at least one update"),
+        (
+            {"max_learning_rate": 0.5, "step_size_up": 0.5, "by_epoch": True},
+            "each must be at least one epoch",
+        ),
+        ({"max_learning_rate": 0.5, "step_size_up": 2000}, "it counts epochs, not steps"),
     ],
 )
 def test_cycles_that_make_no_sense(arguments, says):
     with pytest.raises(ConfigError, match=says):
         build("Cyclic", learning_rate=0.3, **arguments)
+
+
+@settings(max_examples=50)
+@given(
+    values=st.lists(st.floats(0.01, 1), min_size=1, max_size=40),
+    patience=st.integers(0, 4),
+    cooldown=st.integers(0, 3),
+    threshold=st.sampled_from([0.0, 1e-4, 0.1]),
+    threshold_mode=st.sampled_from(["rel", "abs"]),
+    higher=st.booleans(),
+)
+def test_plateaus_are_paddles(values, patience, cooldown, threshold, threshold_mode, higher):
+    given_ = {"patience": patience, "cooldown": cooldown, "threshold": threshold}
+    given_.update(threshold_mode=threshold_mode, factor=0.5, min_lr=0.01)
+    reference = paddle_lr.ReduceOnPlateau(0.3, mode="max" if higher else "min", **given_)
+    schedule = build("ReduceOnPlateau", learning_rate=0.3, **given_)
+    for value in values:
+        reference.step(value)
+        schedule.observe(value, higher, step=1)
+        again = build("ReduceOnPlateau", learning_rate=0.3, **given_)
+        again.load_state(schedule.state())
+        schedule = again
+        assert schedule.at(17) == pytest.approx(reference(), rel=1e-9)
+
+
+def test_a_plateau_of_what_is_no_number():
+    schedule = build("ReduceOnPlateau", learning_rate=0.3, patience=1)
+    for value in (math.nan, 0.5, math.nan, math.nan):
+        schedule.observe(value, True, step=1)
+    assert schedule.at(0) == pytest.approx(0.03) and schedule.state()["best"] == 0.5
+
+
+def test_a_warm_up_is_no_plateau():
+    schedule = build("ReduceOnPlateau", learning_rate=0.3, patience=0, warmup_epoch=2)
+    for epoch in range(1, 6):
+        schedule.observe(0.5, True, step=epoch * STEPS - 1)
+    # Of the evaluations after 9, 14, 19 and 24 steps, all but the first count.
+    assert schedule.state()["falls"] == 2
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_the_highest_rate(name):
+    schedule = build(name, **SAME[name][0])
+    if name == "Piecewise":
+        return  # may rise later; its first rate stands for it
+    assert schedule.highest == pytest.approx(max(curve(schedule)), rel=0.02)

@@ -138,7 +138,7 @@ class RandAugmentV2(RandAugment):
 
     def at(self, progress: float) -> RandAugmentV2:
         """Return the op with the strength of a stage of training."""
-        if not self.progress_magnitude:
+        if not self.progress_magnitude or len(self.progress_magnitude) == 1:
             return self
         found = copy(self)
         found._strength = at_stage(self.progress_magnitude, progress) / 10

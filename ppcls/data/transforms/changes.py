@@ -161,7 +161,7 @@ RAND_AUGMENT_V2: Tuple[Drawn, ...] = (
     *(Choice(name, _by(100.0), is_signed=True) for name in ("translate x", "translate y")),
     Choice("rotate", _by(30.0), is_signed=True),
     *(Choice(name, _by(1.8), base=0.1) for name in _ENHANCEMENTS),
-    Choice("posterize", lambda level: int(4 * level)),
+    Choice("posterize", lambda level: min(8, int(4 * level))),
     Choice("solarize", lambda level: int(256 * level)),
     Choice("solarize add", _by(110.0)),
     *map(Choice, _PLAIN),

@@ -169,7 +169,7 @@ class RandCropImage(Transform):
 
     def at(self, progress: float) -> RandCropImage:
         """Return the op with the size of a stage of training."""
-        if self.progress_size is None:
+        if self.progress_size is None or len(self.progress_size) == 1:
             return self
         found = copy(self)
         found._wanted = at_stage(self._stages, progress)

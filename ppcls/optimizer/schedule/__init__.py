@@ -15,13 +15,15 @@ with a linear warm-up of `warmup_epoch` epochs (rounded to whole steps) from `wa
 - `Cosine` and `Linear` run from the end of the warm-up to the end of training. Their last value
   would be reached one step after the last one, so every step trains at a rate above it.
 
+`ReduceOnPlateau` depends on evaluations besides; what it has learnt from them is in checkpoints.
+
 With `by_epoch` the unit is the epoch instead of the step: the rate is constant within each epoch,
 warm-up included. The formulas are those of `paddle.optimizer.lr`.
 """
 
 from __future__ import annotations
 
-from ppcls.optimizer.schedule import cycles, decays
+from ppcls.optimizer.schedule import cycles, decays, plateau
 from ppcls.optimizer.schedule.base import Factor, Rate, Schedule
 
-__all__ = ["Factor", "Rate", "Schedule", "cycles", "decays"]
+__all__ = ["Factor", "Rate", "Schedule", "cycles", "decays", "plateau"]

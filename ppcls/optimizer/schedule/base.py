@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Dict, Mapping
 
 from pydantic import Field
 
@@ -27,6 +27,9 @@ class Schedule(ABC):
     Raises:
         ConfigError: training ends before the warm-up, or is to begin at another epoch.
     """
+
+    learns_from_evaluation: ClassVar[bool] = False
+    """Whether the rate follows from evaluations as well as from the step."""
 
     learning_rate: Any
     warmup_epoch: float
@@ -60,6 +63,11 @@ class Schedule(ABC):
         return float(self.learning_rate)
 
     @property
+    def highest(self) -> float:
+        """The highest rate of the run."""
+        return self.peak
+
+    @property
     def units(self) -> int:
         """Length of training in epochs (`by_epoch`) or steps."""
         return self.epochs if self.by_epoch else self.epochs * self.steps_per_epoch
@@ -72,6 +80,16 @@ class Schedule(ABC):
     def in_units(self, epochs: float) -> float:
         """Convert epochs to the unit in which the rate changes."""
         return epochs if self.by_epoch else round(epochs * self.steps_per_epoch)
+
+    def observe(self, value: float, higher_is_better: bool, step: int) -> None:  # noqa: B027
+        """Take in the metric of an evaluation after so many steps; most schedules pass it over."""
+
+    def state(self) -> Dict[str, float]:
+        """Return what was learnt from evaluations, as plain numbers; mostly nothing."""
+        return {}
+
+    def load_state(self, state: Mapping[str, float]) -> None:  # noqa: B027
+        """Take back what `state` returned."""
 
     def at(self, step: int) -> float:
         """Return the learning rate of the global step `step`, counted from 0.

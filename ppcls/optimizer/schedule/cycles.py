@@ -49,8 +49,22 @@ class Cyclic(Schedule):
             )
         down = self.step_size_up if self.step_size_down is None else self.step_size_down
         self._up, self._down = self.in_units(self.step_size_up), self.in_units(down)
-        if min(self._up, self._down) <= 0:
-            raise ConfigError("lr.step_size_up and step_size_down: each must last for a step")
+        if min(self._up, self._down) < 1:
+            unit = "epoch" if self.by_epoch else "update"
+            raise ConfigError(
+                f"lr.step_size_up is {self.step_size_up:g} epochs and step_size_down {down:g}; "
+                f"each must be at least one {unit}"
+            )
+        if self.step_size_up > self.epochs:
+            raise ConfigError(
+                f"lr.step_size_up: {self.step_size_up:g} is more than the {self.epochs} epochs of "
+                "training; it counts epochs, not steps"
+            )
+
+    @property
+    def highest(self) -> float:
+        """The tip of the first triangle."""
+        return float(self.max_learning_rate)
 
     def _value(self, unit: float) -> float:
         time, length = unit - self.warmup, self._up + self._down
@@ -91,6 +105,11 @@ class OneCycle(Schedule):
     def peak(self) -> float:
         """The rate at the end of the warm-up, from which it rises."""
         return float(self.learning_rate) / self.divide_factor
+
+    @property
+    def highest(self) -> float:
+        """The rate at the top."""
+        return max(float(self.learning_rate), self.peak)
 
     def _value(self, unit: float) -> float:
         last = max(1.0, self.units - self.warmup - 1)

@@ -266,6 +266,7 @@ def test_auto_augment_draws_the_pairs_of_the_paper(drawn: Any, photo: np.ndarray
     [
         RandAugment(2, 9),
         RandAugmentV2(2, 15),
+        RandAugmentV2(2, 30),
         RandAugmentV3(2, 9),
         TrivialAugment(),
         AutoAugment(),
