@@ -138,7 +138,7 @@ def _mergeable(old: Any, new: Any) -> bool:
 def apply_override(document: Document, text: str) -> None:
     """Apply ``a.b.0.c=value``: values are read as YAML, list items are named by their index from 0.
 
-    ``~a.b`` removes a key.
+    ``~a.b`` removes a key; ``a.b=None`` is ``a.b=null``, as for PaddleClas.
 
     Raises:
         ConfigError: the text has no ``=``, a list index does not exist, the path leads through a
@@ -153,7 +153,7 @@ def apply_override(document: Document, text: str) -> None:
         raise ConfigError(f"{place}: expected KEY=VALUE, for example -o Global.epochs=10")
     path = _walk(document, _keys(dotted.strip(), place), place)
     try:
-        parsed = parse_value(value)
+        parsed = None if value == "None" else parse_value(value)
     except ConfigError as error:
         raise ConfigError(f"{place}: {error} (in quotes: {shortened(dotted)}='\"...\"')") from None
     _at(document.data, path[:-1])[path[-1]] = copied(parsed)

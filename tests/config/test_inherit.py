@@ -105,6 +105,14 @@ def test_overrides_reach_everything(text: str, path: Any, value: object) -> None
     assert found == value
 
 
+def test_none_is_null() -> None:
+    document = example()
+    apply_override(document, "f=None")
+    assert document.data["f"] is None
+    apply_override(document, "f='None'")
+    assert document.data["f"] == "None"
+
+
 def test_a_tilde_removes_a_key() -> None:
     document = example()
     apply_override(document, "~a.b.1.d.e")

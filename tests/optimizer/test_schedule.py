@@ -198,8 +198,6 @@ def test_a_cycle_stretches_as_paddles():
             "decay_epochs must asc",
         ),
         ("MultiStepDecay", {"learning_rate": 1.0, "milestones": [3, 2]}, "milestones must ascend"),
-        ("Cosine", {"learning_rate": 0.1, "warmup_epoch": 12}, "does not end within the 12 epochs"),
-        ("Cosine", {"learning_rate": 0.1, "warmup_epoch": 40}, "does not end within the 12 epochs"),
         ("Cosine", {"learning_rate": 0.1, "last_epoch": 4}, "last_epoch: 4 is not possible"),
         ("Cosine", {"learning_rate": -0.1}, "learning_rate.*greater than or equal to 0"),
         ("Cosine", {"learning_rate": math.inf}, "learning_rate.*finite"),
@@ -326,3 +324,16 @@ def test_the_highest_rate(name):
     if name == "Piecewise":
         return  # may rise later; its first rate stands for it
     assert schedule.highest == pytest.approx(max(curve(schedule)), rel=0.02)
+
+
+@pytest.mark.parametrize("warmup", [12, 40])
+@pytest.mark.parametrize(
+    ("by_epoch", "epochs", "half"), [(False, 12, 6), (False, 5, 2.5), (True, 5, 2)]
+)
+def test_a_warm_up_beyond_the_end_is_shortened(warmup, by_epoch, epochs, half, caplog):
+    given = {"learning_rate": 0.1, "by_epoch": by_epoch, "warmup_start_lr": 0.01}
+    with caplog.at_level(logging.WARNING, "ppcls"):
+        schedule = build("Cosine", epochs=epochs, warmup_epoch=warmup, **given)
+    assert f"within the {epochs} epochs of training; it is shortened to {half:g}" in caplog.text
+    same = build("Cosine", epochs=epochs, warmup_epoch=half, **given)
+    assert curve(schedule, epochs * STEPS) == curve(same, epochs * STEPS)

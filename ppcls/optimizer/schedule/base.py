@@ -22,10 +22,11 @@ Factor = Annotated[float, Field(gt=0)]
 class Schedule(ABC):
     """Base of all schedules: a linear warm-up to `peak`, then what `_value` says.
 
-    A schedule is a dataclass whose fields are its arguments; all of them have those named here.
+    A schedule is a dataclass whose fields are its arguments; all of them have those named here. A
+    warm-up that does not end within training is shortened to half of it, with a warning.
 
     Raises:
-        ConfigError: training ends before the warm-up, or is to begin at another epoch.
+        ConfigError: training is to begin at another epoch.
     """
 
     learns_from_evaluation: ClassVar[bool] = False
@@ -46,10 +47,14 @@ class Schedule(ABC):
                 "the step alone; leave it out, and continue a run with --resume"
             )
         if self.warmup > 0 and self.warmup >= self.units:
-            raise ConfigError(
-                f"lr.warmup_epoch: the warm-up of {self.warmup_epoch:g} epochs does not end within "
-                f"the {self.epochs} epochs of training; raise Global.epochs, or shorten it: "
-                "-o Optimizer.lr.warmup_epoch=0"
+            given, half = self.warmup_epoch, self.epochs / 2
+            self.warmup_epoch = half // 1 if self.by_epoch else half
+            _log.warning(
+                "lr.warmup_epoch: a warm-up of %g epochs does not end within the %d epochs of "
+                "training; it is shortened to %g",
+                given,
+                self.epochs,
+                self.warmup_epoch,
             )
         if self.by_epoch and self.warmup and self.warmup_start_lr == 0:
             _log.warning(
