@@ -88,7 +88,8 @@ def _run(parsed: argparse.Namespace) -> int:
     from ppcls.logs import log_to_terminal
 
     runtime.ctrl_c_leaves = True
-    log_to_terminal(_VERBS[parsed.verb].results_on_stdout)
+    prints_config = getattr(parsed, "print_config", False)
+    log_to_terminal(_VERBS[parsed.verb].results_on_stdout or prints_config)
     return int(_command(parsed.verb).run(parsed))
 
 

@@ -28,6 +28,14 @@ def add_config_arguments(parser: argparse.ArgumentParser, required: bool = True)
         help="change values, e.g. -o Global.epochs=10 Arch.name=ResNet18; items of a list by their "
         "index from 0 (transform_ops.1.RandCropImage.size=32); ~KEY removes a key",
     )
+    # PaddleClas' option, whose key gets the warning that it has no effect.
+    parser.add_argument(
+        *("-p", "--profiler_options"),
+        dest="override",
+        action="append",
+        type=lambda given: "profiler_options=given",
+        help=argparse.SUPPRESS,
+    )
     add_import_argument(parser)
     parser.add_argument(
         "--print-config", action="store_true", help="print the resolved file and stop"

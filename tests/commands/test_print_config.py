@@ -52,3 +52,13 @@ def test_mistakes_are_errors_here_too(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "unknown key 'epoch'" in captured.err
+
+
+def test_paddleclas_profiler_is_passed_over(
+    ppcls: Callable[..., int], recipe: Dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["-p", "batch_range=[10, 20]; profile_path=model.profile"]
+    assert ppcls("train", recipe, "--print-config", *given, "-o", "Global.epochs=7") == 0
+    captured = capsys.readouterr()
+    assert yaml.safe_load(captured.out)["Global"]["epochs"] == 7
+    assert "profiler_options has no effect here: `ppcls profile -c FILE`" in captured.err
