@@ -193,8 +193,12 @@ class InferSection(Section):
     PostProcess: Annotated[Optional[Part], PartOf("postprocess")] = None
 
 
+USUAL_LOGGERS = ("Console", "JsonLines", "Curves")
+"""Those of a configuration that lists none."""
+
+
 def _usual_loggers() -> List[Part]:
-    return [Part("logger", name) for name in ("Console", "JsonLines", "Curves")]
+    return [Part("logger", name) for name in USUAL_LOGGERS]
 
 
 class Config(Section):

@@ -6,7 +6,7 @@ from typing import FrozenSet, Mapping
 
 from ppcls.errors import ConfigError
 from ppcls.labels import HARD_ONLY, LabelKind, any_of
-from ppcls.registry import Part, lookup, names
+from ppcls.registry import Part, is_built_in, lookup, names
 
 
 def accepted_kinds(kind: str, name: str) -> FrozenSet[LabelKind]:
@@ -35,12 +35,18 @@ def check_labels_fit(labels: LabelKind, source: str, parts: Mapping[str, Part]) 
             accepted = any_of(accepted_kinds(part.kind, part.name))
             raise ConfigError(
                 f"{place}: {part.name} takes {accepted} labels, but those of {source} are "
-                f"{labels}. {_advice(part.kind, labels)}"
+                f"{labels}. {_advice(part, labels)}"
             )
 
 
-def _advice(kind: str, labels: LabelKind) -> str:
+def _advice(part: Part, labels: LabelKind) -> str:
+    kind = part.kind
     able = [name for name in names(kind) if labels in accepted_kinds(kind, name)]
+    own = not is_built_in(lookup(kind, part.name).constructor)
+    hint = f"; a {kind} of your own says what it takes by its attribute accepts" if own else ""
     if able:
-        return f"Use a {kind} that takes {labels} labels: {', '.join(able)}"
-    return f"No {kind} takes {labels} labels; remove this one"
+        return f"Use a {kind} that takes {labels} labels: {', '.join(able)}{hint}"
+    return (
+        f"No {kind} takes {labels} labels; remove this one, or, where the list is inherited, write "
+        f"null in its place (-o {kind.capitalize()}.Train=null){hint}"
+    )

@@ -6,8 +6,9 @@ import logging
 import re
 import shutil
 from pathlib import Path
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, List, Mapping
 
+from ppcls.config.schema import USUAL_LOGGERS
 from ppcls.engine.checkpoint import TrainState
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import CheckpointError
@@ -110,7 +111,11 @@ def warn_of_changes(path: Path, then: Mapping[str, Any], now: Mapping[str, Any])
     """
     if "config" not in then:
         return
-    before, after = _flat(noted_config(then, str(path))), _flat(noted_config(now, "this run"))
+    noted, current = noted_config(then, str(path)), noted_config(now, "this run")
+    for name in _loggers(noted):
+        if name not in _loggers(current):
+            _log.warning("resumed without the logger %s, which the run had before", name)
+    before, after = _flat(noted), _flat(current)
     for key in sorted({**before, **after}):
         old, new = before.get(key, "not set"), after.get(key, "not set")
         if old != new and not _FREE_TO_CHANGE.fullmatch(key):
@@ -134,6 +139,13 @@ def bring_best_model(state: TrainState, checkpoint: Path, folder: RunFolder) -> 
         _log.info("the best model so far is not in %s: looking for one again", old.parent)
         state.best_value, state.best_epoch = None, 0
         new.unlink(missing_ok=True)
+
+
+def _loggers(config: Mapping[str, Any]) -> List[str]:
+    """Return the names of a configuration's loggers."""
+    listed = config.get("Loggers")
+    parts = listed if isinstance(listed, list) else USUAL_LOGGERS
+    return [next(iter(part), "") if isinstance(part, dict) else str(part) for part in parts]
 
 
 def _flat(data: Any, prefix: str = "") -> Dict[str, Any]:

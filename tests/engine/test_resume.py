@@ -51,7 +51,10 @@ def test_settings_that_changed_are_named(caplog: pytest.LogCaptureFixture) -> No
     with caplog.at_level(logging.WARNING, "ppcls"):
         warn_of_changes(PATH, {"config": "Global: {seed: 1, epochs: 2}"}, now)
     assert caplog.messages == ["resumed with another Global.epochs: it was 2 and is 3 now"]
+    loggers = "Loggers: [Console, CsvScore: {name: a.csv}], Global: {seed: 1, epochs: 3}"
+    warn_of_changes(PATH, {"config": f"{{{loggers}}}"}, now)
+    assert caplog.messages[1:] == ["resumed without the logger CsvScore, which the run had before"]
     warn_of_changes(PATH, {}, now)
-    assert len(caplog.messages) == 1
+    assert len(caplog.messages) == 2
     with pytest.raises(CheckpointError, match="^a.safetensors: the configuration noted in it"):
         warn_of_changes(PATH, {"config": "Global: ["}, now)
