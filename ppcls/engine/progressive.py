@@ -15,8 +15,8 @@ def progress_dropout(config: Config, network: nn.Layer, train: DataLoader) -> Tu
     """Return what the head drops in each stage of training; nothing where that does not change.
 
     Raises:
-        ConfigError: dropout is to change in a network whose head drops nothing, or training is to
-            be progressive and nothing changes.
+        ConfigError: dropout is to change in a network whose head drops nothing, or scales in
+            evaluation, or training is to be progressive and nothing changes.
     """
     section = config.Global
     rates = section.progress_dropout
@@ -24,11 +24,18 @@ def progress_dropout(config: Config, network: nn.Layer, train: DataLoader) -> Tu
         name = getattr(network, "model_name", "") or type(network).__name__
         raise ConfigError(
             f"{config.where('Global', 'progress_dropout')}: the head of {name} has no dropout that "
-            "could change; take a network that has some, such as MobileNetV3 or EfficientNet, or "
-            "leave this out"
+            "could change; take a network that has some, such as EfficientNet, or leave this "
+            "out"
         )
     if rates is None and section.train_mode == "progressive":
         rates = list(getattr(network, "progress_dropout", ()))
+    scaled = [one for one in dropouts_of_head(network) if one.mode != "upscale_in_train"]
+    if rates and scaled:
+        raise ConfigError(
+            f"{config.where('Global', 'progress_dropout')}: the head scales by its dropout in "
+            "evaluation (downscale_in_infer), which would then be that of the last stage here and "
+            "the network's own everywhere else; write Arch.dropout_mode: upscale_in_train"
+        )
     transform = train.dataset.transform
     if section.train_mode == "progressive" and not rates and transform.at(1.0) is transform:
         raise ConfigError(

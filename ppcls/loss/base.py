@@ -32,6 +32,11 @@ class Loss(paddle.nn.Layer):
         raise NotImplementedError
 
 
+def smoothed(target: paddle.Tensor, epsilon: float) -> paddle.Tensor:
+    """Return targets [n, classes], mixed with the uniform distribution (label smoothing)."""
+    return (1 - epsilon) * target + epsilon / target.shape[-1]
+
+
 def distributions(labels: Labels, classes: int) -> paddle.Tensor:
     """Return hard or soft labels as distributions: float32 [n, classes], one-hot for hard ones."""
     return F.one_hot(labels.values, classes) if labels.kind is LabelKind.HARD else labels.values

@@ -9,7 +9,7 @@ import paddle.nn.functional as F
 from pydantic import Field
 
 from ppcls.labels import LabelKind, Labels
-from ppcls.loss.base import Loss, distributions
+from ppcls.loss.base import Loss, distributions, smoothed
 from ppcls.loss.outputs import Outputs, main_logits
 from ppcls.registry import register
 
@@ -46,7 +46,7 @@ class BCELoss(Loss):
         """Return the weighted loss; see `Loss.forward`."""
         logits = main_logits(outputs)
         target = distributions(labels, logits.shape[-1]).astype(logits.dtype)
-        target = (1 - self.epsilon) * target + self.epsilon / target.shape[-1]
+        target = smoothed(target, self.epsilon)
         if self.target_threshold is not None:
             target = (target > self.target_threshold).astype(logits.dtype)
         return self.weight * F.binary_cross_entropy_with_logits(logits, target)

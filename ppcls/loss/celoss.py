@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ppcls.errors import ConfigError
 from ppcls.labels import LabelKind, Labels
-from ppcls.loss.base import Loss, distributions
+from ppcls.loss.base import Loss, distributions, smoothed
 from ppcls.loss.class_weights import (
     ClassWeights,
     TrainClasses,
@@ -82,14 +82,12 @@ class CELoss(Loss):
             return self.weight * self._weighted(logits, labels)
         if labels.kind is LabelKind.HARD and not self.epsilon:
             return self.weight * F.cross_entropy(logits, labels.values)
-        target = self._smooth(distributions(labels, logits.shape[-1]).astype(logits.dtype))
+        target = distributions(labels, logits.shape[-1]).astype(logits.dtype)
+        target = smoothed(target, self.epsilon)
         return self.weight * F.cross_entropy(logits, target, soft_label=True)
 
     def _weighted(self, logits: paddle.Tensor, labels: Labels) -> paddle.Tensor:
         weights = paddle.to_tensor(self._class_weights, dtype=logits.dtype)
         target = distributions(labels, logits.shape[-1]).astype(logits.dtype)
-        total = -(weights * self._smooth(target) * F.log_softmax(logits)).sum()
+        total = -(weights * smoothed(target, self.epsilon) * F.log_softmax(logits)).sum()
         return total / (weights * target).sum()
-
-    def _smooth(self, target: paddle.Tensor) -> paddle.Tensor:
-        return (1 - self.epsilon) * target + self.epsilon / target.shape[-1]

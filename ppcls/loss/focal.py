@@ -9,7 +9,7 @@ import paddle.nn.functional as F
 from pydantic import Field
 
 from ppcls.labels import LabelKind, Labels
-from ppcls.loss.base import Loss, distributions
+from ppcls.loss.base import Loss, distributions, smoothed
 from ppcls.loss.outputs import Outputs, main_logits
 from ppcls.registry import register
 
@@ -45,7 +45,7 @@ class FocalLoss(Loss):
         """Return the weighted loss; see `Loss.forward`."""
         logits = main_logits(outputs)
         target = distributions(labels, logits.shape[-1]).astype(logits.dtype)
-        target = (1 - self.epsilon) * target + self.epsilon / target.shape[-1]
+        target = smoothed(target, self.epsilon)
         logarithms = F.log_softmax(logits)
         # 1 - p as such is 0 for a sure class, where the power's gradient need not be finite.
         rest = paddle.clip(1 - paddle.exp(logarithms), min=1e-7)

@@ -22,7 +22,7 @@ Recipe = Dict[str, Any]
 @pytest.fixture
 def staged(recipe: Recipe) -> Recipe:
     """Four epochs in two stages, on images of 16 and then 24 pixels."""
-    recipe["Arch"] = {"name": "MobileNetV3_small_x0_35"}
+    recipe["Arch"] = {"name": "MobileNetV3_small_x0_35", "dropout_mode": "upscale_in_train"}
     recipe["Global"].update(
         epochs=4, progress_dropout=[0.1, 0.5], save_steps=1, keep_checkpoints=99
     )
@@ -89,6 +89,10 @@ def test_a_resumed_run_ends_with_the_same_bytes(ppcls: Run, staged: Recipe, tmp_
     ("changes", "says"),
     [
         ({"progress_dropout": [0.1], "arch": "LeNet"}, "no dropout that could change"),
+        (
+            {"progress_dropout": [0.1, 0.5], "arch": "MobileNetV3_small_x0_35"},
+            "write Arch.dropout_mode: upscale_in_train",
+        ),
         ({"train_mode": "progressive"}, "nothing changes on the way"),
     ],
 )

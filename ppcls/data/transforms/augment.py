@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import TYPE_CHECKING, Annotated, List, Optional, Tuple
 
 import numpy as np
@@ -140,9 +139,7 @@ class RandAugmentV2(RandAugment):
         """Return the op with the strength of a stage of training."""
         if not self.progress_magnitude or len(self.progress_magnitude) == 1:
             return self
-        found = copy(self)
-        found._strength = at_stage(self.progress_magnitude, progress) / 10
-        return found
+        return self.changed_to(_strength=at_stage(self.progress_magnitude, progress) / 10)
 
 
 @register("transform")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Iterable, List, Optional, Sequence, Tuple, TypeVar, Union
 
@@ -11,6 +12,7 @@ import numpy as np
 from ppcls.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
+Op = TypeVar("Op", bound="Transform")
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _FRACTION = re.compile(rf"\s*({_NUMBER})\s*(?:/\s*({_NUMBER})\s*)?")
@@ -57,6 +59,12 @@ class Transform:
             progress: the fraction of the epochs that is over, 0 to 1.
         """
         return self
+
+    def changed_to(self: Op, **private: object) -> Op:
+        """Return a copy with other private attributes, for `at`; its arguments stay."""
+        found = copy(self)
+        vars(found).update(private)
+        return found
 
     def shape_after(self, shape: Shape) -> Shape:
         """Return what is known of the images after this op.

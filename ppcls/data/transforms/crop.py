@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from copy import copy
 from typing import TYPE_CHECKING, Annotated, List, Optional, Tuple, Union
 
 import numpy as np
@@ -171,9 +170,7 @@ class RandCropImage(Transform):
         """Return the op with the size of a stage of training."""
         if self.progress_size is None or len(self.progress_size) == 1:
             return self
-        found = copy(self)
-        found._wanted = at_stage(self._stages, progress)
-        return found
+        return self.changed_to(_wanted=at_stage(self._stages, progress))
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a random part in the wanted size."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from copy import copy
 from typing import Annotated, List, Literal, Optional, Tuple, Union
 
 import numpy as np
@@ -220,9 +219,7 @@ class GridMask(Transform):
 
     def at(self, progress: float) -> GridMask:
         """Return the op with the probability of a stage of training."""
-        found = copy(self)
-        found._probability = self.prob * progress
-        return found
+        return self.changed_to(_probability=self.prob * progress)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return the image, or a copy with a grid of 0."""
