@@ -71,7 +71,7 @@ def quantise_bundle(request: Request, say: Said = lambda _: None) -> Report:
         # What takes seconds comes first: it may be refused.
         outcomes = [job.measure("bf16", "openvino")] if "bf16" in request.precisions else []
         if "int8" in request.precisions:
-            outcomes += [job.add(name) for name in request.formats]
+            outcomes += job.add_all()
         report = Report(_target(request), outcomes, request.max_drop, len(calibration.paths))
         _describe(folder, {}, _with_versions(report))
     return report
@@ -110,6 +110,23 @@ class _Job:
         self.calibration = calibration
         self.judged = judged
         self.say = say
+
+    def add_all(self) -> List[Outcome]:
+        """Add the INT8 formats. One that was named must keep the accuracy; of the others, one."""
+        added: List[Outcome] = []
+        refused: List[ExportError] = []
+        for name in self.request.wanted:
+            try:
+                added.append(self.add(name))
+            except ExportError as error:
+                if self.request.formats is not None:
+                    raise
+                self.say(f"{name} is left out: {error}")
+                _withdraw(self.folder, name)
+                refused.append(error)
+        if not added:
+            raise refused[0]
+        return added
 
     def add(self, format: str) -> Outcome:
         """Add an INT8 format by the first attempt that keeps the accuracy."""
@@ -172,6 +189,20 @@ def _describe(
     )
     if measured:
         section["quantisation"] = {**(section.get("quantisation") or {}), **measured}
+    path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _withdraw(folder: Path, format: str) -> None:
+    """Take a format and its files out of a bundle, if they are there."""
+    files = read_description(folder).files_of_formats().get(format, [])
+    path = folder / CONFIG_NAME
+    config = read_value(path)
+    section = config["Bundle"]
+    section["formats"].pop(format, None)
+    (section.get("quantisation") or {}).pop(format, None)
+    for name in files:
+        section["files"].pop(name, None)
+        (folder / name).unlink()
     path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 

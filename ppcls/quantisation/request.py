@@ -29,7 +29,9 @@ class Request:
         calibration: a folder of images, or a list file, for calibration.
         judge: a list file with classes, or class folders, for accuracy before and after.
         output_dir: where the new bundle goes; None means that it takes the place of the old one.
-        formats: those to add: "onnx_int8" (which ONNX Runtime and OpenVINO open), "openvino_int8".
+        formats: those to add: "onnx_int8" (which ONNX Runtime and OpenVINO open), "openvino_int8"
+            (faster in OpenVINO). None is those whose packages are here; of these, one that costs
+            too much accuracy is left out if another does not.
         precisions: those to measure: "int8", "bf16"; the formats are for "int8".
         max_drop: by how much the top-1 accuracy may fall, as a fraction.
         images: how many images of the calibration set are used at most.
@@ -45,7 +47,7 @@ class Request:
     calibration: str
     judge: str
     output_dir: Union[str, Path, None] = None
-    formats: Sequence[str] = ("onnx_int8",)
+    formats: Optional[Sequence[str]] = None
     precisions: Sequence[str] = ("int8",)
     max_drop: float = 0.01
     images: int = 128
@@ -61,11 +63,21 @@ class Request:
             )
         _check_names("precision", self.precisions, PRECISIONS)
         if "int8" in self.precisions:
-            _check_names("format", self.formats, list(NEEDS))
-            for name in self.formats:
+            _check_names("format", self.wanted, list(NEEDS))
+            for name in self.wanted:
                 _check_installed(name)
         if "bf16" in self.precisions and not is_installed("openvino"):
             raise UsageError(f"bf16 is measured in OpenVINO. {ENGINES['openvino'].missing}")
+
+    @property
+    def wanted(self) -> Sequence[str]:
+        """The INT8 formats to add: those that are named, else those that can be written here; if
+        there are none of these, the one to install.
+        """
+        if self.formats is not None:
+            return self.formats
+        first = next(iter(NEEDS))
+        return [name for name in NEEDS if not _missing(name) and engines_here(name)] or [first]
 
 
 def _check_names(kind: str, names: Sequence[str], accepted: Sequence[str]) -> None:
@@ -80,8 +92,7 @@ def _check_names(kind: str, names: Sequence[str], accepted: Sequence[str]) -> No
 
 
 def _check_installed(format: str) -> None:
-    packages, extra = NEEDS[format]
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    extra, missing = NEEDS[format][1], _missing(format)
     if missing:
         raise UsageError(
             f"{format} needs {' and '.join(missing)}, not installed here: "
@@ -90,6 +101,11 @@ def _check_installed(format: str) -> None:
     if not engines_here(format):
         opening = engines_for([format], "cpu", "int8")
         raise UsageError(f"no engine that opens {format} is here. {ENGINES[opening[0]].missing}")
+
+
+def _missing(format: str) -> Sequence[str]:
+    """Return the packages that write a format and are not installed."""
+    return [name for name in NEEDS[format][0] if importlib.util.find_spec(name) is None]
 
 
 def engines_here(format: str) -> Sequence[str]:

@@ -33,7 +33,7 @@ def needs(*packages: str) -> None:
 def request_for(bundle: Path, digits: Path, **changes: Any) -> Request:
     needs("onnx", "ml_dtypes")
     given: Dict[str, Any] = {"calibration": str(digits / "train"), "judge": str(digits / "val.txt")}
-    return Request(bundle, **{**given, **changes})
+    return Request(bundle, **{**given, "formats": ["onnx_int8"], **changes})
 
 
 def content(folder: Path) -> Dict[str, str]:
@@ -159,6 +159,25 @@ def test_the_next_attempt_is_taken_where_one_costs_too_much(
     report = quantise_bundle(request_for(bundle, digits, images=8))
     assert report.outcomes[0].attempts == [row.name for row in ATTEMPTS["onnx_int8"][:3]]
     assert "before that these cost too much: min-max; min-max, first and last" in report.summary()
+
+
+def test_a_format_that_nobody_named_may_be_left_out_for_another(
+    bundle: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs("openvino", "nncf")
+    lost_by_openvino = [8] * len(ATTEMPTS["openvino_int8"])
+    judged_as(monkeypatch, [0, *lost_by_openvino, 0, *lost_by_openvino])
+    said: List[str] = []
+    request = request_for(bundle, digits, images=8, formats=None)
+    report = quantise_bundle(request, said.append)
+    assert [outcome.name for outcome in report.outcomes] == ["onnx_int8"]
+    assert [line for line in said if line.startswith("openvino_int8 is left out: openvino_int8 ")]
+    assert list(read_bundle(bundle).formats) == ["onnx", "onnx_int8"]
+    assert not list(bundle.glob("inference_int8.xml")) + list(bundle.glob("inference_int8.bin"))
+    before = content(bundle)
+    with pytest.raises(ExportError, match="openvino_int8 costs more"):
+        quantise_bundle(request_for(bundle, digits, images=8, formats=list(ATTEMPTS)))
+    assert content(bundle) == before
 
 
 def test_bfloat16_that_costs_too_much_leaves_the_bundle_as_it_was(

@@ -42,8 +42,12 @@ def test_wrong_requests(
 @pytest.mark.parametrize(
     ("changes", "gone", "message"),
     [
-        ({}, ["onnx"], "onnx_int8 needs onnx, not installed here: pip install 'ppcls[int8]'"),
-        ({}, ["ml_dtypes", "onnxruntime"], "needs onnxruntime and ml_dtypes"),
+        (
+            {"formats": ["onnx_int8"]},
+            ["onnx"],
+            "onnx_int8 needs onnx, not installed here: pip install 'ppcls[int8]'",
+        ),
+        ({}, ["ml_dtypes", "onnxruntime", "nncf"], "needs onnxruntime and ml_dtypes"),
         (
             {"formats": ["openvino_int8"]},
             ["nncf"],
@@ -59,3 +63,18 @@ def test_missing_packages_name_the_extra(
     with pytest.raises(UsageError) as caught:
         Request("bundle", "photos", "list.txt", **changes)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("gone", "formats"),
+    [
+        ([], ["onnx_int8", "openvino_int8"]),
+        (["nncf"], ["onnx_int8"]),
+        (["ml_dtypes"], ["openvino_int8"]),
+    ],
+)
+def test_formats_that_nobody_names_are_those_that_can_be_written(
+    monkeypatch: pytest.MonkeyPatch, gone: Any, formats: Any
+) -> None:
+    without(monkeypatch, *gone)
+    assert Request("bundle", "photos", "list.txt").wanted == formats
