@@ -238,12 +238,15 @@ class SqueezeExcitation(nn.Layer):
         self, channels: int, squeezed: int, act: str = "relu", gate: str = "sigmoid"
     ) -> None:
         super().__init__()
+        # Not `x.mean([2, 3])`, which Paddle Inference and training on CPUs compute without oneDNN,
+        # and bring the maps into another layout for.
+        self.pool = nn.AdaptiveAvgPool2D(1)
         self.reduce = ConvAct(channels, squeezed, 1, act=act)
         self.expand = ConvAct(squeezed, channels, 1, act=gate)
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape [n, channels, h, w]."""
-        return x * self.expand(self.reduce(x.mean([2, 3], keepdim=True)))
+        return x * self.expand(self.reduce(self.pool(x)))
 
 
 class DropPath(nn.Layer):
