@@ -38,7 +38,6 @@ from ppcls.kernels.layers import (
     act_of,
     activated,
     as_map,
-    averaged,
     can_convolve,
     can_normalise,
     compute_in,
@@ -202,7 +201,7 @@ class _DenseLayer(_Passing, DenseLayer):
 
 class _SqueezeExcitation(_Passing, SqueezeExcitation):
     def faster(self, x: FeatureMap) -> FeatureMap:
-        return x.scaled(self.expand(self.reduce(averaged(x))))
+        return x.scaled(self.expand(self.reduce(self.pool(x))))
 
 
 class _Convolution(_Passing, nn.Conv2D):

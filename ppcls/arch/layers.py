@@ -238,8 +238,7 @@ class SqueezeExcitation(nn.Layer):
         self, channels: int, squeezed: int, act: str = "relu", gate: str = "sigmoid"
     ) -> None:
         super().__init__()
-        # Not `x.mean([2, 3])`, which Paddle Inference and training on CPUs compute without oneDNN,
-        # and bring the maps into another layout for.
+        # Paddle Inference computes `x.mean([2, 3])` without oneDNN, in another layout of the maps.
         self.pool = nn.AdaptiveAvgPool2D(1)
         self.reduce = ConvAct(channels, squeezed, 1, act=act)
         self.expand = ConvAct(squeezed, channels, 1, act=gate)

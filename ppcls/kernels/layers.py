@@ -198,12 +198,6 @@ def activated(act: str, x: FeatureMap) -> FeatureMap:
     return FeatureMap(activate(x.layout, act, x.read()), x.layout)
 
 
-def averaged(x: FeatureMap) -> FeatureMap:
-    """Return the mean of each channel, one pixel."""
-    window = _whole(x.layout)
-    return FeatureMap(pool(window, x.read()), window.result)
-
-
 def can_normalise(bn: nn.BatchNorm2D) -> bool:
     """Whether the layer is one of those that `normalised` computes."""
     return (
@@ -228,7 +222,7 @@ def _window(layer: nn.Layer, source: Layout) -> Optional[Window]:
     height, width = source.shape[2:]
     if isinstance(layer, nn.AdaptiveAvgPool2D):
         whole = layer._output_size in (1, [1, 1], (1, 1)) and layer._data_format == "NCHW"
-        return _whole(source) if whole else None
+        return Window(source, "average", (height, width), (1, 1), (0,) * 4) if whole else None
     kernel, stride, padding = map(_pair, (layer.ksize, layer.stride or layer.ksize, layer.padding))
     if kernel is None or stride is None or padding is None or layer.data_format != "NCHW":
         return None
@@ -246,11 +240,6 @@ def _window(layer: nn.Layer, source: Layout) -> Optional[Window]:
     if ends != list(padding) and algorithm == "average with padding":
         return None
     return Window(source, algorithm, kernel, stride, (padding[0], ends[0], padding[1], ends[1]))
-
-
-def _whole(source: Layout) -> Window:
-    height, width = source.shape[2:]
-    return Window(source, "average", (height, width), (1, 1), (0, 0, 0, 0))
 
 
 def _pair(value: Any) -> Optional[Tuple[int, int]]:
