@@ -8,6 +8,8 @@ and all mistakes are found at once.
 from __future__ import annotations
 
 import collections.abc
+import math
+import re
 from typing import (
     Annotated,
     Any,
@@ -31,6 +33,13 @@ from ppcls.text import shortened, shown
 
 _OURS = "ppcls"
 """The type of errors whose message needs no more work."""
+
+_NUMBER = r"\d+(?:\.\d*)?(?:[eE][-+]?\d+)?"
+_FACTOR = re.compile(rf"([*/]?) ?({_NUMBER})")
+_PRODUCT = re.compile(rf"{_NUMBER}(?: ?[*/] ?{_NUMBER}){{1,9}}")
+"""Numbers with multiplication and division signs between them."""
+
+_LONGEST = 100
 
 MOST_TOLD = 50
 """How many mistakes are told at once."""
@@ -125,7 +134,24 @@ def _message(item: Any, fields: Mapping[str, FieldInfo]) -> str:
         return f"required, but missing; it takes {_words(fields[key].annotation)}"
     if item["type"] == _OURS:
         return str(item["msg"])
-    return f"{_friendlier(item['msg'])}, got {shown(item['input'])}"
+    return f"{_friendlier(item['msg'])}, got {shown(item['input'])}{_with_result(item['input'])}"
+
+
+def _with_result(value: Any) -> str:
+    """Say what a product such as "0.1*2" comes to, for files whose reader computes such texts."""
+    if not isinstance(value, str) or len(value) > _LONGEST or not _PRODUCT.fullmatch(value):
+        return ""
+    first, *others = _FACTOR.findall(value)
+    result = float(first[1])
+    for sign, factor in others:
+        if sign == "/" and not float(factor):
+            return ""
+        result = result / float(factor) if sign == "/" else result * float(factor)
+    return (
+        f". Texts are not computed: write the result, {result:.10g}"
+        if math.isfinite(result)
+        else ""
+    )
 
 
 def _friendlier(message: str) -> str:

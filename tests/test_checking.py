@@ -44,10 +44,34 @@ def messages(data: Any) -> Dict[str, str]:
         ({"size": 1, "inner": {"rate": 0}}, "inner.rate", "must be greater than 0, got 0"),
         ({"size": 1, "inner": {"rat": 1}}, "inner.rat", "unknown key 'rat'. Did you mean 'rate'?"),
         ({"size": 1, "inner": 3}, "inner", "expected keys with values"),
+        (
+            {"size": 1, "share": "0.1*2"},
+            "share",
+            "expected a number, got '0.1*2'. Texts are not computed: write the result, 0.2",
+        ),
+        (
+            {"size": 1, "inner": {"rate": "3e-2 * 64 / 256"}},
+            "inner.rate",
+            "expected a number, got '3e-2 * 64 / 256'. Texts are not computed: write the result, "
+            "0.0075",
+        ),
     ],
 )
 def test_messages_are_in_plain_words(data: Any, key: str, message: str) -> None:
     assert messages(data)[key].startswith(message)
+
+
+@pytest.mark.parametrize(
+    "text", ["0.1*x", "1/0", "2*", "*2", "0.1**2", "1 + 1", "9" * 500 + "*1", "9e999*1"]
+)
+def test_what_is_no_product_has_no_result(text: str) -> None:
+    assert "write the result" not in messages({"size": 1, "share": text})["share"]
+
+
+@pytest.mark.timeout(20)
+def test_what_is_almost_a_product_is_told_at_once() -> None:
+    text = "*".join(["1" * 8] * 11) + "*"
+    assert "write the result" not in messages({"size": 1, "share": text})["share"]
 
 
 def test_all_mistakes_are_found_at_once() -> None:

@@ -242,15 +242,19 @@ def test_tables_of_keys_are_the_schema(name: str, language: str) -> None:
 
 
 def test_every_section_has_its_table() -> None:
-    tabled = {*SECTIONS, "Arch", "Optimizer", "Loggers"}
+    tabled = {*SECTIONS, "Arch", "Teacher", "Optimizer", "Loggers"}
     assert set(schema.Config.model_fields) == tabled
     assert set(schema.DataLoaderSection.model_fields) == {"Train", "Eval"}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_table_of_arch_is_the_schema(language: str) -> None:
-    keys = [code(row[0])[0] for row in table(DOCS / language / "configuration.md", "section: Arch")]
-    assert {"part", *keys} - {"name"} == set(schema.ArchSection.model_fields)
+@pytest.mark.parametrize(
+    ("name", "section"), [("Arch", schema.ArchSection), ("Teacher", schema.TeacherSection)]
+)
+def test_tables_of_networks_are_the_schema(name: str, section: Any, language: str) -> None:
+    page = DOCS / language / "configuration.md"
+    keys = [code(row[0])[0] for row in table(page, f"section: {name}")]
+    assert {"part", *keys} - {"name"} == set(section.model_fields)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -14,12 +14,13 @@ from ppcls import runtime
 from ppcls.arch.summary import count_parameters
 from ppcls.config import ConfigSource, as_config, to_yaml
 from ppcls.engine.builder import build_job
-from ppcls.engine.checkpoint import Checkpoint, TrainState, load_checkpoint
+from ppcls.engine.checkpoint import Checkpoint, TrainState, found_checkpoint
 from ppcls.engine.dry_run import dry_run
 from ppcls.engine.interrupt import Interrupted, StopRequest
 from ppcls.engine.job import Job
 from ppcls.engine.loggers import Logger, Loggers, RunInfo, build_loggers
 from ppcls.engine.loggers.console import format_metric
+from ppcls.engine.lr_finder import RateSearch, find_rate
 from ppcls.engine.reporter import is_behind
 from ppcls.engine.run_folder import RunFolder
 from ppcls.engine.trainer import Trainer
@@ -104,6 +105,18 @@ def try_one_batch(config: ConfigSource) -> str:
     return dry_run(build_job(config, runtime.use_device(config.Global.device), World()))
 
 
+def find_learning_rate(config: ConfigSource) -> RateSearch:
+    """Try which learning rates a recipe may have, writing nothing.
+
+    Raises:
+        PpclsError: see `train`.
+    """
+    runtime.refuse_many_processes()
+    runtime.keep_freed_memory()
+    config = as_config(config)
+    return find_rate(build_job(config, runtime.use_device(config.Global.device), World()))
+
+
 def _checkpoint(trainer: Trainer, wanted: Optional[str]) -> Optional[Tuple[Path, Checkpoint]]:
     """Read the checkpoint to go on from, before anything in the output folder is touched."""
     if wanted is None:
@@ -113,9 +126,9 @@ def _checkpoint(trainer: Trainer, wanted: Optional[str]) -> Optional[Tuple[Path,
         if found is None:
             _log.info("there is no checkpoint to resume from yet: starting from the beginning")
         return found
-    checkpoint = load_checkpoint(Path(wanted))
+    path, checkpoint = found_checkpoint(Path(wanted))
     trainer.checkpoints.refuse_newer_than(checkpoint.state.step)
-    return Path(wanted), checkpoint
+    return path, checkpoint
 
 
 def _resume(trainer: Trainer, found: Optional[Tuple[Path, Checkpoint]]) -> None:

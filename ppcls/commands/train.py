@@ -17,6 +17,7 @@ EXAMPLES = (
     "ppcls train -c my_photos/recipe.yaml -o Global.epochs=5 Global.output_dir=output/short",
     "ppcls train -c my_photos/recipe.yaml --resume auto",
     "ppcls train -c my_photos/recipe.yaml --dry-run",
+    "ppcls train -c my_photos/recipe.yaml --find-lr",
 )
 
 
@@ -28,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     existing.add_argument(
         "--resume",
         metavar="auto|FILE",
-        help="go on where a run stood; auto: the newest checkpoint of Global.output_dir",
+        help="go on where a run stood; auto: the newest checkpoint of Global.output_dir; "
+        "FOLDER/latest: that of another run",
     )
     existing.add_argument(
         "--overwrite", action="store_true", help="delete the run that Global.output_dir holds"
@@ -37,6 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dry-run",
         action="store_true",
         help="build everything, run one batch forward and backward, report, stop",
+    )
+    parser.add_argument(
+        "--find-lr",
+        action="store_true",
+        help="try learning rates from 1e-6 to 10 for a step each, say which are of use, stop",
     )
 
 
@@ -97,7 +104,23 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             f"--{given[0].replace('_', '-')} belongs to --data; a recipe says it itself with -o"
         )
-    return run_with_config(arguments, _dry_run if arguments.dry_run else _train)
+    trials = {"dry_run": _dry_run, "find_lr": _find_rate}
+    asked = [name for name in trials if getattr(arguments, name)]
+    if len(asked) > 1:
+        raise UsageError("--dry-run or --find-lr, one at a time")
+    if arguments.find_lr and (arguments.resume or arguments.overwrite):
+        raise UsageError(
+            "--find-lr tries rates from the weights that a run begins with, and touches no run; "
+            "leave --resume and --overwrite out"
+        )
+    return run_with_config(arguments, trials[asked[0]] if asked else _train)
+
+
+def _find_rate(config: Config, arguments: argparse.Namespace) -> int:
+    from ppcls.api.train import find_learning_rate
+
+    print(find_learning_rate(config).summary())
+    return 0
 
 
 def _dry_run(config: Config, arguments: argparse.Namespace) -> int:
@@ -110,7 +133,7 @@ def _dry_run(config: Config, arguments: argparse.Namespace) -> int:
 def _on_photos(arguments: argparse.Namespace) -> int:
     from ppcls import runtime
 
-    for flag in ("dry_run", "print_config"):
+    for flag in ("dry_run", "find_lr", "print_config"):
         if getattr(arguments, flag):
             name = flag.replace("_", "-")
             raise UsageError(f"--{name} belongs to -c; --data writes a recipe first")

@@ -108,6 +108,7 @@ class EmaSection(Section):
     """
 
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.9999
+    ramp: bool = True
 
 
 class ArchSection(Section):
@@ -128,11 +129,28 @@ class ArchSection(Section):
         return self.part.name
 
 
+class TeacherSection(Section):
+    """`Teacher`: a trained network that `DistillationLoss` has the network of `Arch` imitate. What
+    is not a key here is an argument of the network itself.
+    """
+
+    part: Annotated[Part, PartOf("arch")]
+    pretrained: Union[bool, str] = True
+
+
 def _split_arch(value: Any) -> Any:
     """Separate the keys that every network has from the arguments of the one that is named."""
+    return _split(value, ArchSection)
+
+
+def _split_teacher(value: Any) -> Any:
+    return None if value is None else _split(value, TeacherSection)
+
+
+def _split(value: Any, section: type[Section]) -> Any:
     if not isinstance(value, dict) or "name" not in value:
         return {"part": value}
-    own = {key: value[key] for key in ArchSection.model_fields if key in value and key != "part"}
+    own = {key: value[key] for key in section.model_fields if key in value and key != "part"}
     return {"part": {key: item for key, item in value.items() if key not in own}, **own}
 
 
@@ -206,6 +224,7 @@ class Config(Section):
 
     Global: GlobalSection = Field(default_factory=GlobalSection)
     Arch: Annotated[ArchSection, BeforeValidator(_split_arch)]
+    Teacher: Annotated[Optional[TeacherSection], BeforeValidator(_split_teacher)] = None
     AMP: Annotated[Optional[AmpSection], BeforeValidator(_none_if_off)] = None
     EMA: Optional[EmaSection] = None
     Loss: LossSection = Field(default_factory=LossSection)
@@ -253,11 +272,11 @@ def describe(document: Document, path: KeyPath) -> str:
 
 
 def written_path(path: KeyPath, document: Document) -> KeyPath:
-    """Return where in the file a key path of the schema stands, whose form differs in two places:
-    `Arch.part`, and `batch_transform_ops`, which PaddleClas has inside `dataset`.
+    """Return where in the file a key path of the schema stands, whose form differs in some places:
+    `Arch.part`, `Teacher.part`, and `batch_transform_ops`, which PaddleClas has inside `dataset`.
     """
-    if path[:2] == ("Arch", "part"):
-        return ("Arch", *path[2:])
+    if path[:2] in (("Arch", "part"), ("Teacher", "part")):
+        return (path[0], *path[2:])
     if len(path) > 2 and path[0] == "DataLoader" and path[2] == "batch_transform_ops":
         inside = (*path[:2], "dataset", *path[2:])
         return inside if document.own_place(inside[:4]) else path

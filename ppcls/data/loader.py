@@ -173,7 +173,10 @@ class _Reading:
         self._pace = loader._pace
         self._seed = [loader.seed, epoch]
         self._number = number
-        self._indices = indices.astype(np.int64)
+        # Copies of an image have numbers of their own, from which their random changes follow.
+        self._drawn = indices.astype(np.int64)
+        has_copies = getattr(loader.sampler, "repeats", 1) > 1
+        self._indices = self._drawn % len(loader.dataset) if has_copies else self._drawn
         self._bad: List[Optional[BadImage]] = [None] * len(indices)
         self._loose: List[Optional[np.ndarray]] = [None] * len(indices)
         self._finish = transform.finish if transform.output_size else None
@@ -225,7 +228,7 @@ class _Reading:
 
     def _read_one(self, place: int, index: int, levels: Optional[np.ndarray]) -> None:
         transform = self._transform
-        rng = np.random.default_rng([*self._seed, index])
+        rng = np.random.default_rng([*self._seed, int(self._drawn[place])])
         try:
             source = self._source(index)
             if levels is not None:

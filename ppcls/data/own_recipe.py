@@ -28,7 +28,7 @@ IMAGES_SEEN = 300_000
 USUAL_EPOCHS = 30
 """... in no more epochs than the recipe says or these, and in no fewer than either."""
 
-_ADAPTIVE = {"Adam", "AdamW", "Lamb", "RMSProp"}
+_ADAPTIVE = {"Adam", "AdamW", "Lamb", "Lion", "Muon", "RMSProp"}
 _RATES = (
     *("learning_rate", "values", "max_learning_rate"),
     *("eta_min", "end_lr", "min_lr", "warmup_start_lr"),
@@ -172,6 +172,11 @@ def _adapt_data(recipe: Dict[str, Any], lists: OwnLists) -> None:
         )
     if "class_num" in recipe["Arch"]:
         recipe["Arch"]["class_num"] = lists.classes
+    if recipe.get("Teacher"):
+        # It knows the base's classes.
+        recipe["Teacher"] = None
+        losses = [one for one in recipe["Loss"]["Train"] if "DistillationLoss" not in str(one)]
+        recipe["Loss"]["Train"] = losses or [{"CELoss": {}}]
     for split in ("Train", "Eval"):
         sampler = _arguments(recipe["DataLoader"][split]["sampler"])
         if sampler.get("drop_last"):

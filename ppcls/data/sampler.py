@@ -56,7 +56,10 @@ class DistributedBatchSampler:
         return self.length // self._step if self.drop_last else -(-self.length // self._step)
 
     def batches(self, epoch: int) -> List[np.ndarray]:
-        """Return this rank's batches of an epoch, each an int64 array of image numbers."""
+        """Return this rank's batches of an epoch, each an int64 array of image numbers.
+
+        A number beyond `length` is another copy of the image that it is modulo `length`.
+        """
         order, step = self._order(epoch), self._step
         return [self._share(order[i * step : (i + 1) * step]) for i in range(len(self))]
 
@@ -70,3 +73,45 @@ class DistributedBatchSampler:
 
 
 register("sampler", "BatchSampler")(DistributedBatchSampler)
+
+
+@register("sampler")
+@dataclass(eq=False)
+class RASampler(DistributedBatchSampler):
+    """Repeated augmentation: fewer images in an epoch, each several times, changed differently.
+
+    Hoffer et al. 2020, "Augment Your Batch", arXiv:1901.09335; the form is that of Touvron et al.
+    2021, "Training data-efficient image transformers", arXiv:2012.12877: an epoch is as long as
+    ever, so it sees one in `repeats` of the images, drawn anew, and the copies of an image come one
+    after the other, in the same step mostly, dealt out to the processes in turn. For training only.
+
+    Args:
+        batch_size: images for one process and step, copies included.
+        shuffle: draw a new order each epoch; without it, an epoch would always see the same images.
+        drop_last: leave out the last step if it is incomplete.
+        repeats: copies of each image.
+        length, seed, rank, world_size: see `DistributedBatchSampler`.
+
+    Raises:
+        ConfigError: `drop_last` leaves nothing, or `shuffle` is off.
+    """
+
+    shuffle: bool = True
+    repeats: Annotated[int, Field(ge=1)] = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.shuffle:
+            raise ConfigError(
+                "RASampler: without shuffle, every epoch would see the same part of the images; "
+                "set shuffle: True"
+            )
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """Return image numbers, to which copies add a multiple of the number of images."""
+        images = super()._order(epoch)[: -(-self.length // self.repeats)]
+        copies = self.length * np.arange(self.repeats)
+        return (images[:, None] + copies).reshape(-1)[: self.length]
+
+    def _share(self, indices: np.ndarray) -> np.ndarray:
+        return indices[self.rank :: self.world_size]

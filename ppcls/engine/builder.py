@@ -28,6 +28,7 @@ from ppcls.engine.job import Job, TrainSettings
 from ppcls.engine.label_kinds import check_labels_fit, takes
 from ppcls.engine.progressive import progress_dropout
 from ppcls.engine.selection import ModelSelection
+from ppcls.engine.teacher import Teacher, build_teacher
 from ppcls.engine.world import World
 from ppcls.errors import ConfigError, did_you_mean
 from ppcls.labels import LabelKind
@@ -67,10 +68,16 @@ def build_job(config: Config, device: str, world: World) -> Job:
     _check_labels(config, "Train", train)
     eval_metrics = build_eval_metrics(config, len(class_map))
     metrics = _train_metric_parts(config, train.label_kind)
+    teacher = _teacher(config, class_map, train.dataset.transform.channels, device)
     with config.naming("Loss"):
         classes = TrainClasses.of(class_map.names, train.dataset.labels)
-        loss = CombinedLoss(config.Loss.Train or [], network.aux_weight, classes)
+        loss = CombinedLoss(config.Loss.Train or [], network.aux_weight, classes, teacher)
         eval_loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
+    if teacher and not loss.learns_from_teacher:
+        raise ConfigError(
+            f"{config.where('Teacher')}: no loss of Loss.Train learns from it; add "
+            "'- DistillationLoss: {}' there, or remove this section"
+        )
     amp = possible(config.AMP, device)
     return Job(
         device=device,
@@ -86,10 +93,20 @@ def build_job(config: Config, device: str, world: World) -> Job:
         optimizer=_build_optimizer(config, network, len(train)),
         selection=model_selection(config, eval_metrics),
         precision=Precision(amp, device),
-        ema=ExponentialMovingAverage(network, config.EMA.decay) if config.EMA else None,
+        ema=ExponentialMovingAverage(network, **config.EMA.model_dump()) if config.EMA else None,
         settings=_settings(config, network, train),
         config=config.data,
     )
+
+
+def _teacher(config: Config, class_map: ClassMap, channels: int, device: str) -> Optional[Teacher]:
+    """Build the network to learn from, if there is one."""
+    if config.Teacher is None:
+        return None
+    teacher = build_teacher(config, class_map, channels)
+    use_kernels(config, teacher.network, device)
+    _log.info("teacher: %s, %s", config.Teacher.part.name, teacher.path)
+    return teacher
 
 
 def _stages(config: Config, loader: Optional[DataLoader], name: str) -> List[Pipeline]:
@@ -185,6 +202,11 @@ def build_eval(config: Config, class_map: ClassMap, world: World) -> DataLoader:
         raise ConfigError(
             f"{where}: evaluation judges every image, and this leaves out those of the last batch; "
             "set it to False"
+        )
+    if config.DataLoader.Eval.sampler.name == "RASampler":
+        raise ConfigError(
+            f"{config.where('DataLoader', 'Eval', 'sampler')}: evaluation judges every image once, "
+            "and RASampler repeats some; take DistributedBatchSampler"
         )
     if config.DataLoader.Eval.batch_transform_ops:
         where = config.where("DataLoader", "Eval", "batch_transform_ops")

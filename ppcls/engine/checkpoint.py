@@ -204,5 +204,29 @@ class CheckpointFolder:
         return None
 
 
+LATEST = "latest"
+"""What PaddleClas calls the newest checkpoint of a run's folder."""
+
+
+def found_checkpoint(path: Path) -> Tuple[Path, Checkpoint]:
+    """Read the checkpoint that a path means: a file, or FOLDER/latest for the newest of a run.
+
+    Raises:
+        CheckpointError: there is none, or it cannot be read.
+    """
+    if path.name != LATEST or path.exists():
+        return path, load_checkpoint(path)
+    run = path.parent
+    for folder in (run / "checkpoints", run):
+        newest = CheckpointFolder(folder, 1).newest()
+        if newest:
+            return newest
+    raise CheckpointError(
+        f"{path}: there is no checkpoint in {run / 'checkpoints'} or {run}, of which '{LATEST}' "
+        "means the newest. A run's folder is its Global.output_dir; --resume auto goes on with "
+        "it, or starts from the beginning"
+    )
+
+
 def _step(path: Path) -> int:
     return int(path.stem.rpartition("_")[2])

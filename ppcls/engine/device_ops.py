@@ -11,6 +11,7 @@ import numpy as np
 import paddle
 
 from ppcls.data.batch import Batch, BatchOp
+from ppcls.data.batch_transforms.fmix import Masked
 from ppcls.data.batch_transforms.mixup import Mix, Paste
 from ppcls.data.transforms.finish import Finish
 
@@ -52,8 +53,13 @@ def _mix(op: Mix, images: paddle.Tensor) -> paddle.Tensor:
 
 @compute.register
 def _paste(op: Paste, images: paddle.Tensor) -> paddle.Tensor:
-    mask = np.zeros(images.shape[2:], np.bool_)
-    mask[op.rows, op.columns] = True
+    own = np.ones(images.shape[2:], np.bool_)
+    own[op.rows, op.columns] = False
+    return _masked(Masked(op.order, own), images)
+
+
+@compute.register
+def _masked(op: Masked, images: paddle.Tensor) -> paddle.Tensor:
     order = paddle.to_tensor(op.order, place=images.place)
-    inside = paddle.to_tensor(mask, place=images.place).expand(images.shape)
-    return paddle.where(inside, paddle.index_select(images, order), images)
+    own = paddle.to_tensor(op.own, place=images.place).expand(images.shape)
+    return paddle.where(own, images, paddle.index_select(images, order))

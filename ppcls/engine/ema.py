@@ -17,20 +17,21 @@ class ExponentialMovingAverage:
     """Keeps ``average = decay * average + (1 - decay) * weight`` of every floating-point entry of a
     state dict.
 
-    The decay is lowered to ``(1 + step) / (10 + step)`` while that is smaller, so that the random
-    initial weights are forgotten early on (TensorFlow's `ExponentialMovingAverage` with
+    With `ramp`, the decay is lowered to ``(1 + step) / (10 + step)`` while that is smaller, so that
+    the random initial weights are forgotten early on (TensorFlow's `ExponentialMovingAverage` with
     `num_updates`).
     """
 
-    def __init__(self, model: paddle.nn.Layer, decay: float) -> None:
+    def __init__(self, model: paddle.nn.Layer, decay: float, ramp: bool = True) -> None:
         self.model = model
         self.decay = decay
+        self.ramp = ramp
         self.average = {name: value.clone().detach() for name, value in model.state_dict().items()}
 
     @paddle.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after optimiser update number `step` (counted from 1)."""
-        decay = min(self.decay, (1 + step) / (10 + step))
+        decay = min(self.decay, (1 + step) / (10 + step)) if self.ramp else self.decay
         for name, value in self.model.state_dict().items():
             if paddle.is_floating_point(value):
                 # In place: half the time of new tensors, which matters where steps are short.

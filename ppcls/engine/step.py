@@ -22,14 +22,23 @@ def _unwatched(phase: str) -> ContextManager[None]:
     return contextlib.nullcontext()
 
 
-def learn(job: Job, batch: Batch, watch: Watch = _unwatched) -> Tuple[paddle.Tensor, Outputs]:
-    """Compute the gradients of a batch that has images; return its loss and the outputs."""
+def learn(
+    job: Job, batch: Batch, watch: Watch = _unwatched, together: int = 1
+) -> Tuple[paddle.Tensor, Outputs]:
+    """Compute the gradients of a batch that has images; return its loss and the outputs.
+
+    Args:
+        job: what is trained.
+        batch: the images.
+        watch: is entered around each phase.
+        together: how many batches an update has; their gradients are averaged.
+    """
     images, labels = network_input(batch), batch.labels.map(paddle.to_tensor)
     with watch("forward"), job.precision.forward():
         outputs = job.network(images)
-        loss = job.loss(outputs, labels)["loss"]
+        loss = job.loss(outputs, labels, images)["loss"]
     with watch("backward"):
-        job.precision.backward(loss)
+        job.precision.backward(loss if together == 1 else loss / together)
     return loss, outputs
 
 

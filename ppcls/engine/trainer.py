@@ -122,7 +122,7 @@ class Trainer:
                     # Forward: the mean loss over this process's share of the batch
                     with precision.forward():
                         outputs = job.network(share.images)
-                        loss = job.loss(outputs, share.labels)["loss"]
+                        loss = job.loss(outputs, share.labels, share.images)["loss"]
                     # Backward: the gradients of all batches of an update add up
                     precision.backward(share.scaled(loss, images, self._batches_per_update()))
                 self.meter.add(loss, outputs, share)

@@ -16,10 +16,12 @@ class Loss(paddle.nn.Layer):
 
     Attributes:
         accepts: the kinds of labels that `forward` takes. Training does not start with others.
+        needs_teacher: whether `forward` takes the logits of a teacher as well, as `taught`.
         note: a line for the start of a run, where there is something to say.
     """
 
     accepts: ClassVar[FrozenSet[LabelKind]] = HARD_ONLY
+    needs_teacher: ClassVar[bool] = False
     note: Optional[str] = None
 
     def forward(self, outputs: Outputs, labels: Labels) -> paddle.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 import paddle
 
@@ -25,10 +25,11 @@ class CombinedLoss(paddle.nn.Layer):
         parts: the losses: parts, or what a recipe writes, such as `{"CELoss": {"epsilon": 0.1}}`.
         aux_weight: see above.
         classes: those of the training set, for losses that weigh classes; None in evaluation.
+        teacher: gives logits [n, classes] for images, for losses that need them.
 
     Raises:
-        ConfigError: the list is empty, a loss or an argument of it is unknown, or a loss does not
-            fit the classes.
+        ConfigError: the list is empty, a loss or an argument of it is unknown, a loss does not fit
+            the classes, or it needs a teacher, and there is none.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class CombinedLoss(paddle.nn.Layer):
         parts: Sequence[Union[Part, str, Mapping[str, Any]]],
         aux_weight: float = 0.3,
         classes: Optional[TrainClasses] = None,
+        teacher: Optional[Callable[[paddle.Tensor], paddle.Tensor]] = None,
     ) -> None:
         super().__init__()
         if not parts:
@@ -44,6 +46,14 @@ class CombinedLoss(paddle.nn.Layer):
         self.names = distinct([part.name for part in found])
         self.losses = paddle.nn.LayerList([_built(part, classes) for part in found])
         self.aux_weight = aux_weight
+        self.teacher = teacher
+        pupils = [name for name, loss in zip(self.names, self.losses) if _needs_teacher(loss)]
+        if pupils and teacher is None:
+            raise ConfigError(
+                f"{pupils[0]} compares with a teacher, and there is none: training has one where "
+                "the section Teacher names it, evaluation never"
+            )
+        self.learns_from_teacher = bool(pupils)
 
     @property
     def notes(self) -> List[str]:
@@ -51,13 +61,21 @@ class CombinedLoss(paddle.nn.Layer):
         named = zip(self.names, self.losses)
         return [f"{name}: {loss.note}" for name, loss in named if loss.note]
 
-    def forward(self, outputs: Outputs, labels: Labels) -> Dict[str, paddle.Tensor]:
+    def forward(
+        self, outputs: Outputs, labels: Labels, images: Optional[paddle.Tensor] = None
+    ) -> Dict[str, paddle.Tensor]:
         """Return each loss's weighted value by name, then their sum under "loss".
 
         What auxiliary heads add to the sum is one value, called "aux". All are scalars that stay on
-        the device.
+        the device. `images` [n, channels, height, width] are what a teacher sees.
         """
-        values = {name: loss(outputs, labels) for name, loss in zip(self.names, self.losses)}
+        taught = self.teacher(images) if self.teacher and self.learns_from_teacher else None
+
+        def of(loss: paddle.nn.Layer, outputs: Outputs) -> paddle.Tensor:
+            more = {"taught": taught} if _needs_teacher(loss) else {}
+            return loss(outputs, labels, **more)
+
+        values = {name: of(loss, outputs) for name, loss in zip(self.names, self.losses)}
         for name, value in values.items():
             if math.prod(value.shape) != 1:
                 raise ConfigError(
@@ -66,9 +84,14 @@ class CombinedLoss(paddle.nn.Layer):
                 )
         heads = auxiliary_logits(outputs)
         if heads:
-            further = [loss(logits, labels) for logits in heads for loss in self.losses]
+            further = [of(loss, logits) for logits in heads for loss in self.losses]
             values["aux"] = self.aux_weight * sum(further)
         return {**values, "loss": sum(values.values())}
+
+
+def _needs_teacher(loss: paddle.nn.Layer) -> bool:
+    """Whether a loss does; one's own need not extend `Loss`."""
+    return bool(getattr(loss, "needs_teacher", False))
 
 
 def _built(part: Part, classes: Optional[TrainClasses]) -> paddle.nn.Layer:

@@ -9,6 +9,8 @@ Arguments that all of them take:
   one text with spaces between them)
 - clip_norm, clip_norm_global or clip_value: limits for the gradients, before the penalty is added:
   of the Euclidean norm of each parameter's gradient on its own, of all together, of each element
+- clip_adaptive: limits the gradient of each output channel to this fraction of the norm of its
+  weights; the last layer is left out
 - layer_decay: the rate of each stage is that of the stage behind it times this, and the head has
   the whole rate; for weights that are trained already, whose first stages need the least change
 - multi_precision: keep a float32 copy of half-precision parameters
@@ -25,7 +27,8 @@ from typing import Annotated, Any, Dict, List, Optional, Union
 import paddle
 from pydantic import BeforeValidator, Field
 
-from ppcls.optimizer.core import Optimizer
+from ppcls.optimizer import rules
+from ppcls.optimizer.core import Optimizer, classifying_parameters
 from ppcls.optimizer.schedule import Factor, Rate
 from ppcls.registry import Part, PartOf, Provided, register
 
@@ -66,6 +69,7 @@ class SGD(Optimizer):
     clip_norm: Optional[Factor] = None
     clip_norm_global: Optional[Factor] = None
     clip_value: Optional[Factor] = None
+    clip_adaptive: Optional[Factor] = None
     layer_decay: LayerDecay = 1.0
     multi_precision: bool = False
     model: Provided[Any] = None
@@ -94,6 +98,7 @@ class Momentum(Optimizer):
     clip_norm: Optional[Factor] = None
     clip_norm_global: Optional[Factor] = None
     clip_value: Optional[Factor] = None
+    clip_adaptive: Optional[Factor] = None
     layer_decay: LayerDecay = 1.0
     multi_precision: bool = True
     model: Provided[Any] = None
@@ -134,6 +139,7 @@ class Adam(Optimizer):
     clip_norm: Optional[Factor] = None
     clip_norm_global: Optional[Factor] = None
     clip_value: Optional[Factor] = None
+    clip_adaptive: Optional[Factor] = None
     layer_decay: LayerDecay = 1.0
     multi_precision: bool = False
     model: Provided[Any] = None
@@ -172,6 +178,7 @@ class AdamW(Optimizer):
     clip_norm: Optional[Factor] = None
     clip_norm_global: Optional[Factor] = None
     clip_value: Optional[Factor] = None
+    clip_adaptive: Optional[Factor] = None
     layer_decay: LayerDecay = 1.0
     multi_precision: bool = False
     model: Provided[Any] = None
@@ -188,10 +195,9 @@ class AdamW(Optimizer):
         )
 
     def _decay_arguments(self, penalty: Any, exempt: List[paddle.Tensor]) -> Dict[str, Any]:
-        without = {parameter.name for parameter in exempt}
         return {
             "weight_decay": self.weight_decay,
-            "apply_decay_param_fun": lambda name: name not in without,
+            "apply_decay_param_fun": rules.all_but(exempt),
         }
 
 
@@ -219,6 +225,7 @@ class Lamb(Optimizer):
     clip_norm: Optional[Factor] = None
     clip_norm_global: Optional[Factor] = None
     clip_value: Optional[Factor] = None
+    clip_adaptive: Optional[Factor] = None
     layer_decay: LayerDecay = 1.0
     multi_precision: bool = False
     model: Provided[Any] = None
@@ -241,6 +248,103 @@ class Lamb(Optimizer):
             "lamb_weight_decay": self.weight_decay,
             "exclude_from_weight_decay_fn": lambda parameter: parameter.name in without,
         }
+
+
+@register("optimizer")
+@dataclass(eq=False)
+class Lion(Optimizer):
+    """Chen et al., "Symbolic discovery of optimization algorithms", 2023, arXiv:2302.06675.
+
+    p -= lr (sign(beta1 m + (1 - beta1) g) + weight_decay p); m = beta2 m + (1 - beta2) g. Steps are
+    of the same size everywhere, so the rate is 3 to 10 times smaller than that of `AdamW`, and the
+    decay as much larger. Decay is the rule's own here, so there is no `regularizer`.
+    """
+
+    decay_in_gradient = False
+
+    lr: Lr
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.99
+    weight_decay: Rate = 0.0
+    one_dim_param_no_weight_decay: bool = False
+    no_weight_decay_name: Optional[Names] = None
+    clip_norm: Optional[Factor] = None
+    clip_norm_global: Optional[Factor] = None
+    clip_value: Optional[Factor] = None
+    clip_adaptive: Optional[Factor] = None
+    layer_decay: LayerDecay = 1.0
+    multi_precision: bool = False
+    model: Provided[Any] = None
+    epochs: Provided[int] = 1
+    steps_per_epoch: Provided[int] = 1
+
+    def _rule(self, **common: Any) -> paddle.optimizer.Optimizer:
+        return rules.Lion(self.beta1, self.beta2, multi_precision=self.multi_precision, **common)
+
+    def _decay_arguments(self, penalty: Any, exempt: List[paddle.Tensor]) -> Dict[str, Any]:
+        return {"coefficient": self.weight_decay, "decays": rules.all_but(exempt)}
+
+
+@register("optimizer")
+@dataclass(eq=False)
+class Muon(Optimizer):
+    """v = momentum v + g; p *= 1 - lr weight_decay; p -= 0.2 lr sqrt(max(m, n)) U V^T, where
+    U S V^T is g + momentum v as a matrix, [m, n].
+
+    So for the weights of linear layers and of convolutions, which have an output channel in each
+    row; vectors, convolutions in groups, whose rows belong to different inputs, and the last layer
+    take the step of `AdamW`. Jordan
+    2024, "Muon"; the factor, by which one rate suits both rules, is that of Liu et al. 2025, "Muon
+    is scalable for LLM training", arXiv:2502.16982. U V^T is found by five steps of a
+    Newton-Schulz iteration, so it is one only roughly. Decay is the rule's own here, so there is
+    no `regularizer`.
+    """
+
+    decay_in_gradient = False
+
+    lr: Lr
+    momentum: Fraction = 0.95
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.999
+    epsilon: Small = 1e-8
+    weight_decay: Rate = 0.01
+    one_dim_param_no_weight_decay: bool = False
+    no_weight_decay_name: Optional[Names] = None
+    clip_norm: Optional[Factor] = None
+    clip_norm_global: Optional[Factor] = None
+    clip_value: Optional[Factor] = None
+    clip_adaptive: Optional[Factor] = None
+    layer_decay: LayerDecay = 1.0
+    multi_precision: bool = False
+    model: Provided[Any] = None
+    epochs: Provided[int] = 1
+    steps_per_epoch: Provided[int] = 1
+
+    def _rule(self, **common: Any) -> paddle.optimizer.Optimizer:
+        return rules.Muon(
+            matrices=[one.name for one in matrices(self.model)],
+            momentum=self.momentum,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            epsilon=self.epsilon,
+            multi_precision=self.multi_precision,
+            **common,
+        )
+
+    def _decay_arguments(self, penalty: Any, exempt: List[paddle.Tensor]) -> Dict[str, Any]:
+        return {"coefficient": self.weight_decay, "decays": rules.all_but(exempt)}
+
+
+def matrices(model: paddle.nn.Layer) -> List[paddle.Tensor]:
+    """Return the parameters of a network that `Muon` takes for matrices."""
+    head = {id(one) for one in classifying_parameters(model)}
+    layers = [
+        layer
+        for layer in model.sublayers(include_self=True)
+        if isinstance(layer, paddle.nn.Linear)
+        or (isinstance(layer, paddle.nn.Conv2D) and layer._groups == 1)
+    ]
+    return [layer.weight for layer in layers if id(layer.weight) not in head]
 
 
 @register("optimizer")
@@ -270,6 +374,7 @@ class RMSProp(Optimizer):
     clip_norm: Optional[Factor] = None
     clip_norm_global: Optional[Factor] = None
     clip_value: Optional[Factor] = None
+    clip_adaptive: Optional[Factor] = None
     layer_decay: LayerDecay = 1.0
     multi_precision: bool = False
     model: Provided[Any] = None

@@ -15,6 +15,7 @@ from paddle.base.layer_helper import LayerHelper
 
 from ppcls.errors import CheckpointError, ConfigError
 from ppcls.optimizer.regularizer import l2
+from ppcls.optimizer.rules import AdaptiveClip
 from ppcls.optimizer.schedule import Schedule
 from ppcls.registry import Part
 from ppcls.text import first_few
@@ -57,6 +58,7 @@ class Optimizer(ABC):
     clip_norm: Optional[float]
     clip_norm_global: Optional[float]
     clip_value: Optional[float]
+    clip_adaptive: Optional[float]
     layer_decay: float
     multi_precision: bool
     model: paddle.nn.Layer
@@ -105,17 +107,21 @@ class Optimizer(ABC):
 
         `clip_norm` scales each parameter's gradient on its own down to at most this Euclidean norm,
         as in PaddleClas; `clip_norm_global` all gradients together; `clip_value` limits each
-        element to [-value, value].
+        element to [-value, value]; `clip_adaptive` is that of `AdaptiveClip`.
         """
         limits = {
             "clip_norm": (self.clip_norm, paddle.nn.ClipGradByNorm),
             "clip_norm_global": (self.clip_norm_global, paddle.nn.ClipGradByGlobalNorm),
             "clip_value": (self.clip_value, paddle.nn.ClipGradByValue),
+            "clip_adaptive": (self.clip_adaptive, self._adaptive_clip),
         }
         given = {key: kind(limit) for key, (limit, kind) in limits.items() if limit is not None}
         if len(given) > 1:
             raise ConfigError(f"Optimizer: give one of {' and '.join(given)}, not both")
         return next(iter(given.values()), None)
+
+    def _adaptive_clip(self, fraction: float) -> AdaptiveClip:
+        return AdaptiveClip(fraction, [one.name for one in classifying_parameters(self.model)])
 
     def _exempt(self, named: Mapping[str, paddle.Tensor]) -> List[paddle.Tensor]:
         """Return the parameters that must not decay.
@@ -236,6 +242,13 @@ def _scale_rates(model: paddle.nn.Layer, named: Mapping[str, paddle.Tensor], dec
         own = getattr(parameter, "own_rate", parameter.optimize_attr.get("learning_rate", 1.0))
         parameter.own_rate = own
         parameter.optimize_attr = {**parameter.optimize_attr, "learning_rate": own * decay**behind}
+
+
+def classifying_parameters(model: paddle.nn.Layer) -> List[paddle.Tensor]:
+    """Return the parameters of the layer that gives the classes: the head's last with weights."""
+    head = getattr(model, "head", model)
+    layers = [one for one in head.sublayers(include_self=True) if one._parameters]
+    return [one for one in layers[-1]._parameters.values() if one is not None] if layers else []
 
 
 def _trainable(model: paddle.nn.Layer) -> Dict[str, paddle.Tensor]:

@@ -8,12 +8,12 @@ from datetime import datetime, timezone
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Tuple
 
 import yaml
 
 import ppcls
-from ppcls.errors import ExportError, UsageError
+from ppcls.errors import BundleError, ExportError, PpclsError, UsageError
 from ppcls.exporters.staging import check_target, staging
 from ppcls.inference.bundle import Bundle, file_record, read_bundle
 from ppcls.inference.description import CONFIG_NAME, read_description
@@ -106,6 +106,7 @@ class _Job:
         self, request: Request, folder: Path, calibration: ImageSet, judged: ImageSet, say: Said
     ) -> None:
         self.request = request
+        self.source = Path(request.model_dir)
         self.folder = folder
         self.calibration = calibration
         self.judged = judged
@@ -114,18 +115,19 @@ class _Job:
     def add_all(self) -> List[Outcome]:
         """Add the INT8 formats. One that was named must keep the accuracy; of the others, one."""
         added: List[Outcome] = []
-        refused: List[ExportError] = []
+        refused: List[PpclsError] = []
         for name in self.request.wanted:
+            before = _Contents.of(self.folder)
             try:
                 added.append(self.add(name))
-            except ExportError as error:
+            except (ExportError, BundleError) as error:
                 if self.request.formats is not None:
                     raise
                 self.say(f"{name} is left out: {error}")
-                _withdraw(self.folder, name)
+                before.restore(self.folder, name, self.source)
                 refused.append(error)
         if not added:
-            raise refused[0]
+            raise ExportError("; ".join(map(str, refused)))
         return added
 
     def add(self, format: str) -> Outcome:
@@ -192,18 +194,26 @@ def _describe(
     path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
-def _withdraw(folder: Path, format: str) -> None:
-    """Take a format and its files out of a bundle, if they are there."""
-    files = read_description(folder).files_of_formats().get(format, [])
-    path = folder / CONFIG_NAME
-    config = read_value(path)
-    section = config["Bundle"]
-    section["formats"].pop(format, None)
-    (section.get("quantisation") or {}).pop(format, None)
-    for name in files:
-        section["files"].pop(name, None)
-        (folder / name).unlink()
-    path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+class _Contents(NamedTuple):
+    """What a folder held before a format was tried: its files' names, and what describes them."""
+
+    names: FrozenSet[str]
+    description: str
+
+    @classmethod
+    def of(cls, folder: Path) -> _Contents:
+        """Look into a folder."""
+        names = frozenset(path.name for path in folder.iterdir())
+        return cls(names, (folder / CONFIG_NAME).read_text(encoding="utf-8"))
+
+    def restore(self, folder: Path, format: str, source: Path) -> None:
+        """Let the folder hold of a format what the bundle `source` does, and no more."""
+        (folder / CONFIG_NAME).write_text(self.description, encoding="utf-8")
+        for path in folder.iterdir():
+            if path.name not in self.names:
+                path.unlink()
+        for name in read_description(folder).files_of_formats().get(format, []):
+            shutil.copyfile(source / name, folder / name)
 
 
 def _with_versions(report: Report) -> Dict[str, Dict[str, Any]]:

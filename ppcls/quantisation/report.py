@@ -125,6 +125,6 @@ def describe_refusal(outcomes: List[Outcome], max_drop: float) -> str:
         else ""
     )
     return (
-        f"{name} costs more than {max_drop:.2%} of top-1 accuracy (--max-drop), the bundle was "
-        f"left as it was. {tried}.{few} {how}, or accept more with --max-drop"
+        f"{name} costs more than {max_drop:.2%} of top-1 accuracy (--max-drop). {tried}.{few} "
+        f"{how}, or accept more with --max-drop"
     )

@@ -18,7 +18,7 @@ from ppcls.data.batch import Batch
 from ppcls.data.batch_transforms import BatchTransform
 from ppcls.data.dataset import ClassMap, Dataset, ImageNetDataset
 from ppcls.data.loader import DataLoader
-from ppcls.data.sampler import DistributedBatchSampler
+from ppcls.data.sampler import DistributedBatchSampler, RASampler
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import BadImageError, ConfigError, DataError
 from ppcls.labels import LabelKind, Labels
@@ -333,3 +333,23 @@ def test_transforms_may_change_with_the_epochs(isolate: bool, dataset: Any) -> N
     ]
     assert (plain == 0).any(axis=(1, 2, 3)).mean() < 0.1
     assert changed[0] < 0.1 and 0.15 < changed[1] < 0.55 and 0.5 < changed[2] < 0.9
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_copies_of_an_image_are_changed_differently(workers: int, dataset: Any) -> None:
+    data = dataset()
+    twice = RASampler(8, length=len(data), seed=5, repeats=2)
+    (first, *_), (again, *_) = (
+        list(DataLoader(data, twice, workers, seed=5).epoch(1)) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.images, again.images)
+    np.testing.assert_array_equal(first.indices[::2], first.indices[1::2])
+    assert first.indices.max() < len(data)
+    same = (first.images[::2] == first.images[1::2]).all(axis=(1, 2, 3))
+    assert same.sum() <= 1  # black ones are
+    once = DistributedBatchSampler(8, True, length=len(data), seed=5)
+    whole = np.concatenate([b.images for b in DataLoader(data, once, seed=5).epoch(1)])
+    order = np.concatenate(once.batches(1)).tolist()
+    np.testing.assert_array_equal(
+        first.images[::2], whole[[order.index(i) for i in first.indices[::2]]]
+    )

@@ -67,7 +67,8 @@ Global:
   epochs: 100
   start_eval_epoch: 90
 Arch: {class_num: 10}
-Loss: {Train: [{CELoss: {class_weights: {nine: 2.0}}}]}
+Teacher: {name: LeNet, pretrained: none}
+Loss: {Train: [DistillationLoss, {CELoss: {class_weights: {nine: 2.0}}}]}
 DataLoader:
   Train:
     dataset: {delimiter: ',', relabel: true}
@@ -87,6 +88,7 @@ def test_what_belongs_to_other_data_gives_way(
     monkeypatch.chdir("/")
     config = load_config(str(report.recipes[0]))
     assert config.Arch.pretrained == "none" and config.Global.pretrained_model is None
+    assert config.Teacher is None
     job = built_without_weights(report.recipes[0])
     assert (
         job.loss.notes

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppcls.data.sampler import DistributedBatchSampler
+from ppcls.data.sampler import DistributedBatchSampler, RASampler
 from ppcls.errors import ConfigError
 from ppcls.registry import create
 
@@ -69,7 +69,35 @@ def test_keeps_the_order_without_shuffle() -> None:
     assert [batch.tolist() for batch in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
-@pytest.mark.parametrize("name", ["BatchSampler", "DistributedBatchSampler"])
+@given(st.integers(1, 60), st.integers(1, 5), st.integers(1, 4), st.integers(0, 3))
+def test_repeated_augmentation(length: int, repeats: int, world: int, epoch: int) -> None:
+    ranks = [
+        RASampler(6, length=length, repeats=repeats, seed=1, rank=r, world_size=world)
+        for r in range(world)
+    ]
+    shares = [one.batches(epoch) for one in ranks]
+    sizes = [[len(batch) for batch in batches] for batches in zip(*shares)]
+    assert all(max(step) - min(step) <= 1 and max(step) <= 6 for step in sizes)
+    drawn = np.concatenate([np.concatenate(batches) for batches in shares])
+    assert len(drawn) == length and len(set(drawn.tolist())) == length
+    images, counts = np.unique(drawn % length, return_counts=True)
+    assert len(images) == -(-length // repeats)
+    # The last image's copies may be cut off where the epoch ends.
+    assert sorted(counts.tolist())[1:] == [repeats] * (len(images) - 1)
+    # The copies of the first image are the first of each process.
+    first = [batches[0][:1] % length for batches in shares[:repeats]]
+    assert len(set(np.concatenate(first).tolist())) == 1
+
+
+def test_another_part_of_the_images_is_repeated_in_each_epoch() -> None:
+    sampler = RASampler(10, length=90, seed=0)
+    parts = [set((np.concatenate(sampler.batches(e)) % 90).tolist()) for e in range(40)]
+    assert all(len(part) == 30 for part in parts) and len(set().union(*parts)) == 90
+    with pytest.raises(ConfigError, match="set shuffle: True"):
+        RASampler(10, shuffle=False, length=90)
+
+
+@pytest.mark.parametrize("name", ["BatchSampler", "DistributedBatchSampler", "RASampler"])
 def test_is_built_from_yaml(name: str, build: Any) -> None:
     value = {"name": name, "batch_size": 4, "drop_last": True, "shuffle": True}
     assert len(build("sampler", value, length=10)) == 2

@@ -13,6 +13,7 @@ from ppcls.engine.checkpoint import (
     Checkpoint,
     CheckpointFolder,
     TrainState,
+    found_checkpoint,
     load_checkpoint,
     save_best_model,
     save_checkpoint,
@@ -77,6 +78,20 @@ def test_an_unreadable_newest_checkpoint_is_passed_over(tmp_path: Path) -> None:
     newest.write_bytes(newest.read_bytes()[:50])
     found = folder.newest()
     assert found is not None and found[1].state.step == 1
+
+
+def test_latest_is_the_newest_of_a_folder(tmp_path: Path) -> None:
+    CheckpointFolder(tmp_path / "run/checkpoints", keep=3).save(example(1))
+    CheckpointFolder(tmp_path / "run/checkpoints", keep=3).save(example(2))
+    CheckpointFolder(tmp_path / "moved", keep=3).save(example(5))
+    for name, step in (("run", 2), ("moved", 5)):
+        path, checkpoint = found_checkpoint(tmp_path / name / "latest")
+        assert checkpoint.state.step == step and path.name == f"step_{step:08d}.safetensors"
+        assert found_checkpoint(path)[1].state.step == step
+    with pytest.raises(CheckpointError, match=r"none/latest: there is no checkpoint in .*none"):
+        found_checkpoint(tmp_path / "none/latest")
+    save_checkpoint(tmp_path / "latest", example(9))
+    assert found_checkpoint(tmp_path / "latest")[1].state.step == 9
 
 
 def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path: Path) -> None:

@@ -22,13 +22,14 @@ def test_an_average_that_does_not_fit_is_refused_and_changes_nothing() -> None:
     assert all(np.array_equal(average.arrays()[name], other[name]) for name in other)
 
 
-def test_the_average_is_the_formula_of_its_paper() -> None:
+@pytest.mark.parametrize("ramp", [True, False])
+def test_the_average_is_the_formula_of_its_paper(ramp: bool) -> None:
     network = create_model("LeNet")
-    average = ExponentialMovingAverage(network, decay=0.99)
+    average = ExponentialMovingAverage(network, decay=0.99, ramp=ramp)
     wanted = average.arrays()
     rng = np.random.default_rng(0)
     for step in (1, 2, 500, 5000):
-        decay = min(0.99, (1 + step) / (10 + step))
+        decay = min(0.99, (1 + step) / (10 + step)) if ramp else 0.99
         for name, value in network.state_dict().items():
             value.set_value(rng.normal(size=value.shape).astype(np.float32))
             wanted[name] = wanted[name] * np.float32(decay) + value.numpy() * np.float32(1 - decay)

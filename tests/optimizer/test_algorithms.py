@@ -91,6 +91,15 @@ def lamb(beta1=0.9, beta2=0.999, epsilon=1e-6, decay=0.01, always=False):
     return rule
 
 
+def lion(beta1=0.9, beta2=0.99, decay=0.0):
+    def rule(p, g, lr, memory, t):
+        m = memory.get("m", 0 * g)
+        memory["m"] = beta2 * m + (1 - beta2) * g
+        return p - lr * (np.sign(beta1 * m + (1 - beta1) * g) + decay * p)
+
+    return rule
+
+
 def rmsprop(rho, epsilon, mu=0.0, centered=False):
     def rule(p, g, lr, memory, t):
         memory["s"] = rho * memory.get("s", 0) + (1 - rho) * g**2
@@ -114,11 +123,16 @@ RULES = [
     ("Lamb", {"weight_decay": 0.3, "beta1": 0.8, "epsilon": 0.1}, lamb(0.8, 0.999, 0.1, 0.3)),
     ("Lamb", {"weight_decay": 0.0}, lamb(decay=0.0)),
     ("Lamb", {"weight_decay": 0.0, "always_adapt": True}, lamb(decay=0.0, always=True)),
+    ("Lion", {}, lion()),
+    ("Lion", {"beta1": 0.8, "beta2": 0.9, "weight_decay": 0.5}, lion(0.8, 0.9, 0.5)),
+    # The layer is the last one, whose rule is AdamW's; see below for the others.
+    ("Muon", {}, adam(decay=0.01)),
+    ("Muon", {"beta1": 0.5, "beta2": 0.9, "weight_decay": 0.5}, adam(0.5, 0.9, decay=0.5)),
     ("RMSProp", {}, rmsprop(0.95, 1e-6)),
     ("RMSProp", {"rho": 0.9, "epsilon": 0.1, "momentum": 0.9}, rmsprop(0.9, 0.1, 0.9)),
     ("RMSProp", {"epsilon": 0.1, "centered": True}, rmsprop(0.95, 0.1, centered=True)),
 ]
-COUPLED = [row for row in RULES if row[0] not in ("AdamW", "Lamb")]
+COUPLED = [row for row in RULES if row[0] not in ("AdamW", "Lamb", "Lion", "Muon")]
 
 
 def test_every_rule_is_compared():
@@ -167,6 +181,90 @@ def test_exempt_parameters_do_not_decay_under_adamw():
     got = trained("AdamW", weight_decay=0.5, one_dim_param_no_weight_decay=True)
     np.testing.assert_allclose(got["weight"], expected(adam(decay=0.5))["weight"], rtol=2e-5)
     np.testing.assert_allclose(got["bias"], expected(adam())["bias"], rtol=2e-5)
+
+
+@pytest.mark.parametrize("name, rule", [("Lion", lion), ("Muon", adam)])
+def test_exempt_parameters_do_not_decay_under_rules_with_their_own(name, rule):
+    got = trained(name, weight_decay=0.5, one_dim_param_no_weight_decay=True)
+    np.testing.assert_allclose(got["weight"], expected(rule(decay=0.5))["weight"], rtol=2e-5)
+    np.testing.assert_allclose(got["bias"], expected(rule())["bias"], rtol=2e-5)
+
+
+def network_of(shapes):
+    """A network with the weights of convolutions, and a head."""
+    model = paddle.nn.Layer()
+    for number, (channels_out, channels_in, groups) in enumerate(shapes):
+        conv = paddle.nn.Conv2D(channels_in, channels_out, 3, groups=groups)
+        model.add_sublayer(f"conv{number}", conv)
+    model.head = paddle.nn.Linear(4, 2)
+    return model
+
+
+def stepped(model, name, gradients, **arguments):
+    """Return what one step with given gradients adds to each parameter."""
+    lr = {"name": "Constant", "learning_rate": 0.1}
+    optimizer = create(
+        "optimizer", name, {"lr": lr, **arguments}, model=model, epochs=1, steps_per_epoch=1
+    )
+    before = {key: one.numpy().copy() for key, one in model.named_parameters()}
+    loss = sum(
+        (one * paddle.to_tensor(gradients[key])).sum() for key, one in model.named_parameters()
+    )
+    loss.backward()
+    optimizer.step()
+    return {key: one.numpy() - before[key] for key, one in model.named_parameters()}
+
+
+def drawn_like(model):
+    draw = np.random.default_rng(1)
+    return {
+        key: draw.normal(0, 1, one.shape).astype("float32") for key, one in model.named_parameters()
+    }
+
+
+def test_muon_steps_by_the_orthogonal_part_of_matrices():
+    model = network_of([(8, 2, 1), (40, 2, 1), (6, 6, 3)])
+    gradients = drawn_like(model)
+    added = stepped(model, "Muon", gradients, weight_decay=0.0)
+    for name in ("conv0.weight", "conv1.weight"):  # wide, and tall: 8 x 18, 40 x 18
+        matrix = gradients[name].reshape(len(gradients[name]), -1).astype("float64")
+        u, s, vt = np.linalg.svd(matrix, full_matrices=False)
+        exact = -0.1 * 0.2 * max(matrix.shape) ** 0.5 * (u @ vt)
+        got = added[name].reshape(matrix.shape)
+        cosine = (got * exact).sum() / np.linalg.norm(got) / np.linalg.norm(exact)
+        assert cosine > 0.97 and 0.7 < np.linalg.norm(got) / np.linalg.norm(exact) < 1.2
+    # AdamW's first step is the rate times the gradient's sign.
+    for name in ("conv0.bias", "conv2.weight", "head.weight", "head.bias"):
+        np.testing.assert_allclose(added[name], -0.1 * np.sign(gradients[name]), rtol=1e-4)
+
+
+def test_muon_multiplies_what_decays():
+    model = network_of([(8, 2, 1)])
+    start = {key: one.numpy().copy() for key, one in model.named_parameters()}
+    gradients = {key: 0 * value for key, value in start.items()}
+    added = stepped(model, "Muon", gradients, weight_decay=0.5)
+    for key, value in start.items():
+        np.testing.assert_allclose(added[key], -0.05 * value, rtol=1e-4, atol=1e-7)
+
+
+def test_adaptive_clipping_is_of_each_unit_and_not_of_the_last_layer():
+    model = network_of([(8, 2, 1)])
+    model.add_sublayer("inner", paddle.nn.Linear(5, 3))
+    gradients = drawn_like(model)
+    start = {key: one.numpy().copy() for key, one in model.named_parameters()}
+    added = stepped(model, "SGD", gradients, clip_adaptive=0.02)
+    axes = {"conv0.weight": (1, 2, 3), "conv0.bias": (0,), "inner.weight": 0, "inner.bias": (0,)}
+    for key, over in axes.items():
+        weights, slopes = (
+            np.sqrt((one[key] ** 2).sum(axis=over, keepdims=True)) for one in (start, gradients)
+        )
+        scale = np.minimum(1, 0.02 * np.maximum(weights, 1e-3) / slopes)
+        assert scale.max() < 1
+        np.testing.assert_allclose(added[key], -0.1 * scale * gradients[key], rtol=2e-3, atol=1e-7)
+    np.testing.assert_allclose(added["head.weight"], -0.1 * gradients["head.weight"], rtol=1e-4)
+    small = {key: 1e-4 * value for key, value in gradients.items()}
+    added = stepped(network_of([(8, 2, 1)]), "SGD", small, clip_adaptive=0.02)
+    np.testing.assert_allclose(added["conv0.weight"], -0.1 * small["conv0.weight"], atol=5e-8)
 
 
 def by_norm(gradients, limit=0.7):

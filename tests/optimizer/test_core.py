@@ -28,6 +28,8 @@ CASES = {
     "Adam": {"weight_decay": 1e-2, "clip_value": 0.1},
     "AdamW": {"weight_decay": 0.1, "one_dim_param_no_weight_decay": True, "clip_norm_global": 0.5},
     "Lamb": {"weight_decay": 0.1, "one_dim_param_no_weight_decay": True},
+    "Lion": {"weight_decay": 0.1, "clip_adaptive": 0.05},
+    "Muon": {"weight_decay": 0.1, "one_dim_param_no_weight_decay": True},
     "RMSProp": {"momentum": 0.9, "epsilon": 1e-3, "regularizer": {"name": "L2", "coeff": 1e-2}},
     "RMSProp-centered": {"centered": True, "clip_norm": 0.5},
 }
@@ -157,6 +159,7 @@ def test_loading_also_replaces_a_state_that_is_already_in_use(case, tmp_path):
         ("Adam", {"moment1", "moment2", "beta1_pow_acc", "beta2_pow_acc"}),
         ("AdamW", {"moment1", "moment2", "beta1_pow_acc", "beta2_pow_acc"}),
         ("Lamb", {"moment1", "moment2", "beta1_pow_acc", "beta2_pow_acc"}),
+        ("Lion", {"momentum"}),
         ("RMSProp", {"momentum", "mean_square", "mean_grad"}),
     ],
 )

@@ -18,6 +18,7 @@ from ppcls.inference.bundle import file_record
 from ppcls.quantisation import Request, quantise_bundle
 from ppcls.quantisation.accuracy import Change
 from ppcls.quantisation.attempts import ATTEMPTS
+from ppcls.quantisation.bundle import WRITERS
 from ppcls.quantisation.judge import Trial
 from ppcls.quantisation.report import Outcome, describe_doubt, describe_refusal
 
@@ -143,7 +144,7 @@ def test_too_large_a_drop_leaves_the_bundle_as_it_was(
 ) -> None:
     judged_as(monkeypatch, [8] * len(ATTEMPTS["onnx_int8"]))
     before = content(bundle)
-    with pytest.raises(ExportError, match=r"costs more than 1\.00% .* left as it was") as caught:
+    with pytest.raises(ExportError, match=r"costs more than 1\.00% of top-1") as caught:
         quantise_bundle(request_for(bundle, digits, images=8))
     assert content(bundle) == before
     assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
@@ -180,6 +181,41 @@ def test_a_format_that_nobody_named_may_be_left_out_for_another(
     assert content(bundle) == before
 
 
+def test_a_format_that_was_there_stays_where_it_is_left_out(
+    bundle: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs("openvino", "nncf")
+    onnx, openvino = ([8] * len(rows) for rows in ATTEMPTS.values())
+    judged_as(monkeypatch, [0, 0, 0, *openvino, *onnx, *openvino])
+    quantise_bundle(request_for(bundle, digits, images=8, formats=list(ATTEMPTS)))
+    networks = {name: value for name, value in content(bundle).items() if ".bin" in name}
+    assert networks
+    quantise_bundle(request_for(bundle, digits, images=6, formats=None))
+    assert list(read_bundle(bundle).formats) == ["onnx", *ATTEMPTS]
+    assert networks.items() <= content(bundle).items()
+    before = content(bundle)
+    with pytest.raises(ExportError, match="onnx_int8 costs more .*; openvino_int8 costs more"):
+        quantise_bundle(request_for(bundle, digits, images=8, formats=None))
+    assert content(bundle) == before
+
+
+def test_a_writer_that_fails_leaves_no_file(
+    bundle: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs("openvino", "nncf")
+
+    def fails(source: Path, folder: Path, *_: Any) -> List[Path]:
+        (folder / "inference_int8.xml").write_text("half")
+        raise ExportError("no room")
+
+    monkeypatch.setitem(WRITERS, "openvino_int8", fails)
+    said: List[str] = []
+    quantise_bundle(request_for(bundle, digits, images=8, formats=None, max_drop=1.0), said.append)
+    assert "openvino_int8 is left out: no room" in said
+    assert list(read_bundle(bundle).formats) == ["onnx", "onnx_int8"]
+    assert not (bundle / "inference_int8.xml").exists()
+
+
 def test_bfloat16_that_costs_too_much_leaves_the_bundle_as_it_was(
     bundle: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,7 +223,7 @@ def test_bfloat16_that_costs_too_much_leaves_the_bundle_as_it_was(
     judged_as(monkeypatch, [1, 1])
     before = content(bundle)
     expected = (
-        r"^bf16 costs more than 0\.00% .* left as it was\. openvino, top-1 .* a drop of 2\.50% .*"
+        r"^bf16 costs more than 0\.00% .*\. openvino, top-1 .* a drop of 2\.50% .*"
         r" Leave bf16 out of --precisions, or accept more with --max-drop$"
     )
     with pytest.raises(ExportError, match=expected):

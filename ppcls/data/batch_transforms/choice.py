@@ -21,7 +21,7 @@ class OpSampler(Mixing):
 
     Args:
         MixupOperator: arguments of that op, and `prob`; None leaves it out.
-        CutmixOperator: likewise.
+        CutmixOperator, FmixOperator: likewise.
         class_num: how many classes there are.
 
     Raises:
@@ -31,11 +31,16 @@ class OpSampler(Mixing):
 
     MixupOperator: Optional[Dict[str, Any]] = None
     CutmixOperator: Optional[Dict[str, Any]] = None
+    FmixOperator: Optional[Dict[str, Any]] = None
     class_num: Provided[int] = 0
     _ops: List[Tuple[float, BatchTransform]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        given = {"MixupOperator": self.MixupOperator, "CutmixOperator": self.CutmixOperator}
+        given = {
+            "MixupOperator": self.MixupOperator,
+            "CutmixOperator": self.CutmixOperator,
+            "FmixOperator": self.FmixOperator,
+        }
         self._ops = [self._op(name, wanted) for name, wanted in given.items() if wanted is not None]
         total = sum(prob for prob, _ in self._ops)
         if not self._ops or total > 1 + 1e-6:

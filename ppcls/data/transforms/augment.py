@@ -15,6 +15,7 @@ from ppcls.data.transforms.base import (
     with_channel_axis,
 )
 from ppcls.data.transforms.changes import (
+    AUG_MIX,
     AUTO_AUGMENT,
     AUTO_AUGMENT_CHANGES,
     RAND_AUGMENT,
@@ -196,3 +197,53 @@ class TrivialAugment(_Drawing):
         choice = TRIVIAL_AUGMENT[rng.integers(len(TRIVIAL_AUGMENT))]
         level = rng.integers(TRIVIAL_LEVELS) / (TRIVIAL_LEVELS - 1)
         return choice(image, float(level), tuple(self.fillcolor), rng)
+
+
+@register("transform")
+class AugMix(_Drawing):
+    """Mix an image with a mixture of changed ones, each changed in ways that are drawn one after
+    the other (Hendrycks et al. 2020, arXiv:1912.02781, without its loss of consistency).
+
+    Args:
+        prob: of doing so.
+        aug_prob_coeff: the weights of the mixture are drawn from a Dirichlet distribution of it,
+            and what the mixture makes up of the result from a Beta distribution of it: 1 draws them
+            uniformly, and smaller ones are mostly near 0 and 1.
+        mixture_width: how many changed images.
+        mixture_depth: how many changes each has; 0 or less draws 1 to 3.
+        aug_severity: how strong they are at most, 0.1 to 10.
+        fillcolor: of pixels that come from outside of the image, three levels; black by default.
+    """
+
+    def __init__(
+        self,
+        prob: Annotated[float, Field(ge=0, le=1)] = 0.5,
+        aug_prob_coeff: Annotated[float, Field(gt=0)] = 0.1,
+        mixture_width: Annotated[int, Field(ge=1)] = 3,
+        mixture_depth: int = 1,
+        aug_severity: Annotated[float, Field(ge=0.1, le=10)] = 1,
+        fillcolor: Optional[List[int]] = None,
+    ) -> None:
+        super().__init__([0, 0, 0] if fillcolor is None else fillcolor)
+        self.prob, self.aug_prob_coeff = prob, aug_prob_coeff
+        self.mixture_width, self.mixture_depth = mixture_width, mixture_depth
+        self.aug_severity = aug_severity
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return the mixed image, of the same shape, uint8."""
+        if rng.random() >= self.prob:
+            return image
+        weights = rng.dirichlet([self.aug_prob_coeff] * self.mixture_width)
+        part = rng.beta(self.aug_prob_coeff, self.aug_prob_coeff)
+        mixture = sum(weight * super(AugMix, self).__call__(image, rng) for weight in weights)
+        mixed: np.ndarray = (1 - part) * image + part * mixture
+        return np.rint(mixed).astype(np.uint8)
+
+    def changed(self, image: Image, rng: np.random.Generator) -> Image:
+        """Return the image after the changes of one chain."""
+        depth = self.mixture_depth if self.mixture_depth > 0 else int(rng.integers(1, 4))
+        for _ in range(depth):
+            level = rng.uniform(0.1, self.aug_severity) / 10
+            choice = AUG_MIX[rng.integers(len(AUG_MIX))]
+            image = choice(image, level, tuple(self.fillcolor), rng)
+        return image

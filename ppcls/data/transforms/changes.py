@@ -189,6 +189,19 @@ TRIVIAL_AUGMENT: Tuple[Choice, ...] = (
 )
 """The wide space of the paper, table 2."""
 
+AUG_MIX: Tuple[Choice, ...] = (
+    *map(Choice, ("autocontrast", "equalize")),
+    Choice("posterize", lambda level: 4 - int(4 * level)),
+    Choice("rotate", lambda level: int(30 * level), is_signed=True),
+    Choice("solarize", lambda level: 256 - int(256 * level)),
+    *(Choice(name, _by(0.3), is_signed=True) for name in ("shear x", "shear y")),
+    *(
+        Choice(name, _by(1 / 3), is_signed=True, of_side=True)
+        for name in ("translate x", "translate y")
+    ),
+)
+"""What does not resemble the corruptions that the paper tests with, in its numbers."""
+
 AUTO_AUGMENT_CHANGES: Dict[str, Choice] = {
     **{choice.name: choice for choice in RAND_AUGMENT},
     "rotate": Choice("rotate", _by(30.0)),

@@ -50,6 +50,8 @@ DISTRIBUTIONS = {
 """What the engines' packages are called where they are installed from."""
 
 _MOST_BYTES = 1 << 16
+_METHOD = 2
+"""Of measuring: what another one found is measured again."""
 _log = logging.getLogger("ppcls")
 _Medians = TypeAdapter(Dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]])
 
@@ -172,6 +174,7 @@ def _place(bundle: Bundle, options: EngineOptions, names: Sequence[str]) -> Path
 def fingerprint(bundle: Bundle, options: EngineOptions, names: Sequence[str]) -> Dict[str, Any]:
     """Return all that decides which engine is the fastest: machine, versions, bundle, options."""
     return {
+        "method": _METHOD,
         "machine": [runtime.cpu_model(), runtime.available_cores(), *runtime.nvidia_gpus()],
         "versions": [ppcls.__version__, *(_version(ENGINES[name].package) for name in names)],
         "engines": list(names),

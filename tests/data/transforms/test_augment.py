@@ -11,6 +11,7 @@ from PIL import Image
 
 from ppcls.data.transforms import Pipeline, changes
 from ppcls.data.transforms.augment import (
+    AugMix,
     AutoAugment,
     RandAugment,
     RandAugmentV2,
@@ -261,6 +262,52 @@ def test_auto_augment_draws_the_pairs_of_the_paper(drawn: Any, photo: np.ndarray
     }
 
 
+def test_aug_mix_draws_chains_of_weak_changes(drawn: Any, photo: np.ndarray) -> None:
+    op, rng = (
+        AugMix(1.0, mixture_width=4, mixture_depth=2, aug_severity=5),
+        np.random.default_rng(0),
+    )
+    for _ in range(200):
+        # Where no change does anything, neither does the mixture.
+        np.testing.assert_array_equal(op(photo, rng), photo)
+    assert len(drawn) == 200 * 4 * 2
+    found = amounts(drawn)
+    assert len(found) == 9 and min(map(len, found.values())) > 100
+    assert 13 <= max(found["rotate"]) <= 15 and -15 <= min(found["rotate"]) <= -13
+    assert set(found["posterize"]) == {3, 4} and 128 <= min(found["solarize"]) < 150
+    assert max(found["solarize"]) > 240 and 0.13 < max(found["shear x"]) <= 0.15
+    assert 0.4 < max(found["translate y"]) / (photo.shape[0] / 6) <= 1
+    drawn.clear()
+    op = AugMix(1.0, mixture_width=1, mixture_depth=0)
+    depths = Counter[int]()
+    for _ in range(300):
+        before = len(drawn)
+        op(photo, rng)
+        depths[len(drawn) - before] += 1
+    assert set(depths) == {1, 2, 3} and min(depths.values()) > 70
+    drawn.clear()
+    rare = AugMix(0.25, mixture_width=1)
+    for _ in range(400):
+        rare(photo, rng)
+    assert len(drawn) == pytest.approx(100, abs=25)
+
+
+def test_aug_mix_lies_between_the_image_and_the_mixture(
+    monkeypatch: pytest.MonkeyPatch, photo: np.ndarray
+) -> None:
+    black = {name: lambda image, amount, fill: image.point(lambda _: 0) for name in CHANGES}
+    monkeypatch.setattr(changes, "CHANGES", black)
+    op, parts = AugMix(1.0, aug_prob_coeff=1.0), []
+    for seed in range(200):
+        mixed = op(photo, np.random.default_rng(seed)).astype(float)
+        part = mixed.sum() / photo.sum()
+        assert np.abs(mixed - part * photo).max() <= 1
+        parts.append(part)
+    # Beta(1, 1) is uniform.
+    assert np.mean(parts) == pytest.approx(0.5, abs=0.08)
+    assert np.std(parts) == pytest.approx(12**-0.5, abs=0.04)
+
+
 @pytest.mark.parametrize(
     "op",
     [
@@ -270,6 +317,8 @@ def test_auto_augment_draws_the_pairs_of_the_paper(drawn: Any, photo: np.ndarray
         RandAugmentV3(2, 9),
         TrivialAugment(),
         AutoAugment(),
+        AugMix(1.0, aug_severity=10, mixture_depth=-1),
+        AugMix(0.5),
     ],
 )
 @pytest.mark.parametrize("channels", [1, 3])

@@ -72,6 +72,29 @@ def test_medians_without_the_first_run_of_a_turn() -> None:
     assert clock.now == pytest.approx(auto.SECONDS, abs=0.5)
 
 
+def test_engines_that_are_close_are_measured_for_longer() -> None:
+    clock = Clock()
+    engines = {name: Engine(clock, ms) for name, ms in (("a", 5.2), ("b", 5.0), ("c", 9.0))}
+    assert auto._measured(engines, np.zeros(1), clock) == pytest.approx({"a": 5.2, "b": 5, "c": 9})
+    assert clock.now == pytest.approx(2 * auto.SECONDS, abs=0.5)
+
+
+class Disturbed(Engine):
+    """An engine that something else slows down most of the time."""
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        if self.runs % 5:
+            self.clock.now += 0.01
+        return super().run(images)
+
+
+def test_what_else_the_machine_does_is_no_part_of_an_engine() -> None:
+    clock = Clock()
+    engines = {"slow": Engine(clock, 7.0), "fast": Disturbed(clock, 4.0)}
+    found = auto._measured(engines, np.zeros(1), clock)
+    assert found == pytest.approx({"slow": 7.0, "fast": 4.0})
+
+
 def test_slow_networks_take_their_least_number_of_turns() -> None:
     clock = Clock()
     engines = {name: Engine(clock, ms) for name, ms in (("a", 900.0), ("b", 1000.0))}
