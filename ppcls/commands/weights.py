@@ -1,10 +1,11 @@
-"""``ppcls weights``: list, fetch and verify published weights."""
+"""``ppcls weights``: list, fetch and verify published weights; average one's own."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from ppcls.errors import DownloadError, UnreachableError, UsageError
@@ -19,6 +20,7 @@ EXAMPLES = (
     "ppcls weights list 'ResNet*'",
     "ppcls weights pull ResNet50",
     "ppcls weights verify",
+    "ppcls weights average output/run/checkpoints/*.safetensors --output averaged.safetensors",
 )
 
 
@@ -47,11 +49,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--repin", action="store_true", help="expect the files from now on as they are"
     )
+    average = actions.add_parser(
+        "average", help="write the mean of several weight files or checkpoints of one network"
+    )
+    average.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    average.add_argument("--output", required=True, type=Path, metavar="FILE", help="the new file")
+    average.add_argument("--overwrite", action="store_true", help="replace the file")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked for; status 1 if nothing was found, fetched or right."""
-    actions = {"list": _list, "pull": _pull_all, "verify": _verify}
+    actions = {"list": _list, "pull": _pull_all, "verify": _verify, "average": _average}
     return actions[arguments.action](arguments)
 
 
@@ -104,6 +112,22 @@ def _row(item: Local) -> Tuple[str, ...]:
 
 def _percent(fraction: Optional[float]) -> str:
     return "" if fraction is None else f"{fraction:.2%}"
+
+
+# --- average -----------------------------------------------------------------------------------
+
+
+def _average(arguments: argparse.Namespace) -> int:
+    from ppcls.weights import save_weights
+    from ppcls.weights.averaging import averaged_weights
+
+    output: Path = arguments.output
+    if output.exists() and not arguments.overwrite:
+        raise UsageError(f"{output} exists; name another --output, or replace it: --overwrite")
+    found = averaged_weights(arguments.files)
+    save_weights(found.arrays, output, found.metadata)
+    print(f"{output}: the mean of {len(arguments.files)} files, {len(found.arrays)} arrays")
+    return 0
 
 
 # --- pull and verify ---------------------------------------------------------------------------
