@@ -127,12 +127,10 @@ def orthogonal(matrix: Tensor) -> Tensor:
 def create_momentum(rule: Any, parameters: Sequence[Tensor]) -> None:
     """Create the accumulator "momentum" of parameters that have none, and float32 copies."""
     for parameter in parameters:
-        if parameter.name in rule._already_create_accumulator:
-            continue
         half = rule._multi_precision and parameter.dtype in (paddle.float16, paddle.bfloat16)
         owner = rule._create_master_weight(parameter) if half else parameter
-        rule._add_accumulator("momentum", owner)
-        rule._already_create_accumulator.add(parameter.name)
+        if owner.name not in rule._accumulators["momentum"]:
+            rule._add_accumulator("momentum", owner)
 
 
 def stored(rule: Any, parameter: Tensor) -> Tuple[Tensor, Tensor]:

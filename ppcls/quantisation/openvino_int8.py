@@ -8,6 +8,7 @@ and gave a network that was as slow as float32 and no better.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import logging
 import os
@@ -57,10 +58,9 @@ def prepared_network(network: Any) -> Any:
     the two, it is not computed within the convolution before it. Together they made MobileNetV2
     and EfficientNetB0 in INT8 1.7 times as fast.
     """
-    from openvino.passes import ConstantFolding, Manager
-
-    passes = Manager()
-    passes.register_pass(ConstantFolding())
+    module = _of_openvino("passes")
+    passes = module.Manager()
+    passes.register_pass(module.ConstantFolding())
     passes.run_passes(network)
     for node in network.get_ordered_ops():
         if node.get_type_name() == "Sigmoid":
@@ -68,15 +68,21 @@ def prepared_network(network: Any) -> Any:
     return network
 
 
+def _of_openvino(name: str) -> Any:
+    """Return a module of OpenVINO, which 2024.0 has in another place than 2026."""
+    try:
+        return importlib.import_module(f"openvino.{name}")
+    except ImportError:
+        return importlib.import_module(f"openvino.runtime.{name}")
+
+
 def _join_swish(sigmoid: Any) -> None:
     """Put one node in the place of each product of a sigmoid and its own input."""
-    from openvino import opset8
-
     source = sigmoid.input_value(0)
     for target in sigmoid.output(0).get_target_inputs():
         product = target.get_node()
         if product.get_type_name() == "Multiply" and source in product.input_values():
-            swish = opset8.swish(source)
+            swish = _of_openvino("opset8").swish(source)
             swish.set_friendly_name(product.get_friendly_name())
             product.output(0).replace(swish.output(0))
 

@@ -13,7 +13,7 @@ from ppcls.errors import ExportError
 from ppcls.inference.bundle import read_bundle
 from ppcls.inference.programs import check_file
 from ppcls.quantisation.attempts import ATTEMPTS, Attempt
-from ppcls.quantisation.openvino_int8 import prepared_network, write_openvino_int8
+from ppcls.quantisation.openvino_int8 import _of_openvino, prepared_network, write_openvino_int8
 from tests.quantisation.test_onnx_int8 import drawn
 
 pytest.importorskip("openvino")
@@ -46,8 +46,8 @@ def test_what_cannot_be_quantised_is_said_in_one_line(tmp_path: Path) -> None:
 def depthwise_and_swish() -> Any:
     """A depthwise convolution with reshaped weights, x * sigmoid(x), and a product of others."""
     import openvino
-    from openvino import opset8 as ops
 
+    ops = _of_openvino("opset8")
     weights = np.random.default_rng(0).standard_normal((4, 1, 3, 3)).astype("float32")
     image = ops.parameter([1, 4, 8, 8], np.float32)
     grouped = ops.reshape(weights, np.array([4, 1, 1, 3, 3]), special_zero=False)
