@@ -70,13 +70,13 @@ def _scenario_tables(results: Results) -> List[str]:
 
 
 def _scenario_table(scenario: str, found: List[Measurement], results: Results) -> str:
-    percent = SCENARIOS[scenario].percent
+    asked = [one.percentile.percent for one in found if one.percentile]
+    percent = asked[0] if asked else SCENARIOS[scenario].percent
     head = ["Network", "Batch", "Engine", "Precision", "Queries", "Median"]
-    head += (
-        []
-        if percent is None
-        else [f"p{percent:g}", f"p{percent:g} by MLPerf (n >= {_LEAST[percent]})"]
-    )
+    if percent is not None:
+        head.append(f"p{percent:g}")
+    if percent in _LEAST:
+        head.append(f"p{percent:g} by MLPerf (n >= {_LEAST[percent]})")
     head += ["CV", "Images/s"]
     head += ["Queries/s held"] if scenario == "server" else ["/ bare", "/ fp32", "/ fastest bare"]
     rows = [[*head, "Notes"]]
@@ -89,7 +89,9 @@ def _row(one: Measurement, subject: Subject, scenario: str, percent: Optional[fl
     row = [subject.network, str(one.batch_size), subject.engine_name, subject.precision]
     row += [f"{one.queries:,}", interval(one.median)]
     if percent is not None:
-        row += [interval(one.percentile), _milliseconds(one.early_stopping)]
+        row.append(interval(one.percentile))
+    if percent in _LEAST:
+        row.append(_milliseconds(one.early_stopping))
     row += [_percent(one.variation), _number(one.images_per_second)]
     row += (
         [_number(one.rate)]

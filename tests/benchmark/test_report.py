@@ -6,8 +6,8 @@ from typing import Any, List
 
 import pytest
 
-from ppcls.benchmark.report import _loadgen_table
-from ppcls.benchmark.results import LoadGen
+from ppcls.benchmark.report import _loadgen_table, _scenario_table
+from ppcls.benchmark.results import LoadGen, Quantile
 from tests.benchmark.test_tables import results
 
 
@@ -42,3 +42,15 @@ def test_figures_stand_beside_those_of_the_load_generator(
     assert heading == "## Beside MLPerf's load generator" and len(lines) == 3
     row = [cell.strip() for cell in lines[2].strip("|").split("|")]
     assert row == ["AlexNet", "4", "paddle", "fp32", *cells]
+
+
+@pytest.mark.parametrize(
+    ("percent", "headings"), [(99, ["p99", "p99 by MLPerf (n >= 662)"]), (95, ["p95"])]
+)
+def test_a_percentile_stands_under_its_own_name(percent: float, headings: List[str]) -> None:
+    tail = Quantile(percent=percent, count=400, value=0.02, low=0.019, high=0.021)
+    found = results(measurement={"scenario": "server", "percentile": tail, "rate": 7.0})
+    heading, _, line = _scenario_table("server", found.measurements, found).splitlines()
+    cells = [[cell.strip() for cell in one.strip("|").split("|")] for one in (heading, line)]
+    assert cells[0][6 : 6 + len(headings)] == headings and cells[0][-2] == "Queries/s held"
+    assert cells[1][6] == "20 (19 to 21)" and cells[1][-2] == "7" and len(cells[0]) == len(cells[1])
