@@ -23,6 +23,7 @@ from ppcls.engine.builder import (
 from ppcls.engine.evaluator import Evaluation, Observer, evaluate_network
 from ppcls.engine.scoring import Scored, ScoreKeeper
 from ppcls.engine.trained import Trained, eval_transform, load_trained
+from ppcls.engine.tta import AveragedViews, views_of
 from ppcls.engine.world import World
 from ppcls.labels import LabelKind
 from ppcls.loss import CombinedLoss
@@ -45,6 +46,7 @@ class EvaluationResult(Evaluation):
             [classes, classes + 1]; the last column counts images for which the network gave no
             numbers. None where an image has no single class.
         scored: the logits of each image, where they were asked for.
+        views: over how many views of each image the answers are averaged, see `TTA`; 1 without it.
     """
 
     arch: str
@@ -53,10 +55,12 @@ class EvaluationResult(Evaluation):
     class_map: ClassMap
     confusion: Optional[np.ndarray]
     scored: Optional[Scored]
+    views: int
 
 
 def evaluate(config: ConfigSource, keep_scores: bool = False) -> EvaluationResult:
-    """Measure a trained network on the images of `DataLoader.Eval`.
+    """Measure a trained network on the images of `DataLoader.Eval`; with `TTA`, the mean of its
+    probabilities over several views of each image.
 
     The weights are those that `ppcls.engine.trained.load_trained` finds.
 
@@ -81,6 +85,12 @@ def _evaluate(config: Config, trained: Trained, device: str, keep_scores: bool) 
     loader = build_eval(config, class_map, world)
     check_images_fit(config, trained.network, loader.dataset.transform, "Eval")
     _log.info("operators: %s", use_kernels(config, trained.network, device))
+    network: paddle.nn.Layer = trained.network
+    views = views_of(config, trained.network, loader.dataset.transform)
+    if views:
+        loader.dataset = views.dataset_of(loader.dataset)
+        network = AveragedViews(network, views)
+        _log.info("test-time augmentation: averaged views of each image: %s", views.describe())
     metrics = build_eval_metrics(config, len(class_map))
     loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
     is_hard = loader.label_kind is LabelKind.HARD
@@ -92,7 +102,7 @@ def _evaluate(config: Config, trained: Trained, device: str, keep_scores: bool) 
             lambda batch, outputs: counts.update(outputs, batch.labels.map(paddle.to_tensor))
         )
     batches = track(batches_on(device, loader, 0), "evaluating", len(loader))
-    found = evaluate_network(trained.network, batches, metrics, loss, world, observers)
+    found = evaluate_network(network, batches, metrics, loss, world, observers)
     return EvaluationResult(
         **vars(found),
         arch=trained.network.model_name,
@@ -101,4 +111,5 @@ def _evaluate(config: Config, trained: Trained, device: str, keep_scores: bool) 
         class_map=class_map,
         confusion=world.sum(counts.read()) if counts else None,
         scored=keeper.result(found.bad, world) if keeper else None,
+        views=views.count if views else 1,
     )

@@ -92,7 +92,8 @@ def report_on_evaluation(
     most: int = MOST_IMAGES,
     language: Optional[str] = None,
 ) -> ReportResult:
-    """Write a report on the images of `DataLoader.Eval` alone, and its JSON file beside it.
+    """Write a report on the images of `DataLoader.Eval` alone, and its JSON file beside it; with
+    `TTA`, on the mean answers over several views of each image.
 
     Args:
         config: a checked configuration, the path of a file, or its content as a mapping.
@@ -138,7 +139,8 @@ def _write(
     language = _language(language)
     runtime.use_device(config.Global.device)
     trained = load_trained(_of_run(config) if folder else config, eval_transform(config))
-    found = gather(config, trained, folder, most, with_train=folder is not None)
+    is_run = folder is not None
+    found = gather(config, trained, folder, most, with_train=is_run, by_views=not is_run)
     photos = Photos({split: judged.dataset for split, judged in found.judged.items()})
     # What is computed comes first, so that there is room for it.
     pictures = illustrate(found, config, trained.network, photos)

@@ -110,6 +110,7 @@ def _write(path: Path, found: EvaluationResult) -> None:
         "arch": found.arch,
         "weights": str(found.weights),
         "device": found.device,
+        "views": found.views,
     }
     if found.confusion is not None:
         report["classes"] = class_records(found.confusion, found.class_map)

@@ -111,6 +111,18 @@ class EmaSection(Section):
     ramp: bool = True
 
 
+class TtaSection(Section):
+    """`TTA`: test-time augmentation in `ppcls eval`, which then judges the mean of the
+    probabilities over several views of each image. Nothing else looks at this section.
+    """
+
+    flip: bool = False
+    crops: Literal[1, 5] = 1
+    scales: Annotated[List[Annotated[float, Field(gt=0)]], Field(min_length=1)] = Field(
+        default_factory=lambda: [1.0]
+    )
+
+
 class ArchSection(Section):
     """`Arch`: the network. What is not a key here is an argument of the network itself.
 
@@ -227,6 +239,7 @@ class Config(Section):
     Teacher: Annotated[Optional[TeacherSection], BeforeValidator(_split_teacher)] = None
     AMP: Annotated[Optional[AmpSection], BeforeValidator(_none_if_off)] = None
     EMA: Optional[EmaSection] = None
+    TTA: TtaSection = Field(default_factory=TtaSection)
     Loss: LossSection = Field(default_factory=LossSection)
     Optimizer: Annotated[Optional[Part], PartOf("optimizer")] = None
     DataLoader: DataLoaderSection = Field(default_factory=DataLoaderSection)

@@ -32,7 +32,7 @@ _SAME = {
 
 _FREE_TO_CHANGE = re.compile(
     r"Global\.(output_dir|checkpoints|print_batch_step|save_\w+|keep_checkpoints|model_name|use_visualdl"
-    r"|max_bad_samples|device)|Loggers(\..*)?|DataLoader\.\w+\.loader\..*|Infer(\..*)?"
+    r"|max_bad_samples|device)|Loggers(\..*)?|DataLoader\.\w+\.loader\..*|Infer(\..*)?|TTA(\..*)?"
 )
 """Settings that do not change what is learnt."""
 

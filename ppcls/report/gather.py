@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Dict, List, Optional
 
 import numpy as np
@@ -14,6 +14,7 @@ from ppcls.engine.builder import build_eval
 from ppcls.engine.loggers.jsonl import read_records
 from ppcls.engine.run_folder import RunFolder
 from ppcls.engine.trained import Trained
+from ppcls.engine.tta import AveragedViews, views_of
 from ppcls.engine.world import World
 from ppcls.errors import PpclsError
 from ppcls.metric.confusion import class_figures
@@ -48,6 +49,7 @@ def gather(
     folder: Optional[RunFolder],
     most: int = MOST_IMAGES,
     with_train: bool = True,
+    by_views: bool = False,
 ) -> Gathered:
     """Look at the images of a run, and at what its network says of them.
 
@@ -60,26 +62,42 @@ def gather(
         folder: where its records are, if they are to be shown.
         most: how many images of each set are looked at.
         with_train: look at the training set as well.
+        by_views: judge the images of evaluation by the mean over the views that `TTA` asks for.
     """
     title = folder.root.name if folder else trained.path.name
     found = Gathered(Findings(title, trained.class_map))
     found.findings.summary = summary_of(config, trained, folder)
     _records(found.findings, folder, config.Global.epochs)
     makers = {
-        "val": lambda: build_eval(config, trained.class_map, World()).dataset,
-        "train": lambda: train_set(config, trained.class_map),
+        "val": lambda: _judged_eval(found.findings, config, trained, most, by_views),
+        "train": lambda: judge(
+            "train", train_set(config, trained.class_map), trained.network, most
+        ),
     }
-    for split, dataset in makers.items():
+    for split, judged in makers.items():
         if split == "train" and not with_train:
             _refuse(found.findings, split, "only the images of DataLoader.Eval were looked at")
             continue
         try:
-            found.judged[split] = judge(split, dataset(), trained.network, most)
+            found.judged[split] = judged()
             _log.info("looked at %d images of %s", len(found.judged[split].scored), split)
         except (PpclsError, OSError, AssertionError) as error:
             _refuse(found.findings, split, str(error) or f"there is no set for {split}")
     _judge_all(found)
     return found
+
+
+def _judged_eval(
+    found: Findings, config: Config, trained: Trained, most: int, by_views: bool
+) -> Judged:
+    """Judge the images of evaluation; pictures show them as without `TTA` in any case."""
+    dataset, network = build_eval(config, trained.class_map, World()).dataset, trained.network
+    views = views_of(config, network, dataset.transform) if by_views else None
+    if views is None:
+        return judge("val", dataset, network, most)
+    found.summary["views"] = views.describe()
+    judged = judge("val", views.dataset_of(dataset), AveragedViews(network, views), most)
+    return replace(judged, dataset=dataset)
 
 
 _SECTIONS = {

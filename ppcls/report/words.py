@@ -120,6 +120,7 @@ WORDS: Dict[str, Tuple[str, str]] = {
     "metrics": ("Best evaluation", "最佳评估结果"),
     "started_from": ("Started from", "起始权重"),
     "image_size": ("Images (channels x height x width)", "图像（通道 x 高 x 宽）"),
+    "views": ("Averaged views of each image", "每张图像取平均的视图"),
     "optimizer": ("Optimizer", "优化器"),
     "batch_size": ("Images per batch", "批大小"),
     "seconds": ("Seconds of training", "训练用时（秒）"),
