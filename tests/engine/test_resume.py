@@ -49,7 +49,8 @@ def test_positions_that_no_run_comes_to(at: Dict[str, Any], words: str) -> None:
 def test_settings_that_changed_are_named(caplog: pytest.LogCaptureFixture) -> None:
     now = {"config": "Global: {seed: 1, epochs: 3}"}
     with caplog.at_level(logging.WARNING, "ppcls"):
-        warn_of_changes(PATH, {"config": "Global: {seed: 1, epochs: 2}"}, now)
+        then = {"config": "{Global: {seed: 1, epochs: 2}, TTA: {flip: true}}"}
+        warn_of_changes(PATH, then, now)
     assert caplog.messages == ["resumed with another Global.epochs: it was 2 and is 3 now"]
     loggers = "Loggers: [Console, CsvScore: {name: a.csv}], Global: {seed: 1, epochs: 3}"
     warn_of_changes(PATH, {"config": f"{{{loggers}}}"}, now)
