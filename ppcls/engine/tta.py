@@ -181,8 +181,7 @@ def _with_room(config: Config, transform: Pipeline, side: int) -> Pipeline:
     crop = max((i for i, op in enumerate(spec) if "CropImage" in op), default=0)
     short = spec[crop - 1].get("ResizeImage", {}).get("resize_short") if crop else None
     if short is not None and short > side:
-        spec[crop] = {"CropImage": {"size": short}}
-        roomy = Pipeline(spec)
+        roomy = Pipeline([*spec[:crop], {"CropImage": {"size": short}}, *spec[crop + 1 :]])
         if roomy.output_size == (short, short):
             return roomy
     found = ", ".join(f"{name}{_shown_sizes(given)}" for op in spec for name, given in op.items())
