@@ -66,6 +66,17 @@ def log_to_terminal(results_on_stdout: bool) -> None:
     _log.propagate = False
 
 
+@contextlib.contextmanager
+def errors_only() -> Iterator[None]:
+    """Leave out what is no error: of something that is done twice."""
+    level = _log.level
+    _log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        _log.setLevel(level)
+
+
 class _File(logging.FileHandler):
     """Says once when the file cannot be written, instead of showing where in Python that was."""
 

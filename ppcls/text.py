@@ -60,6 +60,13 @@ def megabytes(size: float) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
+def duration(seconds: float) -> str:
+    """Say a time as people do: ``0.42 s``, ``25 s``, ``12 min``, ``5.3 h``."""
+    if seconds < 99.5:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"
+
+
 def distinct(names: Sequence[str]) -> List[str]:
     """Return the names, with "_2", "_3", ... after those that stood before."""
     before = [names[:index].count(name) for index, name in enumerate(names)]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import List
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ppcls.text import (
     distinct,
+    duration,
     first_few,
     is_whole_number,
     markdown_table,
@@ -96,3 +98,20 @@ def test_sparklines_have_a_bar_for_each_value_or_group(values: List[float], widt
 def test_numbers_of_thousands_of_digits_are_none() -> None:
     assert is_whole_number("0") and is_whole_number("9" * 18)
     assert not any(map(is_whole_number, ("", "-1", "1.0", "x", "9" * 19, "1" * 5001)))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.0421, "0.042 s"),
+        (26.2, "26 s"),
+        (99.4, "99 s"),
+        (99.6, "2 min"),
+        (3224, "54 min"),
+        (5969, "99 min"),
+        (5971, "1.7 h"),
+        (360_000, "100.0 h"),
+    ],
+)
+def test_times_are_said_in_their_unit(seconds: float, words: str) -> None:
+    assert duration(seconds) == words

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Optional, Sequence, Tuple
+from typing import Callable, Optional, Sequence, Tuple
 
 from ppcls import runtime
 from ppcls.arch.summary import count_parameters
-from ppcls.config import ConfigSource, as_config, to_yaml
+from ppcls.config import Config, ConfigSource, as_config, to_yaml
 from ppcls.engine.builder import build_job
-from ppcls.engine.checkpoint import Checkpoint, TrainState, found_checkpoint
+from ppcls.engine.checkpoint import Checkpoint, CheckpointFolder, TrainState, found_checkpoint
 from ppcls.engine.dry_run import dry_run
 from ppcls.engine.interrupt import Interrupted, StopRequest
 from ppcls.engine.job import Job
@@ -23,6 +23,7 @@ from ppcls.engine.loggers.console import format_metric
 from ppcls.engine.lr_finder import RateSearch, find_rate
 from ppcls.engine.reporter import is_behind
 from ppcls.engine.run_folder import RunFolder
+from ppcls.engine.time_limit import RunLength, kept_length, measured_length
 from ppcls.engine.trainer import Trainer
 from ppcls.engine.world import World
 from ppcls.errors import UsageError
@@ -81,15 +82,21 @@ def train(
         raise UsageError(
             f"--overwrite deletes the run that {where} would go on with; leave one out"
         )
+    # All that can be found wrong is, before the folder becomes that of a run.
+    found = _checkpoint(folder, config, resume)
+    is_free = partial(folder.refuse_run, resume is not None, overwrite)
+    length = _length(config, device, world, found, is_free)
+    config = length.config
     with StopRequest() as stop, ExitStack() as held:
-        # All that can be found wrong is, before the folder becomes that of a run.
-        trainer = Trainer(build_job(config, device, world), folder, stop, world)
+        job = replace(build_job(config, device, world), asked_epochs=length.asked)
+        trainer = Trainer(job, folder, stop, world)
         named = build_loggers(config.Loggers, config.Global.use_visualdl)
         trainer.reporter.loggers = Loggers([*named, *loggers] if world.is_main else [])
-        found = _checkpoint(trainer, resume)
         claim = folder.claim(resume=resume is not None, overwrite=overwrite)
         world.on_main(lambda: held.enter_context(claim))
         held.enter_context(log_to_file(folder.log))
+        if length.note:
+            _log.info("%s", length.note)
         _resume(trainer, found)
         world.on_main(lambda: write_text(folder.config, to_yaml(config.data)))
         return _fit(trainer)
@@ -117,18 +124,37 @@ def find_learning_rate(config: ConfigSource) -> RateSearch:
     return find_rate(build_job(config, runtime.use_device(config.Global.device), World()))
 
 
-def _checkpoint(trainer: Trainer, wanted: Optional[str]) -> Optional[Tuple[Path, Checkpoint]]:
+def _checkpoint(
+    folder: RunFolder, config: Config, wanted: Optional[str]
+) -> Optional[Tuple[Path, Checkpoint]]:
     """Read the checkpoint to go on from, before anything in the output folder is touched."""
     if wanted is None:
         return None
+    own = CheckpointFolder(folder.checkpoints, config.Global.keep_checkpoints)
     if wanted == "auto":
-        found = trainer.checkpoints.newest()
+        found = own.newest()
         if found is None:
             _log.info("there is no checkpoint to resume from yet: starting from the beginning")
         return found
     path, checkpoint = found_checkpoint(Path(wanted))
-    trainer.checkpoints.refuse_newer_than(checkpoint.state.step)
+    own.refuse_newer_than(checkpoint.state.step)
     return path, checkpoint
+
+
+def _length(
+    config: Config,
+    device: str,
+    world: World,
+    found: Optional[Tuple[Path, Checkpoint]],
+    is_free: Callable[[], object],
+) -> RunLength:
+    """Return how long the run is to be: measured where it begins, as it was where it goes on."""
+    if found is not None:
+        path, checkpoint = found
+        return kept_length(config, path, checkpoint.metadata)
+    if config.Global.max_hours is not None:
+        is_free()  # before time is spent on measuring
+    return measured_length(config, device, world)
 
 
 def _resume(trainer: Trainer, found: Optional[Tuple[Path, Checkpoint]]) -> None:

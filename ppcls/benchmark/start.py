@@ -8,16 +8,14 @@ memory.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
-import ppcls
 from ppcls import runtime
+from ppcls.benchmark.own_process import environment_for
 from ppcls.benchmark.results import Start
 from ppcls.errors import BundleError
 from ppcls.inference.bundle import Bundle
@@ -45,13 +43,15 @@ def cold_start(
 
 
 def _process(arguments: Sequence[str]) -> Dict[str, float]:
-    root = str(Path(ppcls.__file__).parents[1])
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-m", "ppcls.benchmark.start", str(time.monotonic()), *arguments]
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=_LONGEST, check=False
+            command,
+            env=environment_for(),
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise BundleError(

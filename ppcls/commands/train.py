@@ -18,6 +18,7 @@ EXAMPLES = (
     "ppcls train -c my_photos/recipe.yaml --resume auto",
     "ppcls train -c my_photos/recipe.yaml --dry-run",
     "ppcls train -c my_photos/recipe.yaml --find-lr",
+    "ppcls train -c my_photos/recipe.yaml --find-batch-size",
 )
 
 
@@ -44,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--find-lr",
         action="store_true",
         help="try learning rates from 1e-6 to 10 for a step each, say which are of use, stop",
+    )
+    parser.add_argument(
+        "--find-batch-size",
+        action="store_true",
+        help="try batch sizes 1, 2, 4, ... for a few steps each, say how fast they are and what "
+        "memory they take, stop",
     )
 
 
@@ -90,6 +97,9 @@ _DECIDED = ("budget", "model", "size", "val", "group_by", "seed")
 _OF_DATA = ("budget", "model", "size", "output", "val", "group_by", "seed", "no_refit", "no_report")
 
 
+_SEARCHES = {"find_lr": "rates", "find_batch_size": "batch sizes"}
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Train; return the exit status."""
     given = [name for name in _OF_DATA if getattr(arguments, name) is not None]
@@ -104,14 +114,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             f"--{given[0].replace('_', '-')} belongs to --data; a recipe says it itself with -o"
         )
-    trials = {"dry_run": _dry_run, "find_lr": _find_rate}
+    trials = {"dry_run": _dry_run, "find_lr": _find_rate, "find_batch_size": _find_size}
     asked = [name for name in trials if getattr(arguments, name)]
     if len(asked) > 1:
-        raise UsageError("--dry-run or --find-lr, one at a time")
-    if arguments.find_lr and (arguments.resume or arguments.overwrite):
+        raise UsageError("--dry-run, --find-lr or --find-batch-size, one at a time")
+    search = next((name for name in _SEARCHES if name in asked), None)
+    if search and (arguments.resume or arguments.overwrite):
         raise UsageError(
-            "--find-lr tries rates from the weights that a run begins with, and touches no run; "
-            "leave --resume and --overwrite out"
+            f"--{search.replace('_', '-')} tries {_SEARCHES[search]} from the weights that a run "
+            "begins with, and touches no run; leave --resume and --overwrite out"
         )
     return run_with_config(arguments, trials[asked[0]] if asked else _train)
 
@@ -120,6 +131,14 @@ def _find_rate(config: Config, arguments: argparse.Namespace) -> int:
     from ppcls.api.train import find_learning_rate
 
     print(find_learning_rate(config).summary())
+    return 0
+
+
+def _find_size(config: Config, arguments: argparse.Namespace) -> int:
+    from ppcls.benchmark.training.batch_size import find_batch_size
+
+    found = find_batch_size(arguments.config, arguments.override, arguments.imports, config)
+    print(found.summary())
     return 0
 
 
@@ -133,7 +152,7 @@ def _dry_run(config: Config, arguments: argparse.Namespace) -> int:
 def _on_photos(arguments: argparse.Namespace) -> int:
     from ppcls import runtime
 
-    for flag in ("dry_run", "find_lr", "print_config"):
+    for flag in ("dry_run", "find_lr", "find_batch_size", "print_config"):
         if getattr(arguments, flag):
             name = flag.replace("_", "-")
             raise UsageError(f"--{name} belongs to -c; --data writes a recipe first")

@@ -12,6 +12,7 @@ from ppcls.config.load import (
     load_config,
     require,
     to_yaml,
+    with_values,
 )
 from ppcls.config.schema import Config
 
@@ -24,4 +25,5 @@ __all__ = [
     "load_config",
     "require",
     "to_yaml",
+    "with_values",
 ]

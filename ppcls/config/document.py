@@ -5,6 +5,7 @@ A key that is written twice in one mapping of a file is an error.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +106,10 @@ class Document:
         theirs = other._root.find(path)
         if theirs:
             self._root.reach(path[:-1]).inside[path[-1]] = theirs.copy()
+
+    def copy(self) -> Document:
+        """Return the same data with the same places, which can be changed on their own."""
+        return Document(copy.deepcopy(self.data), self._root.copy())
 
     def count(self) -> int:
         """Return how many values were written."""

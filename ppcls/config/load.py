@@ -103,6 +103,22 @@ def check(document: Document, source: str) -> Config:
     return config
 
 
+def with_values(config: Config, values: Mapping[KeyPath, Any]) -> Config:
+    """Return a configuration with other values at some key paths, checked again. Messages on these
+    name the place where the old ones were written.
+
+    Raises:
+        ConfigError: a value is not accepted.
+    """
+    document = config._document.copy()
+    for path, value in values.items():
+        here = document.data
+        for key in path[:-1]:
+            here = here.setdefault(key, {})
+        here[path[-1]] = value
+    return check(document, "the configuration")
+
+
 def _count(mistakes: Sequence[str]) -> str:
     if len(mistakes) > MOST_TOLD:
         return f"more than {MOST_TOLD} mistakes, of which the first are told,"

@@ -59,6 +59,7 @@ class GlobalSection(Section):
     cpu_kernels: Literal["auto", "paddle"] = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**32), BeforeValidator(_zero_if_null)] = 0
     epochs: Annotated[int, Field(ge=0)] = 1
+    max_hours: Optional[Annotated[float, Field(gt=0)]] = None
     print_batch_step: PositiveInt = 10
     checkpoints: Optional[str] = None
     pretrained_model: Optional[str] = None
@@ -258,6 +259,16 @@ class Config(Section):
         """Whether a key was given on the command line (-o)."""
         place = self._document.own_place(path)
         return place is not None and place.line is None
+
+    def arguments_at(self, part: Part, *path: Any) -> KeyPath:
+        """Return the key path of the arguments of the part that is written at `path`: beside its
+        name, or below it.
+        """
+        value: Any = self.data
+        for key in path:
+            value = value[key]
+        is_below = isinstance(value, dict) and value.keys() == {part.name}
+        return (*path, part.name) if is_below else path
 
     def where(self, *path: Any) -> str:
         """Return ``file:line: a.b.c`` of a key path, for messages; the path itself when it was not

@@ -29,7 +29,7 @@ def dry_run(job: Job) -> str:
     Raises:
         DataError: no image of the first batch can be read.
     """
-    batch = _first_batch(job.train, _largest(job.train))
+    batch = _first_batch(job.train, epoch_of_largest(job.train))
     began = time.perf_counter()
     loss, output = _learn(job, batch)
     seconds = time.perf_counter() - began
@@ -76,7 +76,7 @@ def _parts(layers: List[Row], depth: int) -> List[Row]:
     return rows
 
 
-def _largest(loader: DataLoader) -> int:
+def epoch_of_largest(loader: DataLoader) -> int:
     """Return the first epoch in which images are as large as they get."""
     sizes = {epoch: stage.output_size or (0, 0) for epoch, stage in loader.stages().items()}
     return max(sizes, key=lambda epoch: (sizes[epoch][0] * sizes[epoch][1], -epoch))

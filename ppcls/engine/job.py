@@ -65,6 +65,19 @@ class TrainSettings:
             return False
         return epochs % self.eval_interval == 0 or epochs == self.epochs
 
+    def evaluations(self) -> int:
+        """Return how often a whole run evaluates, where there is something to judge by."""
+        last, gap = self.epochs, self.eval_interval
+        before = max(0, self.start_eval_epoch - 1)
+        if not self.eval_during_train or last <= before:
+            return int(self.eval_at_start)
+        return last // gap - before // gap + (last % gap > 0) + self.eval_at_start
+
+    def checkpoints(self, updates: int) -> int:
+        """Return how many checkpoints a whole run writes, of so many updates in each epoch."""
+        after_steps = self.epochs * updates // self.save_steps if self.save_steps else 0
+        return -(-self.epochs // self.save_interval) + after_steps
+
 
 @dataclass
 class Job:
@@ -87,6 +100,8 @@ class Job:
         ema: the moving average of the weights, if one is kept.
         settings: how long, and what is kept.
         config: the resolved configuration as plain data, which every checkpoint carries.
+        asked_epochs: how many epochs the recipe asks for, where `Global.max_hours` left time for
+            fewer; None where it did not.
     """
 
     device: str
@@ -105,6 +120,7 @@ class Job:
     ema: Optional[ExponentialMovingAverage]
     settings: TrainSettings
     config: Dict[str, Any]
+    asked_epochs: Optional[int] = None
 
     def begin_epoch(self, epoch: int) -> None:
         """Let the network drop what belongs to the stage of training that an epoch is in."""

@@ -31,8 +31,9 @@ _SAME = {
 """Metadata that must be equal, and how to describe them."""
 
 _FREE_TO_CHANGE = re.compile(
-    r"Global\.(output_dir|checkpoints|print_batch_step|save_\w+|keep_checkpoints|model_name|use_visualdl"
-    r"|max_bad_samples|device)|Loggers(\..*)?|DataLoader\.\w+\.loader\..*|Infer(\..*)?|TTA(\..*)?"
+    r"Global\.(output_dir|checkpoints|print_batch_step|save_\w+|keep_checkpoints|model_name"
+    r"|use_visualdl|max_bad_samples|max_hours|device)"
+    r"|(Loggers|Infer|TTA)(\..*)?|DataLoader\.\w+\.loader\..*"
 )
 """Settings that do not change what is learnt."""
 

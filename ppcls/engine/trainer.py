@@ -253,13 +253,15 @@ class Trainer:
     def metadata(self) -> Dict[str, Any]:
         """Return what checkpoints and the best model say of the run that made them."""
         dataset = self.job.train.dataset
-        run = {
+        run: Dict[str, Any] = {
             "seed": self.settings.seed,
             "samples": len(dataset),
             "images": dataset.fingerprint,
             "batches": self.batches,
             "update_freq": self.settings.update_freq,
         }
+        if self.job.asked_epochs is not None:
+            run["asked_epochs"], run["kept_epochs"] = self.job.asked_epochs, self.settings.epochs
         return {**self.job.network_metadata(), **run, "config": to_yaml(self.job.config)}
 
     def restore(self, path: Path, checkpoint: Checkpoint) -> None:

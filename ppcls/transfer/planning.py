@@ -16,13 +16,14 @@ from ppcls.config import Config, load_config, to_yaml
 from ppcls.data.dataset import ClassMap
 from ppcls.data.dataset.imagenet import ImageNetDataset
 from ppcls.engine.builder import build_job, build_network, check_images_fit
+from ppcls.engine.pace import Pace, pace_of
 from ppcls.engine.run_folder import RunFolder
 from ppcls.engine.world import World
 from ppcls.errors import UsageError
 from ppcls.files import write_text
 from ppcls.registry import parse
 from ppcls.text import printable
-from ppcls.transfer.budget import MOST_EPOCHS, Pace, pace_of
+from ppcls.transfer.budget import MOST_EPOCHS
 from ppcls.transfer.choice import Start
 from ppcls.transfer.first_model import FeatureReader, FirstModel, fit_first_model
 from ppcls.transfer.recipe import Plan, judging_ops, recipe_of

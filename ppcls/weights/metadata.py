@@ -107,6 +107,8 @@ class Metadata(Section):
         images: a checksum of their names and labels.
         batches: of an epoch.
         update_freq: batches of an update.
+        asked_epochs: how many epochs the recipe asked for, where `Global.max_hours` left fewer.
+        kept_epochs: how many it left.
         config: the run's configuration, as YAML.
         state: where the run stood; `ppcls.engine.checkpoint.TrainState` says what is in it.
     """
@@ -128,6 +130,8 @@ class Metadata(Section):
     images: Name = ""
     batches: Size = 1
     update_freq: Size = 1
+    asked_epochs: Size = 1
+    kept_epochs: Size = 1
     config: str = ""
     state: Dict[str, Any] = {}
 

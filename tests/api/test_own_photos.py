@@ -22,12 +22,12 @@ from ppcls.api.own_photos import OwnPhotosOptions, train_on_photos
 from ppcls.api.train import TrainResult, train
 from ppcls.config import Config, load_config
 from ppcls.engine.checkpoint import TrainState
+from ppcls.engine.pace import Pace
 from ppcls.engine.run_folder import RunFolder
 from ppcls.engine.run_text import describe_run
 from ppcls.errors import DataError, PpclsError, TrainingError, UsageError
 from ppcls.files import remove
 from ppcls.transfer import planning
-from ppcls.transfer.budget import Pace
 from ppcls.transfer.choice import Start
 
 needs_weights = pytest.mark.skipif(

@@ -90,3 +90,13 @@ def test_places_of_many_keys_are_found_and_dropped_at_once(tmp_path: Path) -> No
     assert str(other.place(("b", "c", "d"))).endswith(":2")
     assert other.order(("b", "c")) == (str(tmp_path / "config.yaml"), 2)
     assert other.order(("x",)) == ("", 0)
+
+
+def test_a_copy_can_be_changed_on_its_own(tmp_path: Path) -> None:
+    found = read_document(written(tmp_path, "a:\n  b: [1, 2]\n"))
+    other = found.copy()
+    other.data["a"]["b"].append(3)
+    other.forget(("a", "b"))
+    assert found.data == {"a": {"b": [1, 2]}}
+    assert str(found.own_place(("a", "b"))).endswith(":2")
+    assert other.own_place(("a", "b")) is None and str(other.own_place(("a",))).endswith(":1")

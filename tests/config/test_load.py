@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ppcls.config import load_config, require, to_yaml
+from ppcls.config import load_config, require, to_yaml, with_values
 from ppcls.config.load import find_recipe
 from ppcls.errors import ConfigError
 from tests.recipes import all_recipes
@@ -251,3 +251,29 @@ def test_keys_that_are_no_text_are_named(tmp_path: Path) -> None:
 def test_a_file_with_a_name_that_is_too_long_is_missing() -> None:
     with pytest.raises(ConfigError, match="there is no configuration file xxx"):
         find_recipe("x" * 300)
+
+
+def test_values_are_changed_in_a_copy_that_is_checked(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(GOOD)
+    config = load_config(str(path))
+    changed = with_values(
+        config, {("Global", "epochs"): 7, ("Optimizer", "lr", "learning_rate"): 0.5}
+    )
+    assert changed.Global.epochs == changed.data["Global"]["epochs"] == 7
+    assert changed.Optimizer is not None
+    assert changed.Optimizer.arguments["lr"].arguments == {"learning_rate": 0.5}
+    assert config.Global.epochs == config.data["Global"]["epochs"] == 3
+    assert changed.where("Global", "epochs") == config.where("Global", "epochs")
+    with pytest.raises(ConfigError, match=r"c\.yaml:2: Global\.epochs: must be greater"):
+        with_values(config, {("Global", "epochs"): -1})
+
+
+def test_arguments_stand_beside_a_part_s_name_or_below_it(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(GOOD.replace("lr: {name: Cosine, ", "lr: {Cosine: {").replace("0.1}", "0.1}}"))
+    config = load_config(str(path))
+    assert config.Optimizer is not None
+    lr = config.Optimizer.arguments["lr"]
+    assert config.arguments_at(config.Optimizer, "Optimizer") == ("Optimizer",)
+    assert config.arguments_at(lr, "Optimizer", "lr") == ("Optimizer", "lr", "Cosine")

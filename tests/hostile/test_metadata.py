@@ -35,6 +35,8 @@ RUN: Dict[str, Any] = {
     "images": "0123456789abcdef",
     "batches": 5,
     "update_freq": 1,
+    "asked_epochs": 2,
+    "kept_epochs": 1,
     "config": "Global: {epochs: 2}\n",
 }
 NOTED = {"format": 1, "kind": "checkpoint", **RUN, "arguments": {"act": "relu"}, "state": STATE}

@@ -11,8 +11,8 @@ from typing import Any, List, Optional, Tuple
 import numpy as np
 import pytest
 
+from ppcls.engine.pace import Pace
 from ppcls.transfer import planning
-from ppcls.transfer.budget import Pace
 from ppcls.transfer.choice import Start
 from ppcls.transfer.first_model import FirstModel
 from ppcls.transfer.linear_head import LinearHead

@@ -30,6 +30,8 @@ NOTED: Dict[str, Any] = {
     "images": "0123456789abcdef",
     "batches": 5,
     "update_freq": 1,
+    "asked_epochs": 4,
+    "kept_epochs": 2,
     "config": "Global: {epochs: 2}\n",
     "state": STATE,
 }
@@ -96,6 +98,8 @@ def test_what_is_right_is_read_and_unknown_keys_are_kept(tmp_path: Path) -> None
         ("images", 5),
         ("batches", None),
         ("update_freq", 0),
+        ("asked_epochs", 0),
+        ("kept_epochs", "two"),
         ("config", {"Global": {}}),
         ("state", None),
         ("state", []),

@@ -83,3 +83,21 @@ class Training(Section):
     steps: Count
     environment: Dict[str, Any]
     config: Dict[str, Any]
+
+
+class BatchTrial(Section):
+    """What training with a batch size comes to.
+
+    Attributes:
+        images_per_second: of the trainer, with batches from the loader.
+        step: the median seconds of a batch.
+        peak_memory: the most memory that the process had; on a GPU, that of the GPU.
+        images: of the training set.
+        device_memory: that a GPU has; None on a CPU.
+    """
+
+    images_per_second: Number
+    step: Number
+    peak_memory: Count
+    images: Count
+    device_memory: Optional[Count] = None

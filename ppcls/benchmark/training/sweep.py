@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Sequence
 
-import ppcls
+from ppcls.benchmark.own_process import environment_for
 from ppcls.benchmark.training.report import Point
 from ppcls.benchmark.training.results import Training
 from ppcls.errors import PpclsError, UsageError
@@ -76,17 +75,14 @@ def measure_each(sweep: Sweep, arguments: Sequence[str]) -> List[Point]:
 
 
 def _measured(key: str, value: str, arguments: Sequence[str]) -> Optional[Training]:
-    paths = [str(Path(ppcls.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    changed = []
-    if key == _THREADS:
-        environment["OMP_NUM_THREADS"] = value
-    else:
-        changed = ["-o", f"{_SHORT.get(key, key)}={value}"]
+    threads = {"OMP_NUM_THREADS": value} if key == _THREADS else {}
+    changed = [] if threads else ["-o", f"{_SHORT.get(key, key)}={value}"]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "ppcls", "benchmark", "train", *arguments, *changed]
         done = subprocess.run(
-            [*command, "--output", folder], env=environment, stdout=subprocess.DEVNULL
+            [*command, "--output", folder],
+            env=environment_for(**threads),
+            stdout=subprocess.DEVNULL,
         )
         if done.returncode:
             _log.warning("%s = %s cannot be measured: status %d", key, value, done.returncode)

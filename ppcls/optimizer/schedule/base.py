@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from typing import Annotated, Any, ClassVar, Dict, Mapping
+from typing import Annotated, Any, ClassVar, Dict, Mapping, Tuple
 
 from pydantic import Field
 
@@ -31,6 +31,17 @@ class Schedule(ABC):
 
     learns_from_evaluation: ClassVar[bool] = False
     """Whether the rate follows from evaluations as well as from the step."""
+
+    lengths: ClassVar[Tuple[str, ...]] = ()
+    """Arguments that count epochs, besides those of the warm-up; all others go with the epochs of
+    training.
+    """
+
+    factors: ClassVar[Tuple[str, ...]] = ()
+    """Arguments that the rate is multiplied by in each epoch or step."""
+
+    rates: ClassVar[Tuple[str, ...]] = ("learning_rate",)
+    """Arguments that the highest rate follows from."""
 
     learning_rate: Any
     warmup_epoch: float

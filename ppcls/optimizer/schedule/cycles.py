@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal, Optional
+from typing import Annotated, ClassVar, Literal, Optional, Tuple
 
 from pydantic import Field
 
@@ -26,6 +26,10 @@ class Cyclic(Schedule):
     Raises:
         ConfigError: it would not rise, or would rise for less than a step.
     """
+
+    lengths: ClassVar[Tuple[str, ...]] = ("step_size_up", "step_size_down")
+    factors: ClassVar[Tuple[str, ...]] = ("exp_gamma",)
+    rates: ClassVar[Tuple[str, ...]] = ("learning_rate", "max_learning_rate")
 
     learning_rate: Rate
     max_learning_rate: Rate

@@ -6,7 +6,7 @@ import bisect
 import logging
 import math
 from dataclasses import dataclass
-from typing import List, Optional, Sequence
+from typing import ClassVar, List, Optional, Sequence, Tuple
 
 from ppcls.errors import ConfigError
 from ppcls.optimizer.schedule.base import Factor, Rate, Schedule
@@ -91,6 +91,8 @@ class Linear(Schedule):
 class Step(Schedule):
     """Multiply the rate by `gamma` every `step_size` epochs, counted from the start of training."""
 
+    lengths: ClassVar[Tuple[str, ...]] = ("step_size",)
+
     learning_rate: Rate
     step_size: Factor
     gamma: Factor = 0.1
@@ -140,6 +142,9 @@ class Piecewise(_Stairs):
     `learning_rate` is accepted because many PaddleClas files give it; `values` holds the rates.
     """
 
+    lengths: ClassVar[Tuple[str, ...]] = ("decay_epochs",)
+    rates: ClassVar[Tuple[str, ...]] = ("values", "learning_rate")
+
     decay_epochs: List[Rate]
     values: List[Rate]
     learning_rate: Optional[Rate] = None
@@ -173,6 +178,8 @@ class Piecewise(_Stairs):
 class MultiStep(_Stairs):
     """Multiply the rate by `gamma` at each of `decay_epochs`."""
 
+    lengths: ClassVar[Tuple[str, ...]] = ("decay_epochs",)
+
     learning_rate: Rate
     decay_epochs: List[Rate]
     gamma: Factor = 0.1
@@ -192,6 +199,8 @@ class MultiStep(_Stairs):
 @dataclass(eq=False)
 class MultiStepDecay(_Stairs):
     """`MultiStep` under PaddleClas' name, with its argument `milestones`."""
+
+    lengths: ClassVar[Tuple[str, ...]] = ("milestones",)
 
     learning_rate: Rate
     milestones: List[Rate]
@@ -217,6 +226,8 @@ def _falling(rate: float, gamma: float, epochs: Sequence[float]) -> List[float]:
 @dataclass(eq=False)
 class Exponential(Schedule):
     """Multiply the rate by `gamma` in each epoch after the warm-up, a little at every step."""
+
+    factors: ClassVar[Tuple[str, ...]] = ("gamma",)
 
     learning_rate: Rate
     gamma: Factor
