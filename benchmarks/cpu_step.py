@@ -5,6 +5,8 @@ autocast with channels last.
     python benchmarks/cpu_step.py
     python benchmarks/cpu_step.py --cases EfficientNetLite0:32:128:frozen --torch PYTHON
 
+`--compile` adds PyTorch's `torch.compile`, in channels last, which needs a C++ compiler.
+
 A case is NETWORK:BATCH:SIDE, with `:frozen` where batch normalisation keeps its statistics. A step
 is forward, backward and AdamW on random images. PYTHON is the interpreter of an environment with
 torch, timm and torchvision; without it, this one is asked. Each subject runs in a process of its
@@ -33,15 +35,23 @@ SUBJECTS = (
     "torch, channels last",
     "torch, bfloat16",
 )
+COMPILED = ("torch, compiled", "torch, compiled, bfloat16")
+"""Those of `--compile`."""
 CASES = "EfficientNetLite0:32:128:frozen,MobileNetV2:8:224,ResNet50:8:224,SqueezeNet1_1:8:224"
 TORCH_NAMES = {
+    "DarkNet53": "timm:darknet53",
+    "DenseNet121": "timm:densenet121",
+    "EfficientNetB0": "timm:efficientnet_b0",
     "EfficientNetLite0": "timm:tf_efficientnet_lite0",
+    "GoogLeNet": "torchvision:googlenet",
     "MobileNetV1": "timm:mobilenetv1_100",
     "MobileNetV2": "timm:mobilenetv2_100",
     "MobileNetV3_large_x1_0": "timm:mobilenetv3_large_100",
     "ResNet18": "timm:resnet18",
     "ResNet50": "timm:resnet50",
+    "ShuffleNetV2_x1_0": "torchvision:shufflenet_v2_x1_0",
     "SqueezeNet1_1": "torchvision:squeezenet1_1",
+    "VGG16": "torchvision:vgg16",
 }
 """The same networks there."""
 
@@ -71,9 +81,10 @@ def main() -> None:
         return
     interpreter = arguments.torch or (sys.executable if importlib.util.find_spec("torch") else None)
     interpreters = {
-        name: interpreter if name.startswith("torch") else sys.executable for name in SUBJECTS
+        name: interpreter if name.startswith("torch") else sys.executable
+        for name in (*SUBJECTS, *(COMPILED if arguments.compile else ()))
     }
-    for name in SUBJECTS:
+    for name in list(interpreters):
         lacks = "bfloat16" in name and not multiplies_bfloat16()
         if lacks or interpreters[name] is None:
             del interpreters[name]
@@ -95,7 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=2, help="steps of a turn")
     parser.add_argument("--torch", metavar="PYTHON", help="an interpreter that has torch")
-    parser.add_argument("--worker", choices=SUBJECTS, help=argparse.SUPPRESS)
+    parser.add_argument("--compile", action="store_true", help="torch.compile as well")
+    parser.add_argument("--worker", choices=(*SUBJECTS, *COMPILED), help=argparse.SUPPRESS)
     return parser
 
 
@@ -132,7 +144,7 @@ def _turn(worker: subprocess.Popen[str], steps: int) -> float:
 def work(name: str, case: Case) -> None:
     """Take as many steps as each line of standard input says, and print the seconds."""
     if name.startswith("torch"):
-        step = torch_step(case, "channels" in name, "bfloat16" in name)
+        step = torch_step(case, "channels" in name, "bfloat16" in name, "compiled" in name)
     else:
         step = paddle_step(case, name.startswith("ppcls"), "bfloat16" in name)
     for line in sys.stdin:
@@ -169,7 +181,7 @@ def paddle_step(case: Case, by_onednn: bool, bfloat16: bool) -> Callable[[], flo
     labels = paddle.randint(0, CLASSES, [case.batch])
 
     def step() -> float:
-        loss = paddle.nn.functional.cross_entropy(network(images), labels)
+        loss = _loss(paddle.nn.functional.cross_entropy, network(images), labels)
         loss.backward()
         optimizer.step()
         optimizer.clear_grad()
@@ -178,7 +190,9 @@ def paddle_step(case: Case, by_onednn: bool, bfloat16: bool) -> Callable[[], flo
     return step
 
 
-def torch_step(case: Case, channels_last: bool, bfloat16: bool) -> Callable[[], float]:
+def torch_step(
+    case: Case, channels_last: bool, bfloat16: bool, compiled: bool
+) -> Callable[[], float]:
     """Return what takes a step of the same network in PyTorch."""
     import torch
 
@@ -188,8 +202,10 @@ def torch_step(case: Case, channels_last: bool, bfloat16: bool) -> Callable[[], 
         for layer in network.modules():
             if isinstance(layer, torch.nn.BatchNorm2d):
                 layer.eval()
-    form = torch.channels_last if channels_last or bfloat16 else torch.contiguous_format
+    last = channels_last or bfloat16 or compiled
+    form = torch.channels_last if last else torch.contiguous_format
     network = network.to(memory_format=form)
+    network = torch.compile(network) if compiled else network
     images = torch.randn(case.batch, 3, case.side, case.side).to(memory_format=form)
     labels = torch.randint(0, CLASSES, (case.batch,))
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
@@ -197,12 +213,19 @@ def torch_step(case: Case, channels_last: bool, bfloat16: bool) -> Callable[[], 
     def step() -> float:
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            loss = torch.nn.functional.cross_entropy(network(images), labels)
+            loss = _loss(torch.nn.functional.cross_entropy, network(images), labels)
         loss.backward()
         optimizer.step()
         return loss.item()
 
     return step
+
+
+def _loss(cross_entropy, outputs, labels):  # type: ignore[no-untyped-def]
+    """Return the loss of logits, to which auxiliary heads add 0.3 of theirs, as ours do."""
+    heads = tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
+    first, *others = [cross_entropy(head, labels) for head in heads if head is not None]
+    return first + 0.3 * sum(others)
 
 
 def _torch_network(name: str):  # type: ignore[no-untyped-def]
@@ -213,7 +236,9 @@ def _torch_network(name: str):  # type: ignore[no-untyped-def]
         return timm.create_model(name, num_classes=CLASSES)
     import torchvision
 
-    return torchvision.models.get_model(name, num_classes=CLASSES)
+    # Without it, GoogLeNet draws its weights for a minute.
+    more = {"init_weights": False} if name == "googlenet" else {}
+    return torchvision.models.get_model(name, num_classes=CLASSES, **more)
 
 
 def multiplies_bfloat16() -> bool:
