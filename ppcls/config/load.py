@@ -13,6 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from ppcls.checking import MOST_TOLD
+from ppcls.config.distillation import translate_distillation
 from ppcls.config.document import Document, KeyPath
 from ppcls.config.hints import key_for, known_keys
 from ppcls.config.imports import add_imports, refuse_imports, run_imports
@@ -90,7 +91,9 @@ def check(document: Document, source: str) -> Config:
     Raises:
         ConfigError: with every mistake, each with its place.
     """
-    warnings, mistakes = remove_inert(document)
+    warnings, mistakes = translate_distillation(document)
+    for found, more in zip((warnings, mistakes), remove_inert(document)):
+        found += more
     for warning in warnings:
         _log.warning("%s", warning)
     try:

@@ -28,6 +28,9 @@ class DistillationLoss(Loss):
     Args:
         weight: what the mean is multiplied by in a sum of losses.
         temperature: the higher, the more the smaller probabilities count.
+        symmetric: take the mean of both directions, KL(teacher || network) and KL(network ||
+            teacher), as Zhang et al. 2018, "Deep Mutual Learning", arXiv:1706.00384, do with two
+            networks that both learn, and PaddleClas' SSLD with a teacher.
     """
 
     accepts = frozenset(LabelKind)
@@ -37,9 +40,10 @@ class DistillationLoss(Loss):
         self,
         weight: Annotated[float, Field(ge=0)] = 1.0,
         temperature: Annotated[float, Field(gt=0)] = 1.0,
+        symmetric: bool = False,
     ) -> None:
         super().__init__()
-        self.weight, self.temperature = weight, temperature
+        self.weight, self.temperature, self.symmetric = weight, temperature, symmetric
 
     def forward(self, outputs: Outputs, labels: Labels, taught: Any = None) -> paddle.Tensor:
         """Return the weighted loss.
@@ -51,6 +55,13 @@ class DistillationLoss(Loss):
         """
         logits = main_logits(outputs) / self.temperature
         known = main_logits(taught).astype(logits.dtype) / self.temperature
-        # The order in which Paddle's function has it: KL of the second from the first.
-        divergence = F.kl_div(F.log_softmax(logits), F.softmax(known), reduction="sum")
+        divergence = _divergence(known, logits)
+        if self.symmetric:
+            divergence = (divergence + _divergence(logits, known)) / 2
         return self.weight * self.temperature**2 * divergence / logits.shape[0]
+
+
+def _divergence(one: paddle.Tensor, other: paddle.Tensor) -> paddle.Tensor:
+    """Return KL(one || other) of the softmax of logits [n, classes], summed over all."""
+    # The order in which Paddle's function has it: KL of the second from the first.
+    return F.kl_div(F.log_softmax(other), F.softmax(one), reduction="sum")

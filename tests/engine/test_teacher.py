@@ -149,3 +149,22 @@ def test_a_teacher_of_other_classes_is_refused(noted: Any, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
         refuse_other_classes(noted, class_map, path)
     assert says in str(caught.value)
+
+
+def test_both_directions_have_their_mean(taught: Dict[str, Any]) -> None:
+    losses = {}
+    for symmetric in (False, True):
+        taught["Loss"]["Train"] = [{"DistillationLoss": {"symmetric": symmetric}}]
+        job = job_of(taught)
+        job.network.eval()
+        batch = next(job.train.epoch(0))
+        losses[symmetric] = learn(job, batch)[0].item()
+    logits = [
+        one(paddle.to_tensor(batch.images)).numpy().astype("float64")
+        for one in (job.loss.teacher.network, job.network)
+    ]
+    p, q = (values - np.log(np.exp(values).sum(axis=1, keepdims=True)) for values in logits)
+    there = (np.exp(p) * (p - q)).sum(axis=1).mean()
+    back = (np.exp(q) * (q - p)).sum(axis=1).mean()
+    assert losses[False] == pytest.approx(there, rel=1e-4)
+    assert losses[True] == pytest.approx((there + back) / 2, rel=1e-4) and abs(there - back) > 0.01
