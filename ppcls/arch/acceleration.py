@@ -33,6 +33,7 @@ from ppcls.arch.layers import (
 )
 from ppcls.arch.network import Network
 from ppcls.kernels.activation import follows_from_result
+from ppcls.kernels.choice import Choices, give_choices
 from ppcls.kernels.feature_map import FeatureMap, plain, side_by_side
 from ppcls.kernels.layers import (
     act_of,
@@ -44,6 +45,7 @@ from ppcls.kernels.layers import (
     convolved,
     folded,
     has_fixed_statistics,
+    is_left_to_paddle,
     normalised,
     pooled,
 )
@@ -80,7 +82,9 @@ def accelerate(network: nn.Layer, dtype: str = "float32") -> str:
     return f"oneDNN {version}"
 
 
-def accelerate_on(device: str, network: nn.Layer, dtype: str = "float32") -> str:
+def accelerate_on(
+    device: str, network: nn.Layer, dtype: str = "float32", measured: bool = False
+) -> str:
     """Let a network compute by oneDNN if that is possible on a device, and return what it computes
     by, for the log.
 
@@ -88,11 +92,16 @@ def accelerate_on(device: str, network: nn.Layer, dtype: str = "float32") -> str
         device: "cpu" or "gpu:N".
         network: changed in place.
         dtype: see `accelerate`.
+        measured: let Paddle compute convolutions in which it was measured to be faster.
     """
     if device != "cpu":
         return "Paddle"
     try:
-        return f"{accelerate(network, dtype)} where it can, else Paddle"
+        version = accelerate(network, dtype)
+        if measured:
+            give_choices(network, Choices())
+            return f"{version} where it can and is faster, else Paddle"
+        return f"{version} where it can, else Paddle"
     except Unavailable as error:
         return f"Paddle, as its oneDNN is of no use: {error}"
 
@@ -257,7 +266,7 @@ class _Pool(_Passing):
 def _convolved(
     layer: nn.Conv2D, x: FeatureMap, weight: Tensor, bias: Optional[Tensor], act: Optional[str]
 ) -> Optional[FeatureMap]:
-    if not can_convolve(layer):
+    if not can_convolve(layer) or is_left_to_paddle(layer, x, bias is not None):
         return None
     return _tried(lambda: convolved(layer, x, weight, bias, act))
 

@@ -19,7 +19,15 @@ from pydantic import ValidationError
 
 from ppcls.checking import Section
 from ppcls.errors import CheckpointError
-from ppcls.weights.metadata import Count, Indices, Scaling, Sums, Value, reason
+from ppcls.weights.metadata import (
+    Count,
+    Indices,
+    Operators,
+    Scaling,
+    Sums,
+    Value,
+    reason,
+)
 from ppcls.weights.weight_file import NewerFormatError, read, refuse_not_finite, write
 
 _log = logging.getLogger("ppcls")
@@ -46,6 +54,7 @@ class TrainState(Section):
     running: Sums = {}
     loss_scaling: Scaling = {}
     schedule: Sums = {}
+    operators: Operators = {}
 
 
 @dataclass

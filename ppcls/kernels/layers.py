@@ -8,6 +8,7 @@ import paddle
 from paddle import Tensor, nn
 
 from ppcls.kernels.activation import activate
+from ppcls.kernels.choice import Choices
 from ppcls.kernels.convolution import convolution, convolve
 from ppcls.kernels.feature_map import FeatureMap
 from ppcls.kernels.geometry import Geometry
@@ -58,7 +59,7 @@ def convolved(
 
 
 def can_convolve(layer: nn.Conv2D) -> bool:
-    """Whether the layer is one of those that `convolved` computes."""
+    """Whether the layer is one of those that `convolved` can compute."""
     return bool(
         layer._padding_mode == "zeros"
         and layer._data_format == "NCHW"
@@ -66,6 +67,21 @@ def can_convolve(layer: nn.Conv2D) -> bool:
         # With "same", Paddle leaves dilation out.
         and (layer._padding_algorithm != "SAME" or list(layer._dilation) == [1, 1])
     )
+
+
+def is_left_to_paddle(layer: nn.Conv2D, x: FeatureMap, bias: bool) -> bool:
+    """Whether Paddle's own operator was measured to be the faster one for a map.
+
+    Args:
+        layer: one that `convolved` can compute.
+        x: the map.
+        bias: whether one is added.
+    """
+    choices: Optional[Choices] = getattr(layer, "_choices", None)
+    if choices is None:
+        return False
+    geometry = _geometry(layer, x, bias, None)
+    return choices.paddle_computes(geometry, x.layout.order, paddle.is_grad_enabled())
 
 
 def _geometry(layer: nn.Conv2D, x: FeatureMap, bias: bool, act: Optional[str]) -> Geometry:

@@ -78,6 +78,10 @@ Arguments = Annotated[Dict[str, Any], _named(lambda value: True, "arguments")]
 Numbers = Annotated[Dict[str, Any], _named(_is_number, "numbers")]
 Sums = Annotated[Dict[str, Any], _named(_is_sum, f"finite numbers of at most {_LARGEST_SUM:g}")]
 Scaling = Annotated[Dict[str, Any], _named(_is_scale, "numbers, True, False, or lists of numbers")]
+Operators = Annotated[
+    Dict[str, Any],
+    _named(lambda value: value in ("onednn", "paddle"), "names of libraries (onednn, paddle)"),
+]
 Indices = Annotated[
     List[Any], _such(lambda found: all(map(_is_index, found)), "must be whole numbers from 0")
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Callable, Dict
 
+import numpy as np
 import pytest
 from paddle import nn
 
@@ -12,6 +14,7 @@ from ppcls.api import infer
 from ppcls.arch import acceleration
 from ppcls.config import as_config
 from ppcls.engine.builder import use_kernels
+from ppcls.engine.checkpoint import load_checkpoint
 from ppcls.kernels.onednn import Library
 
 Run = Callable[..., int]
@@ -74,3 +77,30 @@ def test_a_missing_library_is_said_and_paddle_computes(
     said = use_kernels(as_config(recipe), layers, "cpu")
     assert said.startswith("Paddle, as its oneDNN is of no use: ") and "libdnnl.so.3" in said
     assert kinds(layers) == [nn.Sequential, nn.Conv2D, nn.ReLU]
+
+
+@pytest.mark.slow
+def test_what_was_measured_is_in_every_checkpoint(
+    ppcls: Run, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PPCLS_HOME", str(tmp_path / "cache"))
+    recipe["Global"].update(cpu_kernels="measured", save_steps=3, keep_checkpoints=9)
+    assert ppcls("train", recipe) == 0
+    run = tmp_path / "run"
+    (kept,) = (tmp_path / "cache/operators").iterdir()
+    paths = sorted((run / "checkpoints").iterdir())
+    known = json.loads(kept.read_text())
+    assert load_checkpoint(paths[-1]).state.operators == known and len(known) > 3
+    # On a machine that would choose otherwise, the run goes on as it began, to the same bytes.
+    other = {"onednn": "paddle", "paddle": "onednn"}
+    kept.write_text(json.dumps({key: other[name] for key, name in known.items()}))
+    last = paths[-1].read_bytes()
+    recipe["Global"]["output_dir"] = str(tmp_path / "again")
+    assert ppcls("train", recipe, "--resume", str(paths[0])) == 0
+    again = tmp_path / "again/checkpoints" / paths[-1].name
+    found = load_checkpoint(again).state.operators
+    learnt = [key for key in known if key.endswith("training")]
+    assert learnt and all(found[key] == known[key] for key in learnt)
+    same = load_checkpoint(again).model, load_checkpoint(paths[-1]).model
+    assert all(np.array_equal(same[0][name], same[1][name]) for name in same[0])
+    assert last == paths[-1].read_bytes()
