@@ -179,7 +179,7 @@ def _to_send(loader: DataLoader) -> DataLoader:
 def _bytes_of_a_batch(loader: DataLoader) -> int:
     """Return how many bytes the images of a batch take; 0 where their size is not known before."""
     transform = loader.dataset.transform
-    sizes = [stage.output_size for stage in loader.stages().values()]
+    sizes = [stage.output_size for stage in loader.pipelines()]
     if None in sizes:
         return 0
     pixels = max(int(np.prod(size)) for size in sizes if size is not None)

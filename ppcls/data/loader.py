@@ -19,7 +19,7 @@ from ppcls.data.cache import ImageCache, Kept
 from ppcls.data.dataset import Dataset
 from ppcls.data.outage import Patience
 from ppcls.data.pace import Pace
-from ppcls.data.sampler import DistributedBatchSampler
+from ppcls.data.sampler import DistributedBatchSampler, Size
 from ppcls.data.transforms import Pipeline
 from ppcls.errors import BadImageError, DataError, PpclsError
 from ppcls.labels import LabelKind
@@ -94,6 +94,16 @@ class DataLoader:
                 found[epoch] = transform
         return found
 
+    def pipelines(self) -> List[Pipeline]:
+        """Return the transforms of every size in which images come, in any epoch.
+
+        Raises:
+            ConfigError: the ops do not fit a size.
+        """
+        stages = list(self.stages().values())
+        sizes = self.sampler.sizes
+        return [stage.in_size(*size) for stage in stages for size in sizes] if sizes else stages
+
     def _transform_in(self, epoch: int) -> Pipeline:
         return self.dataset.transform.at(min(1.0, epoch / self.epochs))
 
@@ -111,9 +121,11 @@ class DataLoader:
 
             return epoch_of(self, epoch, start)
         self.patience.begin()
-        transform = self._transform_in(epoch)
+        usual = self._transform_in(epoch)
+        transforms: Dict[Optional[Size], Pipeline] = {None: usual}
+        transforms.update({size: usual.in_size(*size) for size in self.sampler.sizes})
         batches = (
-            _Reading(self, transform, indices, epoch, number)
+            _Reading(self, transforms[self.sampler.size_of(epoch, number)], indices, epoch, number)
             for number, indices in enumerate(self.sampler.batches(epoch)[start:], start)
         )
         if self.num_workers < 1:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, List
+from typing import Annotated, List, Optional, Tuple, Union
 
 import numpy as np
 from pydantic import Field
 
 from ppcls.errors import ConfigError
 from ppcls.registry import Provided, register
+
+Size = Tuple[int, int]
+"""(width, height) in pixels."""
+
+Side = Annotated[int, Field(ge=1)]
 
 
 @register("sampler")
@@ -63,6 +68,15 @@ class DistributedBatchSampler:
         order, step = self._order(epoch), self._step
         return [self._share(order[i * step : (i + 1) * step]) for i in range(len(self))]
 
+    @property
+    def sizes(self) -> List[Size]:
+        """The sizes in which batches come, (width, height); empty where that is the transforms'."""
+        return []
+
+    def size_of(self, epoch: int, number: int) -> Optional[Size]:
+        """Return (width, height) of the images of a batch; None where the transforms settle it."""
+        return None
+
     def _order(self, epoch: int) -> np.ndarray:
         if self.shuffle:
             return np.random.default_rng([self.seed, epoch]).permutation(self.length)
@@ -70,6 +84,113 @@ class DistributedBatchSampler:
 
     def _share(self, indices: np.ndarray) -> np.ndarray:
         return np.array_split(indices, self.world_size)[self.rank]
+
+
+@register("sampler")
+class MultiScaleSampler(DistributedBatchSampler):
+    """Every image once an epoch, in batches whose size in pixels changes from one to the next; the
+    smaller the images, the more of them.
+
+    A batch has `first_bs` images of the first size, and as many of another one as have no more
+    pixels: Mehta and Rastegari 2022, "MobileViT", arXiv:2110.02178, section 3.2. Which sizes there
+    are, and how often, is drawn once, so that every epoch has as many batches; their order changes.
+    For training only; the op of the transforms that settles the size (RandCropImage) follows.
+
+    Args:
+        scales: the sizes: one side of a square, or ``[width, height]``; pixels.
+        first_bs: images of the first size for one process and step.
+        divided_factor: sides are lowered to a multiple of it.
+        is_training: false takes the first size alone.
+        shuffle: draw a new order each epoch.
+        drop_last: leave out the last step if it is incomplete.
+        length, seed, rank, world_size: see `DistributedBatchSampler`.
+
+    Raises:
+        ConfigError: a size is none, or below `divided_factor`, or `drop_last` leaves nothing.
+    """
+
+    def __init__(  # noqa: PLR0913, as a data class would take them
+        self,
+        scales: Annotated[List[Union[Side, List[Side]]], Field(min_length=1)],
+        first_bs: Annotated[int, Field(ge=1)],
+        divided_factor: Annotated[int, Field(ge=1)] = 32,
+        is_training: bool = True,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        length: Provided[int] = 0,
+        seed: Provided[int] = 0,
+        rank: Provided[int] = 0,
+        world_size: Provided[int] = 1,
+    ) -> None:
+        wanted = scales if is_training else scales[:1]
+        self._sizes = [_rounded(scale, divided_factor) for scale in wanted]
+        super().__init__(first_bs, shuffle, drop_last, length, seed, rank, world_size)
+        self._plan = self._drawn_plan()
+
+    def _drawn_plan(self) -> List[int]:
+        """Return the number of the size of each batch."""
+        # The key keeps these numbers apart from those of the orders.
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed], spawn_key=(2,)))
+        plan: List[int] = []
+        left = self.length
+        while left > 0:
+            scale = int(rng.integers(len(self._sizes)))
+            left -= self._images_of(scale) * self.world_size
+            plan.append(scale)
+        if self.drop_last and left < 0:
+            plan.pop()
+            if not plan:
+                raise ConfigError(
+                    f"drop_last leaves no batch of {self.length} images; make first_bs smaller or "
+                    "set drop_last: false"
+                )
+        return plan
+
+    def _images_of(self, scale: int) -> int:
+        (first_width, first_height), (width, height) = self._sizes[0], self._sizes[scale]
+        return max(1, self.batch_size * first_width * first_height // (width * height))
+
+    @property
+    def sizes(self) -> List[Size]:
+        """The sizes in which batches come, (width, height)."""
+        return list(self._sizes)
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        return len(self._plan)
+
+    def size_of(self, epoch: int, number: int) -> Optional[Size]:
+        """Return (width, height) of the images of a batch."""
+        return self._sizes[self._scales(epoch)[number]]
+
+    def _scales(self, epoch: int) -> List[int]:
+        """Return the number of the size of each batch of an epoch; the last one, which may be
+        incomplete, stays.
+        """
+        if not self.shuffle or not self._plan:
+            return self._plan
+        *others, last = self._plan
+        seed = np.random.SeedSequence([self.seed, epoch], spawn_key=(2,))
+        return [*np.random.default_rng(seed).permutation(others).astype(int).tolist(), last]
+
+    def batches(self, epoch: int) -> List[np.ndarray]:
+        """Return this rank's batches of an epoch, each an int64 array of image numbers."""
+        steps = [self._images_of(scale) * self.world_size for scale in self._scales(epoch)]
+        if not steps:
+            return []
+        ends = np.cumsum(steps)
+        parts = np.split(self._order(epoch)[: ends[-1]], ends[:-1])
+        return [self._share(part) for part in parts]
+
+
+def _rounded(scale: Union[int, List[int]], factor: int) -> Size:
+    sides = [scale, scale] if isinstance(scale, int) else scale
+    if len(sides) != 2 or min(sides) < factor:
+        raise ConfigError(
+            f"MultiScaleSampler.scales: {scale} is no size of at least {factor} pixels "
+            "(divided_factor); write one side of a square, or [width, height]"
+        )
+    return sides[0] // factor * factor, sides[1] // factor * factor
 
 
 register("sampler", "BatchSampler")(DistributedBatchSampler)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppcls.data.sampler import DistributedBatchSampler, RASampler
+from ppcls.data.sampler import DistributedBatchSampler, MultiScaleSampler, RASampler
 from ppcls.errors import ConfigError
 from ppcls.registry import create
 
@@ -108,3 +108,45 @@ def test_refuses_what_gives_no_batch() -> None:
         create("sampler", "BatchSampler", {"batch_size": 0})
     with pytest.raises(ConfigError, match="10 images, and a step takes 16"):
         sampler(8, False, True, length=10, world_size=2)
+
+
+def scaled(length: int = 500, **rest: Any) -> MultiScaleSampler:
+    return MultiScaleSampler([64, 32, [96, 64]], first_bs=8, length=length, **rest)
+
+
+@given(length=st.integers(1, 300), world=st.integers(1, 3), epoch=st.integers(0, 3))
+def test_sizes_change_and_every_image_is_seen_once(length: int, world: int, epoch: int) -> None:
+    ranks = [scaled(length, seed=1, rank=r, world_size=world) for r in range(world)]
+    shares = [rank.batches(epoch) for rank in ranks]
+    assert {len(share) for share in shares} == {len(rank) for rank in ranks} == {len(shares[0])}
+    seen = np.concatenate([np.concatenate(share) for share in shares])
+    assert sorted(seen.tolist()) == list(range(length))
+    most = {(64, 64): 8, (32, 32): 32, (96, 64): 5}
+    for number in range(len(ranks[0])):
+        sizes = {rank.size_of(epoch, number) for rank in ranks}
+        assert len(sizes) == 1, "all processes work on one size"
+        images = sum(len(share[number]) for share in shares)
+        whole = most[sizes.pop()] * world  # type: ignore[index]
+        assert images == whole or number == len(ranks[0]) - 1
+
+
+def test_sizes_are_drawn_and_stay_as_many() -> None:
+    many = scaled(5000)
+    epochs = [[many.size_of(epoch, i) for i in range(len(many))] for epoch in (0, 1)]
+    assert epochs[0] != epochs[1] and sorted(epochs[0][:-1]) == sorted(epochs[1][:-1])  # type: ignore[type-var]
+    assert set(epochs[0]) == set(many.sizes) == {(64, 64), (32, 32), (96, 64)}
+    plain = scaled(5000, shuffle=False)
+    assert plain.batches(0)[0].tolist() == plain.batches(3)[0].tolist()
+    one = MultiScaleSampler([70, 32], 8, is_training=False, length=20)
+    assert one.sizes == [(64, 64)] and [len(batch) for batch in one.batches(0)] == [8, 8, 4]
+    whole = MultiScaleSampler([64], 8, drop_last=True, length=20)
+    assert [len(batch) for batch in whole.batches(0)] == [8, 8] and len(whole) == 2
+
+
+def test_mistakes_of_sizes_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"scales: 16 is no size of at least 32 pixels"):
+        create("sampler", "MultiScaleSampler", {"scales": [64, 16], "first_bs": 8}, length=9)
+    with pytest.raises(ConfigError, match=r"scales: \[64\] is no size"):
+        create("sampler", "MultiScaleSampler", {"scales": [[64]], "first_bs": 8}, length=9)
+    with pytest.raises(ConfigError, match="drop_last leaves no batch"):
+        MultiScaleSampler([64], 8, drop_last=True, length=7)

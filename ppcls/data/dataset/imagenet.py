@@ -22,6 +22,7 @@ _NUMBER = re.compile(r"-?[0-9]+")
 _ADVICE = "Labels are whole numbers from 0, or names of classes on every line."
 
 
+@register("dataset", "MultiScaleDataset")
 @register("dataset")
 class ImageNetDataset(ImageFiles):
     """Images named in a list file with lines ``path label``, as ImageNet's train_list.txt and
@@ -34,6 +35,8 @@ class ImageNetDataset(ImageFiles):
     just those places: "0", "1", "2", ... Where all names are numbers but other ones, a number is a
     name: 2 means the class "2" of the folders "1", "10" and "2", and of labels 1 to 3 that
     `relabel` numbered again, whether or not the list at hand has `relabel` too.
+
+    PaddleClas calls it MultiScaleDataset where a `MultiScaleSampler` decides on the size of images.
 
     Args:
         image_root: the folder that the paths start from.

@@ -60,6 +60,10 @@ class Transform:
         """
         return self
 
+    def in_size(self, width: int, height: int) -> Transform:
+        """Return the op for images of another size in pixels: itself, unless it settles that."""
+        return self
+
     def changed_to(self: Op, **private: object) -> Op:
         """Return a copy with other private attributes, for `at`; its arguments stay."""
         found = copy(self)

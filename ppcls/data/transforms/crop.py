@@ -172,6 +172,10 @@ class RandCropImage(Transform):
             return self
         return self.changed_to(_wanted=at_stage(self._stages, progress))
 
+    def in_size(self, width: int, height: int) -> RandCropImage:
+        """Return the op with another size of the result."""
+        return self.changed_to(_wanted=(width, height))
+
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a random part in the wanted size."""
         left, top, width, height = self.window(image.shape[1], image.shape[0], rng)

@@ -107,6 +107,22 @@ class Pipeline:
             return self
         return Pipeline([self._decode, *ops], *self._output)
 
+    def in_size(self, width: int, height: int) -> Pipeline:
+        """Return the pipeline for images of another size in pixels.
+
+        Raises:
+            ConfigError: no op settles the size, or those behind one do not fit the new one.
+        """
+        found = Pipeline(
+            [self._decode, *(op.in_size(width, height) for op in self._ops)], *self._output
+        )
+        if found.output_size != (height, width):
+            raise ConfigError(
+                f"images are wanted in {width}x{height} pixels, but this list settles another size "
+                "or none; let RandCropImage, or ResizeImage with size, be the only op that does"
+            )
+        return found
+
     @property
     def ops(self) -> Sequence[Transform]:
         """The transforms after decoding."""

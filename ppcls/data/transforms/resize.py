@@ -108,6 +108,10 @@ class ResizeImage(Transform):
         wanted = self._wanted or proportional_size(width, height, self.resize_short or 0)
         return image if wanted == (width, height) else self._resize(image, wanted, rng)
 
+    def in_size(self, width: int, height: int) -> ResizeImage:
+        """Return the op with another size of the result, where that is fixed."""
+        return self.changed_to(_wanted=(width, height)) if self._wanted else self
+
     def shape_after(self, shape: Shape) -> Shape:
         """Return the fixed size, or the fixed shorter side."""
         shape = super().shape_after(shape)
