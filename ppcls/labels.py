@@ -8,11 +8,14 @@ from typing import Any, Callable, FrozenSet, Iterable
 
 
 class LabelKind(Enum):
-    """What a label says: one class, a fraction for every class, or yes or no for every class."""
+    """What a label says: one class, a fraction for every class, yes or no for every class, or what
+    mixing several of the last gives.
+    """
 
     HARD = "hard"
     SOFT = "soft"
     MULTI_HOT = "multi-hot"
+    MIXED_MULTI_HOT = "mixed multi-hot"
 
     def __str__(self) -> str:
         return self.value
@@ -25,6 +28,7 @@ _FORM = {
     LabelKind.HARD: ("int64", 1),
     LabelKind.SOFT: ("float32", 2),
     LabelKind.MULTI_HOT: ("float32", 2),
+    LabelKind.MIXED_MULTI_HOT: ("float32", 2),
 }
 
 
@@ -36,7 +40,7 @@ class Labels:
         kind: how to read the values.
         values: a NumPy array or a Paddle tensor. Hard: int64 [n], class indices. Soft: float32
             [n, classes], each row a distribution (at least 0, sum 1). Multi-hot: float32
-            [n, classes] of 0 and 1.
+            [n, classes] of 0 and 1; mixed, of numbers from 0 to 1.
 
     Raises:
         ValueError: the values' type or number of axes is not that of the kind. The numbers are not

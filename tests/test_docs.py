@@ -226,6 +226,7 @@ SECTIONS = {
     "Global": schema.GlobalSection,
     "AMP": schema.AmpSection,
     "EMA": schema.EmaSection,
+    "SWA": schema.SwaSection,
     "TTA": schema.TtaSection,
     "Loss": schema.LossSection,
     "DataLoader": schema.SplitSection,

@@ -16,11 +16,11 @@ from ppcls.data.dataset import ClassMap
 from ppcls.engine.ahead import batches_on
 from ppcls.engine.builder import (
     build_eval,
-    build_eval_metrics,
     check_images_fit,
     use_kernels,
 )
 from ppcls.engine.evaluator import Evaluation, Observer, evaluate_network
+from ppcls.engine.metric_parts import build_eval_metrics
 from ppcls.engine.scoring import Scored, ScoreKeeper
 from ppcls.engine.trained import Trained, eval_transform, load_trained
 from ppcls.engine.tta import AveragedViews, views_of
@@ -89,9 +89,9 @@ def _evaluate(config: Config, trained: Trained, device: str, keep_scores: bool) 
     views = views_of(config, trained.network, loader.dataset.transform)
     if views:
         loader.dataset = views.dataset_of(loader.dataset)
-        network = AveragedViews(network, views)
+        network = AveragedViews(network, views, trained.multi_label)
         _log.info("test-time augmentation: averaged views of each image: %s", views.describe())
-    metrics = build_eval_metrics(config, len(class_map))
+    metrics = build_eval_metrics(config, len(class_map), loader.dataset.label_kind)
     loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
     is_hard = loader.label_kind is LabelKind.HARD
     counts = ConfusionCounts(len(class_map)) if is_hard else None

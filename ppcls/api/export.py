@@ -12,7 +12,7 @@ import numpy as np
 
 from ppcls import runtime
 from ppcls.api.calibrate import bundle_folder
-from ppcls.api.ranking import names_of, topk_of
+from ppcls.api.ranking import names_of, threshold_of, topk_of
 from ppcls.config import Config, ConfigSource, as_config
 from ppcls.data.dataset import ClassMap
 from ppcls.data.dataset.list_file import ListFile
@@ -80,7 +80,12 @@ def export(
     report = export_bundle(
         trained.network,
         target,
-        Processing(transform, names, topk_of(checked)),
+        Processing(
+            transform,
+            names,
+            topk_of(checked),
+            threshold_of(checked) if trained.multi_label else None,
+        ),
         formats=chosen,
         images=_real_images(checked, trained.class_map, transform),
         provenance=_provenance(checked, trained),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from typing import Iterable, Iterator, List, Optional, Union
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Union
 
 from ppcls import runtime
-from ppcls.api.ranking import names_of, topk_of
+from ppcls.api.ranking import names_of, threshold_of, topk_of
 from ppcls.config import Config, ConfigSource, as_config, require
 from ppcls.engine.builder import check_images_fit, use_kernels
-from ppcls.engine.trained import eval_transform, load_trained
-from ppcls.files import sha256_of
+from ppcls.engine.trained import Trained, eval_transform, load_trained
+from ppcls.errors import UsageError
+from ppcls.files import read_regular, sha256_of
 from ppcls.inference.engines.network import NetworkEngine
-from ppcls.inference.postprocess import Topk
+from ppcls.inference.lists import MOST_LIST_BYTES, listed_images_of
+from ppcls.inference.postprocess import MultiLabelThreshOutput, Ranker, Topk
 from ppcls.inference.predictor import Classifier, Image, Prediction, refuse_below_one
 from ppcls.inference.sources import find_images
 
@@ -44,15 +47,30 @@ def infer(
 
 
 def images_of_recipe(config: Config) -> List[str]:
-    """Return the files of `Infer.infer_imgs`, a file or a folder.
+    """Return the files of `Infer.infer_imgs`, a file or a folder; or those that `Infer.infer_list`
+    names, whose paths begin there, beside the list or in the working folder.
 
     Raises:
         ConfigError: there is no such key.
-        UsageError: there are no such images.
+        UsageError: there are no such images, or the list cannot be read.
+        DataError: the list names none.
     """
+    if config.Infer.infer_list is not None:
+        with config.naming("Infer", "infer_list"):
+            return _listed(config.Infer.infer_list, config.Infer.infer_imgs)
     require(config, "Infer.infer_imgs")
     with config.naming("Infer", "infer_imgs"):
         return find_images([str(config.Infer.infer_imgs)])
+
+
+def _listed(path: str, root: Optional[str]) -> List[str]:
+    try:
+        data = read_regular(path, MOST_LIST_BYTES)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path}: the list cannot be read: {reason}") from None
+    folders = [*([Path(root)] if root else []), Path(path).parent, Path()]
+    return list(listed_images_of(data, path, folders))
 
 
 def trained_classifier(config: Config, topk: Optional[int] = None) -> Classifier:
@@ -71,11 +89,24 @@ def trained_classifier(config: Config, topk: Optional[int] = None) -> Classifier
     _log.info("operators: %s", use_kernels(config, trained.network, device))
     height, width = transform.output_size or (0, 0)
     names = names_of(config, trained.class_map).names
+    made_of: Dict[str, Any] = {
+        "weights": sha256_of(trained.path),
+        "preprocessing": transform.spec(),
+    }
+    if trained.multi_label:
+        made_of["threshold"] = threshold_of(config)
     return Classifier(
         transform,
         (transform.channels, height, width),
-        NetworkEngine(trained.network),
-        Topk(topk=min(topk or topk_of(config), len(names)), label_list=names),
+        NetworkEngine(trained.network, trained.multi_label),
+        _ranker(config, trained, names, topk),
         config.Infer.batch_size,
-        {"weights": sha256_of(trained.path), "preprocessing": transform.spec(), "names": names},
+        {**made_of, "names": names},
     )
+
+
+def _ranker(config: Config, trained: Trained, names: List[str], topk: Optional[int]) -> Ranker:
+    """Return what names the classes of an image: the most probable ones, or all that it has."""
+    if trained.multi_label:
+        return MultiLabelThreshOutput(threshold_of(config), label_list=names, topk=topk)
+    return Topk(topk=min(topk or topk_of(config), len(names)), label_list=names)

@@ -11,6 +11,7 @@ from ppcls.config import Config, ConfigSource, as_config, require
 from ppcls.data.transforms import Pipeline
 from ppcls.data.transforms.decode import DecodeImage
 from ppcls.data.transforms.imagefile import read_image_file
+from ppcls.engine.swa import with_constant_end
 from ppcls.errors import BadImageError, ConfigError
 from ppcls.files import replacing
 from ppcls.optimizer.schedule import Schedule
@@ -90,7 +91,8 @@ def _schedule(config: Config, batches: int) -> Schedule:
     updates = -(-batches // config.Global.update_freq)
     with config.naming("Optimizer"):
         part = config.Optimizer.arguments["lr"]
-        return part.build(epochs=config.Global.epochs, steps_per_epoch=updates)  # type: ignore[no-any-return]
+        schedule = part.build(epochs=config.Global.epochs, steps_per_epoch=updates)
+    return with_constant_end(config, schedule)
 
 
 def plot_augmentation(

@@ -21,7 +21,14 @@ _log = logging.getLogger("ppcls")
 def topk_of(config: Config) -> int:
     """Return how many classes an image's prediction shows."""
     part = config.Infer.PostProcess
-    return int(part.arguments.get("topk", TOPK)) if part else TOPK
+    found = part.arguments.get("topk") if part else None
+    return TOPK if found is None else int(found)
+
+
+def threshold_of(config: Config) -> float:
+    """Return the probability from which on an image has a class, where it may have any number."""
+    part = config.Infer.PostProcess
+    return float(part.arguments.get("threshold", 0.5)) if part else 0.5
 
 
 def names_of(config: Config, trained: ClassMap) -> ClassMap:

@@ -22,6 +22,7 @@ from ppcls.inference.engines import (
 )
 from ppcls.inference.engines.auto import open_fastest
 from ppcls.inference.network_files import checked_network
+from ppcls.inference.postprocess import Topk
 from ppcls.inference.predictor import Classifier
 from ppcls.runtime import available_cores
 
@@ -142,7 +143,7 @@ def _open(subject: Subject, bundle: Bundle, options: EngineOptions) -> Opened:
     engine, reason = (
         open_fastest(bundle, options) if name == AUTO else (open_engine(name, bundle, options), "")
     )
-    names = bundle.ranker()
+    names = Topk(bundle.topk, label_list=bundle.labels) if bundle.threshold else bundle.ranker()
     size = options.batch_size
     classify = Classifier(bundle.pipeline(), bundle.input.image_shape, engine, names, size)
     about = {**_plain(engine.describe()), **({"reason": reason} if reason else {})}

@@ -77,6 +77,12 @@ def calibrate_bundle(
     predictor = Predictor(
         model_dir, options.engine, options.device, threads=options.threads, batch_size=1
     )
+    if predictor.bundle.threshold is not None:
+        raise UsageError(
+            f"{model_dir}: its images have any number of classes, and a calibration is of images "
+            "of one class each; a threshold for all classes: -o Infer.PostProcess.threshold=0.7 "
+            "when exporting"
+        )
     labels = predictor.bundle.labels
     fitted, judged = _images(images, options.judge, labels)
     probabilities, classes = _probabilities(predictor, fitted), _classes(fitted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ppcls import runtime
@@ -39,6 +40,19 @@ def _take_images_from_overrides(arguments: argparse.Namespace) -> None:
     arguments.override = [word for word in arguments.override if word not in images]
 
 
+def _output_of(save_dir: str) -> str:
+    """Return the file for predictions that `Infer.save_dir` means: a file of rows, or one in the
+    folder of that name.
+    """
+    from ppcls.inference.output import FORMS
+
+    path = Path(save_dir)
+    if path.suffix.lower() not in FORMS:
+        path.mkdir(parents=True, exist_ok=True)
+        path = path / "predictions.jsonl"
+    return str(path)
+
+
 def _run(config: Config, arguments: argparse.Namespace) -> int:
     from ppcls.api.infer import images_of_recipe, trained_classifier
 
@@ -47,4 +61,6 @@ def _run(config: Config, arguments: argparse.Namespace) -> int:
         images = cli.images_of(arguments)
     else:
         images = [*images_of_recipe(config)]
+    if arguments.output is None and config.Infer.save_dir is not None:
+        arguments.output = _output_of(config.Infer.save_dir)
     return cli.predict_to(images, lambda: trained_classifier(config, arguments.topk), arguments)

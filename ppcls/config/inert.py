@@ -27,7 +27,6 @@ INERT = {
     "Global.class_num": "the number of classes is Arch.class_num",
     "Global.infer_imgs": "the images to predict are Infer.infer_imgs",
     "Global.dp": "the way of parallel training follows from how the program is launched",
-    "Global.use_multilabel": "each image has one label",
     "Global.image_channel": "the channels are those that the transforms give",
     "Optimizer.clip_grad": "PaddleClas passes it over as well; clip_norm_global limits gradients",
     "Optimizer.lr.step_each_epoch": "the steps of an epoch follow from the data and the batch size",
@@ -45,7 +44,6 @@ INERT = {
 _HARMLESS = {
     "Global.eval_mode": ("classification", None),
     "Global.task": ("classification", None),
-    "Global.use_multilabel": (False, None),
 }
 """Keys that may only be passed over with these values: with others they ask for something else."""
 

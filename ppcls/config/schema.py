@@ -56,7 +56,7 @@ class GlobalSection(Section):
 
     output_dir: Folder = "./output"
     device: Device = "auto"
-    cpu_kernels: Literal["auto", "paddle"] = "auto"
+    cpu_kernels: Literal["auto", "measured", "paddle"] = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**32), BeforeValidator(_zero_if_null)] = 0
     epochs: Annotated[int, Field(ge=0)] = 1
     max_hours: Optional[Annotated[float, Field(gt=0)]] = None
@@ -77,6 +77,7 @@ class GlobalSection(Section):
     train_mode: Optional[Literal["progressive"]] = None
     progress_dropout: Optional[List[Annotated[float, Field(ge=0, lt=1)]]] = None
     max_bad_samples: Annotated[float, Field(ge=0, le=1)] = 0.01
+    use_multilabel: Optional[bool] = None
     class_id_map_file: Optional[str] = None
     use_visualdl: bool = False
     image_shape: Optional[List[PositiveInt]] = None
@@ -105,11 +106,29 @@ def _none_if_off(value: Any) -> Any:
 
 class EmaSection(Section):
     """`EMA`: an exponential moving average of the weights, which is what evaluation and export then
-    use.
+    use. With `keep_better` the weights themselves are evaluated as well while training, and the
+    better of both is the one that counts.
     """
 
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.9999
     ramp: bool = True
+    keep_better: bool = False
+
+
+class SwaSection(Section):
+    """`SWA`: the mean of the weights at the ends of the last epochs, which is what evaluation and
+    export then use.
+
+    `start` is the fraction of the epochs before those. They are trained at `learning_rate`, to
+    which the schedule's rate changes over `anneal_epochs`; null leaves the schedule as it is. The
+    statistics of batch normalisation are taken from `batches` batches of training, before each
+    evaluation.
+    """
+
+    start: Annotated[float, Field(gt=0, lt=1)] = 0.75
+    learning_rate: Optional[Annotated[float, Field(gt=0)]] = None
+    anneal_epochs: Annotated[float, Field(ge=0)] = 0.0
+    batches: Annotated[int, Field(ge=0)] = 100
 
 
 class TtaSection(Section):
@@ -219,6 +238,8 @@ class InferSection(Section):
     """`Infer`: images to predict, and what to say of them."""
 
     infer_imgs: Optional[str] = None
+    infer_list: Optional[str] = None
+    save_dir: Optional[Folder] = None
     batch_size: PositiveInt = 10
     transforms: Annotated[Optional[List[Part]], PartsOf("transform")] = None
     PostProcess: Annotated[Optional[Part], PartOf("postprocess")] = None
@@ -240,6 +261,7 @@ class Config(Section):
     Teacher: Annotated[Optional[TeacherSection], BeforeValidator(_split_teacher)] = None
     AMP: Annotated[Optional[AmpSection], BeforeValidator(_none_if_off)] = None
     EMA: Optional[EmaSection] = None
+    SWA: Optional[SwaSection] = None
     TTA: TtaSection = Field(default_factory=TtaSection)
     Loss: LossSection = Field(default_factory=LossSection)
     Optimizer: Annotated[Optional[Part], PartOf("optimizer")] = None

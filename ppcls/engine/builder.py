@@ -23,15 +23,16 @@ from ppcls.data.loader import DataLoader
 from ppcls.data.outage import Patience
 from ppcls.data.transforms import Pipeline
 from ppcls.engine.amp import Precision, possible
-from ppcls.engine.ema import ExponentialMovingAverage
+from ppcls.engine.ema import AveragedWeights, ExponentialMovingAverage
 from ppcls.engine.job import Job, TrainSettings
-from ppcls.engine.label_kinds import check_labels_fit, takes
+from ppcls.engine.label_kinds import check_kind_is_expected, check_labels_fit
+from ppcls.engine.metric_parts import build_eval_metrics, eval_metric_parts, train_metric_parts
 from ppcls.engine.progressive import progress_dropout
 from ppcls.engine.selection import ModelSelection
+from ppcls.engine.swa import StochasticWeightAverage, first_averaged, with_constant_end
 from ppcls.engine.teacher import Teacher, build_teacher
 from ppcls.engine.world import World
 from ppcls.errors import ConfigError, did_you_mean
-from ppcls.labels import LabelKind
 from ppcls.loss import CombinedLoss, TrainClasses
 from ppcls.metric import CombinedMetric
 from ppcls.progress import waiting
@@ -40,6 +41,11 @@ from ppcls.weights.hub.published import network_weights
 
 Key = Tuple[str, str]
 """A section and a key of it."""
+
+_NOT_FOR_EVALUATION = {
+    "RASampler": "and RASampler repeats some",
+    "MultiScaleSampler": "in one size, and MultiScaleSampler has several",
+}
 
 _log = logging.getLogger("ppcls")
 
@@ -57,6 +63,7 @@ def build_job(config: Config, device: str, world: World) -> Job:
     require(config, "DataLoader.Train", "Optimizer", "Loss.Train")
     train = _build_train(config, world)
     class_map = train.dataset.class_map
+    check_kind_is_expected(config, train.dataset.label_kind)
     evaluation = build_eval(config, class_map, world) if config.DataLoader.Eval else None
     runtime.seed_everything(config.Global.seed)
     network = build_network(config, len(class_map), train.dataset.transform)
@@ -66,8 +73,9 @@ def build_job(config: Config, device: str, world: World) -> Job:
         for stage in _stages(config, loader, name):
             check_images_fit(config, network, stage, name)
     _check_labels(config, "Train", train)
-    eval_metrics = build_eval_metrics(config, len(class_map))
-    metrics = _train_metric_parts(config, train.label_kind)
+    judged = (evaluation or train).dataset.label_kind
+    eval_metrics = build_eval_metrics(config, len(class_map), judged)
+    metrics = train_metric_parts(config, train.label_kind)
     teacher = _teacher(config, class_map, train.dataset.transform.channels, device)
     with config.naming("Loss"):
         classes = TrainClasses.of(class_map.names, train.dataset.labels)
@@ -93,10 +101,30 @@ def build_job(config: Config, device: str, world: World) -> Job:
         optimizer=_build_optimizer(config, network, len(train)),
         selection=model_selection(config, eval_metrics),
         precision=Precision(amp, device),
-        ema=ExponentialMovingAverage(network, **config.EMA.model_dump()) if config.EMA else None,
+        ema=_average(config, network, train),
         settings=_settings(config, network, train),
         config=config.data,
     )
+
+
+def _average(config: Config, network: Network, train: DataLoader) -> Optional[AveragedWeights]:
+    """Return the average of the weights that is wanted, if one is.
+
+    Raises:
+        ConfigError: two are.
+    """
+    if config.EMA and config.SWA:
+        raise ConfigError(
+            f"{config.where('SWA')}: the section EMA averages weights too, and one average is what "
+            "evaluation uses; remove one, such as with -o EMA=null"
+        )
+    if config.EMA:
+        return ExponentialMovingAverage(network, **config.EMA.model_dump())
+    if config.SWA:
+        epochs, updates = config.Global.epochs, -(-len(train) // config.Global.update_freq)
+        begin = first_averaged(config.SWA.start, epochs)
+        return StochasticWeightAverage(network, begin, updates, train, config.SWA.batches)
+    return None
 
 
 def _teacher(config: Config, class_map: ClassMap, channels: int, device: str) -> Optional[Teacher]:
@@ -116,26 +144,13 @@ def _stages(config: Config, loader: Optional[DataLoader], name: str) -> List[Pip
         ConfigError: the ops do not fit each other in a later stage of training.
     """
     with config.naming("DataLoader", name, "dataset", "transform_ops"):
-        return list(loader.stages().values()) if loader else []
+        return loader.pipelines() if loader else []
 
 
 def _settings(config: Config, network: Network, train: DataLoader) -> TrainSettings:
     """Return the keys of `Global` that concern the training loop."""
     found = {item.name: getattr(config.Global, item.name) for item in fields(TrainSettings)}
     return TrainSettings(**{**found, "progress_dropout": progress_dropout(config, network, train)})
-
-
-def _eval_metric_parts(config: Config) -> List[Part]:
-    """Return the metrics of evaluation: those of training where there are none, else top-k."""
-    return config.Metric.Eval or config.Metric.Train or [Part("metric", "TopkAcc")]
-
-
-def _train_metric_parts(config: Config, labels: LabelKind) -> List[Part]:
-    """Return the metrics of training; where there are none, those of evaluation that take the kind
-    of labels that training has.
-    """
-    written = config.Metric.Train
-    return written or [part for part in _eval_metric_parts(config) if takes(part, labels)]
 
 
 def _check_labels(config: Config, name: str, loader: DataLoader) -> None:
@@ -145,7 +160,8 @@ def _check_labels(config: Config, name: str, loader: DataLoader) -> None:
     Raises:
         ConfigError: one does not; the message names its place and what would be right.
     """
-    metrics = _eval_metric_parts(config) if name == "Eval" else config.Metric.Train
+    usual = eval_metric_parts(config, loader.dataset.label_kind)
+    metrics = usual if name == "Eval" else config.Metric.Train
     parts = {"Loss": getattr(config.Loss, name), "Metric": metrics}
     places = {
         config.where(section, name, i): part
@@ -158,16 +174,6 @@ def _check_labels(config: Config, name: str, loader: DataLoader) -> None:
     check_labels_fit(labels, " after ".join([f"DataLoader.{name}", *ops]), places)
 
 
-def build_eval_metrics(config: Config, class_num: int) -> CombinedMetric:
-    """Build the metrics of evaluation, the same while training and afterwards.
-
-    Raises:
-        ConfigError: a metric makes no sense for that many classes.
-    """
-    with config.naming("Metric"):
-        return CombinedMetric(_eval_metric_parts(config), class_num=class_num)
-
-
 def _build_optimizer(config: Config, network: Any, batches: int) -> Any:
     assert config.Optimizer is not None
     updates = -(-batches // config.Global.update_freq)
@@ -175,6 +181,7 @@ def _build_optimizer(config: Config, network: Any, batches: int) -> Any:
         optimizer = config.Optimizer.build(
             model=network, epochs=config.Global.epochs, steps_per_epoch=updates
         )
+    optimizer.schedule = with_constant_end(config, optimizer.schedule)
     settings = config.Global
     late = settings.start_eval_epoch > settings.epochs
     evaluates = config.DataLoader.Eval and settings.eval_during_train and not late
@@ -203,10 +210,11 @@ def build_eval(config: Config, class_map: ClassMap, world: World) -> DataLoader:
             f"{where}: evaluation judges every image, and this leaves out those of the last batch; "
             "set it to False"
         )
-    if config.DataLoader.Eval.sampler.name == "RASampler":
+    reason = _NOT_FOR_EVALUATION.get(config.DataLoader.Eval.sampler.name)
+    if reason:
         raise ConfigError(
             f"{config.where('DataLoader', 'Eval', 'sampler')}: evaluation judges every image once, "
-            "and RASampler repeats some; take DistributedBatchSampler"
+            f"{reason}; take DistributedBatchSampler"
         )
     if config.DataLoader.Eval.batch_transform_ops:
         where = config.where("DataLoader", "Eval", "batch_transform_ops")
@@ -424,7 +432,8 @@ def use_kernels(
                 "a CPU; with AMP it has to be auto. Change it, or use -o AMP=null"
             )
         return "Paddle"
-    found = accelerate_on(device, network, amp.dtype if amp else "float32")
+    measured = config.Global.cpu_kernels == "measured"
+    found = accelerate_on(device, network, amp.dtype if amp else "float32", measured)
     return f"{found}; convolutions are trained in {amp.dtype}" if amp and device == "cpu" else found
 
 

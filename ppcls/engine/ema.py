@@ -1,10 +1,9 @@
-"""Exponential moving average of the weights (Polyak averaging), as used for EfficientNet and
-MobileNetV3.
-"""
+"""Averages of the weights in the course of training, which are what evaluation and export use."""
 
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from typing import Dict, Iterator
 
 import numpy as np
@@ -13,33 +12,25 @@ import paddle
 from ppcls.errors import CheckpointError
 
 
-class ExponentialMovingAverage:
-    """Keeps ``average = decay * average + (1 - decay) * weight`` of every floating-point entry of a
-    state dict.
+class AveragedWeights(ABC):
+    """An average of every floating-point entry of a network's state dict.
 
-    With `ramp`, the decay is lowered to ``(1 + step) / (10 + step)`` while that is smaller, so that
-    the random initial weights are forgotten early on (TensorFlow's `ExponentialMovingAverage` with
-    `num_updates`).
+    Attributes:
+        model: the network.
+        average: the averages, under the state dict's names.
+        keep_better: whether the weights themselves are evaluated as well, and the better of both is
+            kept.
     """
 
-    def __init__(self, model: paddle.nn.Layer, decay: float, ramp: bool = True) -> None:
+    keep_better: bool = False
+
+    def __init__(self, model: paddle.nn.Layer) -> None:
         self.model = model
-        self.decay = decay
-        self.ramp = ramp
         self.average = {name: value.clone().detach() for name, value in model.state_dict().items()}
 
-    @paddle.no_grad()
+    @abstractmethod
     def update(self, step: int) -> None:
         """Take in the weights after optimiser update number `step` (counted from 1)."""
-        decay = min(self.decay, (1 + step) / (10 + step)) if self.ramp else self.decay
-        for name, value in self.model.state_dict().items():
-            if paddle.is_floating_point(value):
-                # In place: half the time of new tensors, which matters where steps are short.
-                average = self.average[name]
-                average.scale_(decay)
-                average.add_(value.astype(average.dtype).scale(1 - decay))
-            else:
-                paddle.assign(value, self.average[name])
 
     def arrays(self) -> Dict[str, np.ndarray]:
         """Return the averages as arrays under the state dict's names."""
@@ -69,3 +60,38 @@ class ExponentialMovingAverage:
             yield
         finally:
             self.model.set_state_dict(own)
+
+
+class ExponentialMovingAverage(AveragedWeights):
+    """Keeps ``average = decay * average + (1 - decay) * weight`` (Polyak averaging), as used for
+    EfficientNet and MobileNetV3.
+
+    With `ramp`, the decay is lowered to ``(1 + step) / (10 + step)`` while that is smaller, so that
+    the random initial weights are forgotten early on (TensorFlow's `ExponentialMovingAverage` with
+    `num_updates`).
+    """
+
+    def __init__(
+        self,
+        model: paddle.nn.Layer,
+        decay: float,
+        ramp: bool = True,
+        keep_better: bool = False,
+    ) -> None:
+        super().__init__(model)
+        self.decay = decay
+        self.ramp = ramp
+        self.keep_better = keep_better
+
+    @paddle.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights after optimiser update number `step` (counted from 1)."""
+        decay = min(self.decay, (1 + step) / (10 + step)) if self.ramp else self.decay
+        for name, value in self.model.state_dict().items():
+            if paddle.is_floating_point(value):
+                # In place: half the time of new tensors, which matters where steps are short.
+                average = self.average[name]
+                average.scale_(decay)
+                average.add_(value.astype(average.dtype).scale(1 - decay))
+            else:
+                paddle.assign(value, self.average[name])

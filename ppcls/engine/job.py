@@ -10,9 +10,10 @@ from ppcls.data.dataset import ClassMap
 from ppcls.data.loader import DataLoader
 from ppcls.data.transforms.base import at_stage
 from ppcls.engine.amp import Precision
-from ppcls.engine.ema import ExponentialMovingAverage
+from ppcls.engine.ema import AveragedWeights
 from ppcls.engine.progressive import dropouts_of_head
 from ppcls.engine.selection import ModelSelection
+from ppcls.labels import LabelKind
 from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
 from ppcls.optimizer.core import Optimizer
@@ -97,7 +98,7 @@ class Job:
         optimizer: how a step is made.
         selection: which evaluation is the best, and when to stop early.
         precision: the arithmetic of a step.
-        ema: the moving average of the weights, if one is kept.
+        ema: the average of the weights, if one is kept.
         settings: how long, and what is kept.
         config: the resolved configuration as plain data, which every checkpoint carries.
         asked_epochs: how many epochs the recipe asks for, where `Global.max_hours` left time for
@@ -117,7 +118,7 @@ class Job:
     optimizer: Optimizer
     selection: ModelSelection
     precision: Precision
-    ema: Optional[ExponentialMovingAverage]
+    ema: Optional[AveragedWeights]
     settings: TrainSettings
     config: Dict[str, Any]
     asked_epochs: Optional[int] = None
@@ -135,4 +136,6 @@ class Job:
         """Return what a weight file says of its network: enough to refuse it where it does not
         belong.
         """
-        return {**metadata_of(self.network), "class_names": list(self.class_map.names)}
+        found = {**metadata_of(self.network), "class_names": list(self.class_map.names)}
+        is_multi_label = self.train.dataset.label_kind is LabelKind.MULTI_HOT
+        return {**found, **({"labels": str(LabelKind.MULTI_HOT)} if is_multi_label else {})}

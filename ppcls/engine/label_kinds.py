@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import FrozenSet, Mapping
 
+from ppcls.config import Config
 from ppcls.errors import ConfigError
 from ppcls.labels import HARD_ONLY, LabelKind, any_of
 from ppcls.registry import Part, is_built_in, lookup, names
@@ -12,6 +13,33 @@ from ppcls.registry import Part, is_built_in, lookup, names
 def accepted_kinds(kind: str, name: str) -> FrozenSet[LabelKind]:
     """Return the kinds of labels that a registered loss or metric takes."""
     return getattr(lookup(kind, name).constructor, "accepts", HARD_ONLY)
+
+
+def expected_kind(config: Config) -> LabelKind:
+    """Return the kind of labels that images have by the configuration alone: any number of classes
+    where it says so or names a data set of that kind, else one.
+    """
+    wanted = config.Global.use_multilabel
+    if wanted is None:
+        splits = (config.DataLoader.Train, config.DataLoader.Eval)
+        wanted = any(split and split.dataset.name == "MultiLabelDataset" for split in splits)
+    return LabelKind.MULTI_HOT if wanted else LabelKind.HARD
+
+
+def check_kind_is_expected(config: Config, found: LabelKind) -> None:
+    """Check that the training set is of the kind that the configuration says, if it does.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    wanted = config.Global.use_multilabel
+    if wanted is not None and wanted != (found is LabelKind.MULTI_HOT):
+        number = "any number of classes" if wanted else "one class"
+        raise ConfigError(
+            f"{config.where('Global', 'use_multilabel')} is {wanted}, so that an image has "
+            f"{number}, but the labels of DataLoader.Train are {found}; change it, or take another "
+            f"data set: {'MultiLabelDataset' if wanted else 'ImageNetDataset'}"
+        )
 
 
 def takes(part: Part, labels: LabelKind) -> bool:

@@ -42,6 +42,10 @@ class ModelSelection:
             state.evaluations_without_gain += 1
         return is_best
 
+    def is_better(self, value: float, other: float) -> bool:
+        """Whether a value is better than another one; NaN never is, and anything is than NaN."""
+        return self._gain(value, None if math.isnan(other) else other) > 0
+
     def stop_early(self, state: TrainState) -> None:
         """Finish the run when its patience is at an end."""
         if self.patience and state.evaluations_without_gain >= self.patience:

@@ -26,8 +26,10 @@ from ppcls.engine.builder import (
     weights_file,
 )
 from ppcls.engine.checkpoint import CheckpointFolder
+from ppcls.engine.label_kinds import expected_kind
 from ppcls.engine.run_folder import RunFolder
 from ppcls.errors import CheckpointError, ConfigError, PpclsError
+from ppcls.labels import LabelKind
 from ppcls.progress import waiting
 from ppcls.registry import Part, parse
 from ppcls.weights.metadata import noted_config
@@ -44,12 +46,15 @@ class Trained:
         class_map: the names of its classes.
         path: the file of the weights.
         metadata: what that file says of them; empty for foreign files.
+        multi_label: whether an image has any number of classes, so that the probability of each is
+            the sigmoid of its logit; else it has one, and they are the softmax of all.
     """
 
     network: Network
     class_map: ClassMap
     path: Path
     metadata: Dict[str, Any]
+    multi_label: bool = False
 
 
 @waiting("building the network and reading its weights")
@@ -77,7 +82,23 @@ def load_trained(config: Config, transform: Pipeline) -> Trained:
     _warn_of_other_transforms(transform, file.metadata, path)
     network.eval()
     _log.info("weights: %s%s", path, _origin(file.metadata))
-    return Trained(network, class_map, path, file.metadata)
+    multi_label = _is_multi_label(config, file.metadata, path)
+    return Trained(network, class_map, path, file.metadata, multi_label)
+
+
+def _is_multi_label(config: Config, metadata: Dict[str, Any], path: Path) -> bool:
+    """Whether images have any number of classes, as the weights or the configuration say.
+
+    Raises:
+        CheckpointError: both say something, and not the same.
+    """
+    noted = metadata.get("labels") == str(LabelKind.MULTI_HOT)
+    if noted and config.Global.use_multilabel is False:
+        raise CheckpointError(
+            f"{path} was trained for images with any number of classes, but "
+            f"{config.where('Global', 'use_multilabel')} is False; leave it out"
+        )
+    return noted or expected_kind(config) is LabelKind.MULTI_HOT
 
 
 def _find_weights(config: Config) -> Tuple[Path, bool]:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import math
 from pathlib import Path
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 from ppcls import runtime, weights
 from ppcls.config import to_yaml
@@ -15,9 +15,11 @@ from ppcls.engine.ahead import batches_on
 from ppcls.engine.bad_samples import BadSampleCount
 from ppcls.engine.chance import ChanceWatch, chance_of, keeps_statistics
 from ppcls.engine.checkpoint import Checkpoint, CheckpointFolder, TrainState, save_best_model
+from ppcls.engine.ema import AveragedWeights
 from ppcls.engine.evaluator import Evaluation, evaluate_network
 from ppcls.engine.interrupt import Interrupted, StopRequest
 from ppcls.engine.job import Job
+from ppcls.engine.loggers.console import format_metric
 from ppcls.engine.meter import Meter
 from ppcls.engine.reporter import Reporter
 from ppcls.engine.resume import (
@@ -31,6 +33,7 @@ from ppcls.engine.sanity import FiniteCheck
 from ppcls.engine.share import on_device
 from ppcls.engine.world import World
 from ppcls.errors import DataError
+from ppcls.kernels.choice import choices_of
 from ppcls.progress import track
 from ppcls.weights.weight_file import arrays_of
 
@@ -183,11 +186,26 @@ class Trainer:
         if self.is_complete or self.state.epoch % self.settings.save_interval == 0:
             self.save()
 
-    def _evaluate(self) -> Evaluation:
+    def _judged(self) -> Tuple[Evaluation, bool]:
+        """Return the evaluation that counts, and whether it is that of averaged weights."""
+        average, selection = self.job.ema, self.job.selection
+        found = self._evaluate(average)
+        if average is None or not average.keep_better:
+            return found, average is not None
+        own, name = self._evaluate(None), selection.metric
+        values = [one.metrics.get(name, math.nan) for one in (own, found)]
+        is_better = selection.is_better(*values)
+        told = format_metric(name, values[0]), format_metric(name, values[1])
+        better = "the weights themselves" if is_better else "the averaged weights"
+        _log.info("%s of the weights themselves: %s, averaged: %s; %s count", name, *told, better)
+        return (own, False) if is_better else (found, True)
+
+    def _evaluate(self, average: Optional[AveragedWeights]) -> Evaluation:
+        """Evaluate the averaged weights, or those of the network."""
         job = self.job
         assert job.eval is not None
         try:
-            with job.ema.applied() if job.ema else contextlib.nullcontext():
+            with average.applied() if average else contextlib.nullcontext():
                 batches = self.stop.watch(batches_on(job.device, job.eval, 0), self.world)
                 shown = track(batches, "evaluating", len(job.eval))
                 found = evaluate_network(
@@ -206,12 +224,12 @@ class Trainer:
         """Evaluate after so many epochs, if there is something to judge by."""
         if self.job.eval is None:
             return
-        found, selection = self._evaluate(), self.job.selection
+        (found, is_average), selection = self._judged(), self.job.selection
         value = found.metrics.get(selection.metric, math.nan)
         is_best = selection.judge(self.state, value, epochs)
         self.job.optimizer.schedule.observe(value, selection.higher_is_better, self.state.step)
         if is_best:
-            self.world.on_main(lambda: self._save_best(found, epochs))
+            self.world.on_main(lambda: self._save_best(found, epochs, is_average))
         self.reporter.evaluation(self.state, epochs, found, is_best)
         self.chance.judge(
             found.metrics, self.meter.epoch_metrics(), epochs, self.job.optimizer.schedule.highest
@@ -219,8 +237,9 @@ class Trainer:
         selection.stop_early(self.state)
         self.state.finished |= self.world.any(self.reporter.loggers.want_to_stop)
 
-    def _save_best(self, found: Evaluation, epochs: int) -> None:
-        arrays = self.job.ema.arrays() if self.job.ema else arrays_of(self.job.network)
+    def _save_best(self, found: Evaluation, epochs: int, is_average: bool) -> None:
+        average = self.job.ema if is_average else None
+        arrays = average.arrays() if average else arrays_of(self.job.network)
         now = {"epoch": epochs, "step": self.state.step, "metrics": found.metrics}
         save_best_model(self.folder.best_model, arrays, {**self.metadata(), **now})
 
@@ -238,6 +257,8 @@ class Trainer:
         state.bad_samples = self.bad.indices()
         state.loss_scaling = self.job.precision.state()
         state.schedule = self.job.optimizer.schedule.state()
+        choices = choices_of(self.job.network)
+        state.operators = dict(choices.used) if choices else {}
         self.world.on_main(self._write_checkpoint)
 
     def _write_checkpoint(self) -> None:
@@ -279,6 +300,9 @@ class Trainer:
         job.optimizer.load_state_arrays(job.network, checkpoint.optimizer)
         job.precision.load_state(checkpoint.state.loss_scaling)
         job.optimizer.schedule.load_state(checkpoint.state.schedule)
+        choices = choices_of(job.network)
+        if choices:
+            choices.take(checkpoint.state.operators)
         if job.ema:
             job.ema.load(checkpoint.ema or checkpoint.model)
         self.bad.restore(checkpoint.state.bad_samples)

@@ -23,7 +23,9 @@ from ppcls.config import Config
 from ppcls.data.dataset import Dataset
 from ppcls.data.transforms import Pipeline
 from ppcls.engine.builder import check_images_fit
+from ppcls.engine.label_kinds import expected_kind
 from ppcls.errors import ConfigError
+from ppcls.labels import LabelKind
 from ppcls.loss.outputs import main_logits
 
 Size = Tuple[int, int]
@@ -112,17 +114,20 @@ class AveragedViews(nn.Layer):
     """A network that answers with the mean of its probabilities over several views of each image.
 
     What it returns, [n, classes], are the logarithms of these means: logits whose softmax is the
-    mean. Nothing is rounded to probability 0 on the way, so that they are finite.
+    mean. Nothing is rounded to probability 0 on the way, so that they are finite. Where images have
+    any number of classes, they are logits whose sigmoids are the means.
 
     Attributes:
         network: images -> logits. It has the weights, and its mode is this one's.
         views: what it is shown.
+        multi_label: whether images have any number of classes.
     """
 
-    def __init__(self, network: nn.Layer, views: Views) -> None:
+    def __init__(self, network: nn.Layer, views: Views, multi_label: bool = False) -> None:
         super().__init__()
         self.network = network
         self.views = views
+        self.multi_label = multi_label
         self.training = network.training
 
     @property
@@ -136,12 +141,19 @@ class AveragedViews(nn.Layer):
         self.network.train()
 
     def forward(self, images: paddle.Tensor) -> paddle.Tensor:
-        each = [_log_probabilities(self.network(view)) for view in self.views.of(images)]
-        return paddle.logsumexp(paddle.stack(each), axis=0) - math.log(len(each))
+        found = [main_logits(self.network(view)) for view in self.views.of(images)]
+        if self.multi_label:
+            yes, no = (_log_mean([F.log_sigmoid(sign * one) for one in found]) for sign in (1, -1))
+            return yes - no
+        return _log_mean(list(map(_log_probabilities, found)))
 
 
-def _log_probabilities(outputs: paddle.Tensor) -> paddle.Tensor:
-    logits = main_logits(outputs)
+def _log_mean(each: List[paddle.Tensor]) -> paddle.Tensor:
+    """Return the logarithm of the mean of what these are the logarithms of."""
+    return paddle.logsumexp(paddle.stack(each), axis=0) - math.log(len(each))
+
+
+def _log_probabilities(logits: paddle.Tensor) -> paddle.Tensor:
     return logits - paddle.logsumexp(logits, axis=1, keepdim=True)
 
 
@@ -216,7 +228,7 @@ def _check_sizes_fit(config: Config, network: Network, views: Views) -> None:
 def _warn_of_losses(config: Config) -> None:
     """Say so where a loss is another one with log-probabilities as logits than with logits."""
     for index, part in enumerate(config.Loss.Eval or []):
-        if part.name == "BCELoss":
+        if part.name == "BCELoss" and expected_kind(config) is LabelKind.HARD:
             _log.warning(
                 "%s: BCELoss looks at each logit on its own, and with TTA these are "
                 "log-probabilities: its value is not comparable with that of other evaluations",

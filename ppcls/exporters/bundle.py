@@ -29,6 +29,7 @@ from ppcls.exporters.formats import FORMATS, MADE_OF_ONNX, STEM, check_formats, 
 from ppcls.exporters.paddlex import (
     Portable,
     levels_obstacle,
+    multi_label_obstacle,
     name_for_paddlex,
     name_obstacle,
     portable,
@@ -47,11 +48,14 @@ from ppcls.progress import waiting
 class Processing:
     """What stands around the network: the Eval preprocessing, which settles channels and size of
     its input; a class name for each output; and how many classes a prediction shows by default.
+    Where images have any number of classes, `threshold` is the probability from which on they have
+    one, else None.
     """
 
     transform: Pipeline
     class_map: ClassMap
     topk: int = TOPK
+    threshold: Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ def export_bundle(
     check_formats(formats, options.opset)
     check_target(target, overwrite)
     shape = _input_shape(model, transform)
-    form = options.form(transform)
+    form = options.form(transform, multi_label=processing.threshold is not None)
     batch, kind = _parity_images(images, shape, form)
     input, written = described_input(shape, form), _portable(transform, form)
     check_same_preprocessing(transform, written, input, form)
@@ -137,7 +141,8 @@ def export_bundle(
     names = processing.class_map.names
     _check_labels(names, sample.logits)
     name = options.model_name or _name_of(model)
-    about = described(name, input, written, names, processing.topk, provenance or {})
+    settled = processing.topk, provenance or {}, processing.threshold
+    about = described(name, input, written, names, *settled)
     with staging(target) as folder:
         _write_network(model, folder, about, formats, form)
         bundle = read_bundle(folder)
@@ -148,8 +153,10 @@ def export_bundle(
         format: {engine: row.parity for engine, row in rows.items()}
         for format, rows in found.items()
     }
-    unknown = name_obstacle(name)
-    return ExportReport(target, files, parity, written.obstacles + ([unknown] if unknown else []))
+    obstacles = [*written.obstacles, name_obstacle(name)]
+    if form.multi_label:
+        obstacles.append(multi_label_obstacle())
+    return ExportReport(target, files, parity, [one for one in obstacles if one])
 
 
 def _name_of(model: nn.Layer) -> str:
@@ -224,7 +231,9 @@ def _write_network(
     about.formats = {name: [path.name for path in written[name]] for name in formats}
     about.files = {path.name: file_record(path) for paths in written.values() for path in paths}
     try:
-        plain = description.model_dump(exclude={"Bundle": {"calibration"}})
+        one_class = about.output.answers_above is None
+        left_out: Any = {"calibration": True, **({"output": {"threshold"}} if one_class else {})}
+        plain = description.model_dump(exclude={"Bundle": left_out})
         text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     except yaml.YAMLError as error:
         raise ExportError(

@@ -74,7 +74,7 @@ def compare_format(
     device, images = device_of(model), form.taken(sample.images)
     # Those that run on CPUs: TensorRT, which runs on GPUs alone, builds for minutes.
     names = [engine for engine in engines_for([name], "cpu") if is_installed(engine)]
-    hidden = is_saturated(sample.logits).any()
+    hidden = form.multi_label or is_saturated(sample.logits).any()
     found = {}
     for engine in names:
         opened = _open(bundle, name, engine, device)
@@ -91,7 +91,9 @@ def compare_format(
             },
         )
     return {
-        engine: _compared(f"{name} in {engine}", sample, result, described, logits.get(engine))
+        engine: _compared(
+            f"{name} in {engine}", sample, result, described, logits.get(engine), form.multi_label
+        )
         for engine, (result, described) in found.items()
     }
 
@@ -119,7 +121,7 @@ def _static_logits(
     form: Form,
     run: Callable[[Bundle], Dict[str, np.ndarray]],
 ) -> Dict[str, np.ndarray]:
-    """Run the network without softmax, which shows what a saturated softmax hides."""
+    """Run the network without softmax or sigmoid, which shows what a saturated one hides."""
     with tempfile.TemporaryDirectory(dir=bundle.folder.parent) as aside:
         files = FORMATS[name](model, Path(aside) / STEM, bundle.input_shape, False, form)
         return run(replace(bundle, formats={name: files}))
@@ -131,13 +133,14 @@ def _compared(
     probabilities: np.ndarray,
     described: Dict[str, Any],
     logits: Optional[np.ndarray],
+    multi_label: bool,
 ) -> Comparison:
     """Measure what an engine gave.
 
     Raises:
         ExportError: it differs too much.
     """
-    parity = measure(sample.logits, probabilities, sample.kind, logits)
+    parity = measure(sample.logits, probabilities, sample.kind, logits, multi_label)
     if not parity.passed:
         raise ExportError(
             f"the exported network ({what}) differs from the network by {parity.worst:.1e} on "

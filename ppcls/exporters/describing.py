@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from datetime import datetime, timezone
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 import paddle
@@ -19,7 +19,15 @@ from ppcls.exporters.form import Form
 from ppcls.exporters.paddlex import Portable
 from ppcls.exporters.static import Shape
 from ppcls.inference.bundle import build_pipeline
-from ppcls.inference.description import CONFIG_NAME, Description, InputKeys
+from ppcls.inference.description import (
+    CONFIG_NAME,
+    MULTI_LABEL,
+    ONE_CLASS,
+    Description,
+    InputKeys,
+    OutputKeys,
+    format_version,
+)
 
 
 def described_input(shape: Shape, form: Form) -> InputKeys:
@@ -44,20 +52,25 @@ def described(
     names: List[str],
     topk: int,
     provenance: Mapping[str, Any],
+    threshold: Optional[float] = None,
 ) -> Description:
-    """Return the description of a bundle, without formats and files, of which there are none yet.
+    """Return the description of a bundle, without formats and files, of which there are none yet;
+    with a threshold it is of images with any number of classes.
 
     Raises:
         ExportError: a value is not what a bundle may hold.
     """
+    kind = ONE_CLASS if threshold is None else MULTI_LABEL
+    given = {"kind": kind, "classes": len(names), "threshold": threshold}
+    output = OutputKeys.model_validate(given)
     config = {
         "Global": {"model_name": model_name},
         "PreProcess": {"DecodeImage": written.decode, "transform_ops": written.transform_ops},
         "PostProcess": {"Topk": {"topk": min(topk, len(names)), "label_list": names}},
         "Bundle": {
-            "format_version": input.format_version,
+            "format_version": format_version(input, output),
             "input": input.model_dump(),
-            "output": {"kind": "probabilities", "classes": len(names)},
+            "output": output.model_dump(),
             "files": {},
             "provenance": {**versions(), "exported": now(), **provenance},
         },

@@ -72,11 +72,14 @@ class Form:
         batch: how many images it takes at once; None is any number.
         levels: set where it takes levels of uint8 instead of normalised float32 [n, c, h, w].
         opset: the version of ONNX' operators, for the formats that are made with them.
+        multi_label: whether images have any number of classes, so that the probability of each is
+            the sigmoid of its logit; else they are the softmax of all.
     """
 
     batch: Optional[int] = None
     levels: Optional[Levels] = None
     opset: int = OPSET
+    multi_label: bool = False
 
     def shape(self, image: Tuple[int, int, int]) -> Tuple[int, ...]:
         """Return the shape of one image as the network takes it; `image` is (c, h, w)."""
@@ -120,14 +123,14 @@ class ExportOptions:
     uint8: Optional[Layout] = None
     opset: int = OPSET
 
-    def form(self, transform: Pipeline) -> Form:
-        """Return how the network takes what `transform` gives.
+    def form(self, transform: Pipeline, multi_label: bool = False) -> Form:
+        """Return how the network takes what `transform` gives, and gives its probabilities.
 
         Raises:
             ExportError: it cannot take over the normalisation.
         """
         levels = levels_of_pipeline(transform, self.uint8) if self.uint8 else None
-        return Form(None if self.dynamic_batch else 1, levels, self.opset)
+        return Form(None if self.dynamic_batch else 1, levels, self.opset, multi_label)
 
 
 AS_IS = ExportOptions()

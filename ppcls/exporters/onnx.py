@@ -25,7 +25,7 @@ def write_onnx(
     network: nn.Layer,
     prefix: Path,
     shape: Shape,
-    softmax: bool = True,
+    probabilities: bool = True,
     form: Form = PLAIN,
 ) -> List[Path]:
     """Write `network` in evaluation mode as PREFIX.onnx. Return the file.
@@ -37,7 +37,7 @@ def write_onnx(
         network: a classifier; its mode is left as it is.
         prefix: the path without its suffix; the file is written whole or not at all.
         shape: (c, h, w) of an image. The height and width are fixed in the file.
-        softmax: give probabilities instead of logits.
+        probabilities: give probabilities instead of logits.
         form: how the network takes its images, and the version of the operators.
 
     Raises:
@@ -48,7 +48,7 @@ def write_onnx(
         program = prefix
         if not program_of(prefix).is_file():
             program = Path(folder) / "network"
-            write_program(network, program, shape, softmax, form)
+            write_program(network, program, shape, probabilities, form)
         convert_program(program, prefix.with_suffix(".onnx"), form.opset)
     return [prefix.with_suffix(".onnx")]
 

@@ -23,7 +23,7 @@ def write_openvino(
     network: nn.Layer,
     prefix: Path,
     shape: Shape,
-    softmax: bool = True,
+    probabilities: bool = True,
     form: Form = PLAIN,
 ) -> List[Path]:
     """Write PREFIX.xml (the program) and PREFIX.bin (its weights, float32). Return both.
@@ -31,7 +31,7 @@ def write_openvino(
     Where PREFIX.onnx is there, it must be this network in this form, and is what is converted.
 
     Args:
-        network, prefix, shape, softmax, form: as for `ppcls.exporters.onnx.write_onnx`.
+        network, prefix, shape, probabilities, form: as for `ppcls.exporters.onnx.write_onnx`.
 
     Raises:
         ExportError: `paddle2onnx` or `openvino` is not installed, or cannot express the network.
@@ -40,7 +40,7 @@ def write_openvino(
     with tempfile.TemporaryDirectory() as folder:
         source = prefix.with_suffix(".onnx")
         if not source.is_file():
-            (source,) = write_onnx(network, Path(folder) / "network", shape, softmax, form)
+            (source,) = write_onnx(network, Path(folder) / "network", shape, probabilities, form)
         draft = Path(folder) / f"{prefix.name}.xml"
         try:
             model = library.Core().read_model(str(source))

@@ -63,6 +63,14 @@ def levels_obstacle() -> str:
     return "the network takes levels of uint8 (--uint8), but PaddleX always normalises images"
 
 
+def multi_label_obstacle() -> str:
+    """Say that PaddleX's image classification names the best of a fixed number of classes."""
+    return (
+        "images have any number of classes here, and PaddleX's image classification shows a fixed "
+        "number of them"
+    )
+
+
 def portable(spec: List[Op]) -> Portable:
     """Rewrite for PaddleX what `Pipeline.spec()` gives: DecodeImage first, every argument named."""
     # Random crops alone have a use for `scaled`.

@@ -14,6 +14,11 @@ Confident networks hide differences: Paddle's softmax does not go below exp(-64)
 log-probabilities under `FLOOR` say nothing, and are left out. If that is more than half of an
 image's, or all but one, the same program without softmax is written aside and its *logits* are
 compared too, relative to the image's largest absolute logit.
+
+Where images have any number of classes, the probability of each is the sigmoid of its logit, and
+log-sigmoid takes the place of log-softmax. Engines approximate it to an absolute error, so that the
+logarithm of a small one, below `SMALL`, says nothing; and one near 1 hides its logit. So logits are
+compared in any case, relative to the largest of all images.
 """
 
 from __future__ import annotations
@@ -27,6 +32,9 @@ from ppcls.errors import ExportError
 
 TOLERANCE = 1e-5
 FLOOR = -60.0
+SMALL = 0.1
+"""Of sigmoids: ONNX Runtime's are off by 1e-7, whatever they are."""
+
 RANDOM_IMAGES = 9
 """One alone, then a batch of eight."""
 
@@ -34,10 +42,12 @@ DEFINITIONS = {
     "log_probability_difference": "the largest, relative to the range of the image's logits (or "
     "to 1)",
     "probability_difference": "the largest, relative to the sum of the image's probabilities, 1",
-    "logit_difference": "the largest of the same program without softmax, relative to the image's "
-    "largest absolute logit (or to 1); measured when an image is saturated",
+    "logit_difference": "the largest of the same program without softmax or sigmoid, relative to "
+    "the image's largest absolute logit (or to 1); measured when an image is saturated, and where "
+    "images have any number of classes, then relative to the largest of all images",
     "saturated_images": "images whose log-probabilities are mostly below the floor, or all but one",
-    "log_probabilities_compared": f"the fraction that is above the floor of {FLOOR:g}",
+    "log_probabilities_compared": f"the fraction that is above the floor of {FLOOR:g}; where "
+    f"images have any number of classes, those of probabilities above {SMALL:g}",
 }
 """What `Parity` measures, for readers of parity.json."""
 
@@ -99,6 +109,12 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return normalised
 
 
+def log_sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Return log-probabilities, float64, of logits of classes that do not exclude each other."""
+    found: np.ndarray = -np.logaddexp(0, -logits.astype(np.float64))
+    return found
+
+
 def is_saturated(logits: np.ndarray) -> np.ndarray:
     """Return, bool [n], which images have too few comparable log-probabilities."""
     visible: np.ndarray = (log_softmax(logits) > FLOOR).sum(axis=1)
@@ -115,10 +131,12 @@ def measure(
     probabilities: np.ndarray,
     kind_of_images: str,
     static_logits: Optional[np.ndarray] = None,
+    multi_label: bool = False,
 ) -> Parity:
     """Compare a bundle's `probabilities` with the dynamic network's `logits`, both [n, classes].
 
-    `static_logits` are those of the program without softmax, if any image is saturated.
+    `static_logits` are those of the program without softmax, if any image is saturated, or of that
+    without sigmoid, which has to be given with `multi_label`.
 
     Raises:
         ExportError: the shapes differ, or the dynamic network's own output is not finite.
@@ -131,8 +149,8 @@ def measure(
         raise ExportError(
             "the network's output is NaN or Inf, so its weights are unusable; was training stable?"
         )
-    expected = log_softmax(logits)
-    visible = expected > FLOOR
+    expected = log_sigmoid(logits) if multi_label else log_softmax(logits)
+    visible = expected > (np.log(SMALL) if multi_label else FLOOR)
     with np.errstate(divide="ignore", invalid="ignore"):
         actual = np.log(probabilities.astype(np.float64))
     return Parity(
@@ -142,12 +160,20 @@ def measure(
             np.where(visible, actual - expected, 0.0), np.ptp(expected, axis=1)
         ),
         probability_difference=float(np.abs(probabilities - np.exp(expected)).max()),
-        logit_difference=_logit_difference(static_logits, logits),
+        logit_difference=_logit_difference(static_logits, logits, multi_label),
         top1_agreement=float((probabilities.argmax(axis=1) == logits.argmax(axis=1)).mean()),
-        saturated_images=int(is_saturated(logits).sum()),
+        saturated_images=0 if multi_label else int(is_saturated(logits).sum()),
         log_probabilities_compared=float(visible.mean()),
     )
 
 
-def _logit_difference(static: Optional[np.ndarray], dynamic: np.ndarray) -> Optional[float]:
-    return None if static is None else _largest(static - dynamic, np.abs(dynamic).max(axis=1))
+def _logit_difference(
+    static: Optional[np.ndarray], dynamic: np.ndarray, multi_label: bool
+) -> Optional[float]:
+    if static is None:
+        return None
+    largest = np.abs(dynamic).max(axis=1)
+    # An image may have no class, and small logits, which are sums of values as large as others'.
+    return _largest(
+        static - dynamic, np.full_like(largest, largest.max()) if multi_label else largest
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, Tuple
 
 import numpy as np
 import paddle
@@ -12,7 +12,7 @@ from paddle import nn
 from ppcls.arch.network import evaluation_mode
 from ppcls.arch.reparam import reparameterise
 from ppcls.errors import ExportError
-from ppcls.exporters.form import PLAIN, Form, Levels
+from ppcls.exporters.form import PLAIN, Form
 from ppcls.runtime import without_call_paths
 
 Shape = Tuple[int, int, int]
@@ -44,12 +44,13 @@ class Exported(nn.Layer):
     one of a layer that it has already seen inside another.
     """
 
-    def __init__(self, network: nn.Layer, softmax: bool, levels: Optional[Levels] = None) -> None:
+    def __init__(self, network: nn.Layer, probabilities: bool, form: Form = PLAIN) -> None:
         super().__init__()
         self.network = network
         self.traceable = _is_traceable(network)
-        self.softmax = softmax
-        self.levels = levels
+        self.probabilities = probabilities
+        self.multi_label = form.multi_label
+        self.levels = levels = form.levels
         if levels is not None:
             factor, shift = map(paddle.to_tensor, levels.factor_and_shift())
             self.register_buffer("factor", factor)
@@ -66,14 +67,18 @@ class Exported(nn.Layer):
             logits = _traced(self.network, images)
         else:
             logits = self.network(images)
-        return nn.functional.softmax(logits, axis=-1) if self.softmax else logits
+        if not self.probabilities:
+            return logits
+        if self.multi_label:
+            return nn.functional.sigmoid(logits)
+        return nn.functional.softmax(logits, axis=-1)
 
 
 def write_program(
     network: nn.Layer,
     prefix: Path,
     shape: Shape,
-    softmax: bool = True,
+    probabilities: bool = True,
     form: Form = PLAIN,
 ) -> List[Path]:
     """Write PREFIX.json or .pdmodel (the program) and PREFIX.pdiparams. Return both.
@@ -84,7 +89,7 @@ def write_program(
         network: a classifier.
         prefix: the path without its suffix.
         shape: (c, h, w) of an image.
-        softmax: give probabilities instead of logits.
+        probabilities: give probabilities instead of logits.
         form: how the program takes its images.
 
     Raises:
@@ -92,7 +97,7 @@ def write_program(
     """
     batch = paddle.static.InputSpec([form.batch, *form.shape(shape)], form.dtype, "x")
     try:
-        deployed = Exported(reparameterise(network), softmax, form.levels)
+        deployed = Exported(reparameterise(network), probabilities, form)
         deployed.eval()
         with without_call_paths():
             paddle.jit.save(deployed, str(prefix), input_spec=[batch])

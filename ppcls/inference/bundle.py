@@ -30,7 +30,7 @@ from ppcls.inference.description import (
     InputKeys,
     read_description,
 )
-from ppcls.inference.postprocess import Topk
+from ppcls.inference.postprocess import MultiLabelThreshOutput, Ranker, Topk
 
 PARITY_NAME = "parity.json"
 _PADDLES = {".json", ".pdmodel", ".pdiparams"}
@@ -44,7 +44,8 @@ class Bundle:
     `formats` gives the files of each format, the preferred one first; `transform_ops` starts with
     DecodeImage; `input` says how the network takes images; `labels` has one name per output of the
     network; the network's output is the probability of each class; `calibration` is None where
-    these are the scores.
+    these are the scores. Where images have any number of classes, `threshold` is the probability
+    from which on a class is one of them, else None.
     """
 
     folder: Path
@@ -56,16 +57,20 @@ class Bundle:
     input: InputKeys
     provenance: Mapping[str, Any]
     calibration: Optional[CalibrationKeys] = None
+    threshold: Optional[float] = None
 
     @property
     def input_shape(self) -> Tuple[int, int, int]:
         """The shape of an image, (channels, height, width)."""
         return self.input.shape
 
-    def ranker(self, topk: Optional[int] = None) -> Topk:
+    def ranker(self, topk: Optional[int] = None) -> Ranker:
         """Return what ranks and names the classes, `topk` of them, else as many as the bundle
-        says, with calibrated scores where it is calibrated.
+        says, with calibrated scores where it is calibrated; or, where images have any number of
+        classes, what finds those, `topk` of them at most.
         """
+        if self.threshold is not None:
+            return MultiLabelThreshOutput(self.threshold, label_list=self.labels, topk=topk)
         count = min(topk or self.topk, len(self.labels))
         if self.calibration is not None:
             return CalibratedTopk(count, self.labels, self.calibration)
@@ -144,6 +149,7 @@ def read_bundle(folder: Union[str, Path]) -> Bundle:
         input=about.input,
         provenance=about.provenance,
         calibration=_checked_calibration(folder / CONFIG_NAME, description),
+        threshold=about.output.answers_above,
     )
 
 

@@ -18,10 +18,14 @@ from ppcls.text import shown
 from ppcls.yaml_text import read_value
 
 CONFIG_NAME = "inference.yml"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Goes up by one whenever older readers could not read a bundle any more: the second has networks
-that take levels of uint8, or one image at a time.
+that take levels of uint8, or one image at a time, the third those for images with any number of
+classes.
 """
+
+ONE_CLASS, MULTI_LABEL = "probabilities", "multi-label probabilities"
+"""What a network gives: shares of 1, or a probability of each class on its own."""
 
 ORIGINAL_FORMAT = "paddle"
 """The format of all files of a bundle that does not list its formats, as the first ones did not."""
@@ -99,18 +103,37 @@ class InputKeys(_Keys):
         return height_first if self.layout == "hwc" else self.shape
 
     @property
-    def format_version(self) -> int:
-        """The format in which a bundle with such an input is written: readers of the first one
-        knew no other than any number of images, float32 [n, c, h, w].
+    def is_usual(self) -> bool:
+        """Whether the network takes what readers of the first format know: any number of images,
+        float32 [n, c, h, w].
         """
-        return 1 if (self.dtype, self.layout, self.batch) == ("float32", "chw", None) else 2
+        return (self.dtype, self.layout, self.batch) == ("float32", "chw", None)
+
+
+Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class OutputKeys(_Keys):
-    """`Bundle.output`: the probability of each class, [n, classes]."""
+    """`Bundle.output`: the probability of each class, [n, classes]. Of images with any number of
+    classes, those are the answer whose probability is `threshold` at least.
+    """
 
-    kind: Literal["probabilities"]
+    kind: Literal["probabilities", "multi-label probabilities"]
     classes: int
+    threshold: Optional[Probability] = None
+
+    @property
+    def answers_above(self) -> Optional[float]:
+        """The threshold, where images have any number of classes."""
+        usual = 0.5 if self.threshold is None else self.threshold
+        return usual if self.kind == MULTI_LABEL else None
+
+
+def format_version(input: InputKeys, output: OutputKeys) -> int:
+    """Return the format in which a bundle is written: the oldest whose readers understand it."""
+    if output.kind == MULTI_LABEL:
+        return 3
+    return 1 if input.is_usual else 2
 
 
 class FileKeys(_Keys):
@@ -118,9 +141,6 @@ class FileKeys(_Keys):
 
     bytes: Annotated[int, Field(ge=0)]
     sha256: str
-
-
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class CalibrationKeys(_Keys):

@@ -24,6 +24,7 @@ def as_text(prediction: Prediction) -> str:
     ranked = zip(prediction.scores, prediction.names, prediction.class_ids)
     lines = [f"  {score:8.3%}  {printable(name)} (class {index})" for score, name, index in ranked]
     doubt = [f"  {UNKNOWN}; the most probable would be:"] if prediction.is_unknown else []
+    doubt = doubt if lines else ["  none of the classes"]
     return "\n".join([source, *doubt, *lines])
 
 

@@ -31,7 +31,7 @@ from ppcls.inference.bundle import Bundle, label_mismatch, read_bundle
 from ppcls.inference.description import CONFIG_NAME
 from ppcls.inference.engines import Engine, EngineOptions, Runner, open_engine
 from ppcls.inference.engines.auto import open_fastest
-from ppcls.inference.postprocess import UNKNOWN, Ranking, Topk
+from ppcls.inference.postprocess import UNKNOWN, Ranker, Ranking
 from ppcls.inference.sources import Source
 
 Image = Union[str, Path, bytes, np.ndarray, Source, Any]
@@ -50,11 +50,13 @@ class Timing(NamedTuple):
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says about one image: its most probable classes, the most probable first.
+    """What the network says about one image: its most probable classes, the most probable first;
+    or, where images have any number of classes, those that it has.
 
     `source` is the path or address, or "bytes[i]", "array[i]" or "image[i]" (one of Pillow's) with
     the image's position in the input. `answer` is the name of the most probable class or, where
-    that is less probable than the bundle's calibration asks for, "unknown". When the image could
+    that is less probable than the bundle's calibration asks for, "unknown"; or the names of all
+    classes that the image has, with commas between, empty where it has none. When the image could
     not be used, `error` says why, the lists are empty, and there is neither `answer` nor `timing`.
     """
 
@@ -69,7 +71,7 @@ class Prediction:
     @property
     def is_unknown(self) -> bool:
         """Whether no class is probable enough to be the answer."""
-        return self.answer is not None and self.answer != self.names[0]
+        return self.answer == UNKNOWN and self.names[:1] != [UNKNOWN]
 
     def to_dict(self) -> Dict[str, Any]:
         """Return plain values, as a line of JSONL holds them: what is the same in every run."""
@@ -96,7 +98,7 @@ class Classifier:
         transform: Pipeline,
         input_shape: Tuple[int, int, int],
         engine: Runner,
-        postprocess: Topk,
+        postprocess: Ranker,
         batch_size: int = 8,
         identity: Optional[Mapping[str, Any]] = None,
     ) -> None:
@@ -174,9 +176,8 @@ class Classifier:
 def _prediction(source: str, row: np.ndarray, best: Ranking, timing: Timing) -> Prediction:
     if not np.isfinite(row).all():
         return Prediction(source, error="the network's output is not finite (NaN or Inf)")
-    names = best.names
-    answer = UNKNOWN if best.is_doubtful else names[0]
-    return Prediction(source, best.class_ids, names, best.scores, answer, timing=timing)
+    ranked = best.class_ids, best.names, best.scores
+    return Prediction(source, *ranked, best.answer, timing=timing)
 
 
 class Predictor(Classifier):

@@ -12,13 +12,16 @@ from ppcls.loss.celoss import CELoss
 from ppcls.loss.class_weights import TrainClasses
 from ppcls.loss.combined import CombinedLoss
 from ppcls.loss.focal import FocalLoss
+from ppcls.loss.multi_label import AsymmetricLoss, MultiLabelLoss
 
 __all__ = [
+    "AsymmetricLoss",
     "BCELoss",
     "CELoss",
     "CombinedLoss",
     "FocalLoss",
     "Loss",
+    "MultiLabelLoss",
     "TrainClasses",
     "distributions",
 ]

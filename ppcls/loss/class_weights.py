@@ -19,17 +19,20 @@ _SHOWN = 10
 
 
 class TrainClasses(NamedTuple):
-    """The classes of a training set: their names, and how many images each has."""
+    """The classes of a training set: their names, how many images each has, and how many images
+    there are, which may have several classes or none.
+    """
 
     names: Sequence[str]
     counts: np.ndarray
+    images: int
 
     @classmethod
     def of(cls, names: Sequence[str], labels: Labels) -> TrainClasses:
         """Count the images of each class; those with soft labels count in their shares."""
         if labels.kind is LabelKind.HARD:
-            return cls(names, np.bincount(labels.values, minlength=len(names)))
-        return cls(names, labels.values.sum(axis=0))
+            return cls(names, np.bincount(labels.values, minlength=len(names)), len(labels))
+        return cls(names, labels.values.sum(axis=0, dtype=np.float64), len(labels))
 
 
 def class_weights_of(wanted: ClassWeights, classes: TrainClasses) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Dict, FrozenSet, List, Mapping
+from typing import Any, ClassVar, Dict, FrozenSet, List, Mapping
 
 from ppcls.labels import HARD_ONLY, LabelKind, Labels
 from ppcls.loss.outputs import Outputs
@@ -16,9 +16,12 @@ class Metric(ABC):
 
     Attributes:
         accepts: the kinds of labels that `update` takes. Training does not start with others.
+        in_training: whether it can be measured while training, where the state goes into every
+            checkpoint: not where that grows with the set.
     """
 
     accepts: ClassVar[FrozenSet[LabelKind]] = HARD_ONLY
+    in_training: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -47,11 +50,13 @@ class Metric(ABC):
         """Return the values over everything seen since `reset`; nan when nothing was seen."""
 
     @abstractmethod
-    def state(self) -> Dict[str, float]:
-        """Return what `load_state` needs to go on from here, as plain numbers."""
+    def state(self) -> Dict[str, Any]:
+        """Return what `load_state` needs to go on from here, as plain numbers. Those of several
+        processes are added.
+        """
 
     @abstractmethod
-    def load_state(self, state: Mapping[str, float]) -> None:
+    def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned.
 
         Raises:

@@ -57,7 +57,7 @@ class CombinedMetric(Metric):
         values = [metric.compute() for metric in self.metrics]
         return dict(zip(self.names, [value for part in values for value in part.values()]))
 
-    def state(self) -> Dict[str, float]:
+    def state(self) -> Dict[str, Any]:
         """Return all states in one dict, keys prefixed with the metric's place in the list."""
         return {
             f"{index}.{key}": value
@@ -65,9 +65,9 @@ class CombinedMetric(Metric):
             for key, value in metric.state().items()
         }
 
-    def load_state(self, state: Mapping[str, float]) -> None:
+    def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned; a `CheckpointError` says if the list was another."""
-        parts: List[Dict[str, float]] = [{} for _ in self.metrics]
+        parts: List[Dict[str, Any]] = [{} for _ in self.metrics]
         for key, value in state.items():
             index, _, rest = key.partition(".")
             if not is_whole_number(index) or int(index) >= len(parts):

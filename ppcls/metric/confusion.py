@@ -8,7 +8,7 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-from ppcls.labels import Labels
+from ppcls.labels import LabelKind, Labels
 from ppcls.loss.outputs import Outputs, main_logits
 
 
@@ -97,6 +97,16 @@ def sums_by_class(outputs: Outputs, labels: Labels) -> paddle.Tensor:
     """
     logits = main_logits(outputs).detach()
     classes = logits.shape[1]
-    own = F.one_hot(labels.values, classes)
-    taken = F.one_hot(decided(logits), classes + 1)[:, :classes]
+    if labels.kind is LabelKind.MULTI_HOT:
+        own, taken = labels.values, present(logits).astype("float32")
+    else:
+        own = F.one_hot(labels.values, classes)
+        taken = F.one_hot(decided(logits), classes + 1)[:, :classes]
     return paddle.stack([(own * taken).sum(0), taken.sum(0), own.sum(0)]).astype("int64")
+
+
+def present(logits: paddle.Tensor) -> paddle.Tensor:
+    """Return which classes an image has, each a question of its own, bool [n, classes]: those with
+    a probability of 0.5 at least. nan is none.
+    """
+    return logits >= 0

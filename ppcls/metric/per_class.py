@@ -9,7 +9,7 @@ import numpy as np
 import paddle
 
 from ppcls.errors import CheckpointError
-from ppcls.labels import Labels
+from ppcls.labels import LabelKind, Labels
 from ppcls.loss.outputs import Outputs, main_logits
 from ppcls.metric.base import Metric
 from ppcls.metric.confusion import figures_of_sums, mean_over, sums_by_class
@@ -82,14 +82,47 @@ class PerClassMetric(Metric):
 class F1(PerClassMetric):
     """The mean over all classes of F1, the harmonic mean of precision and recall (macro F1).
 
-    A class that neither occurs nor is predicted is left out, as in scikit-learn's `f1_score`.
+    A class that neither occurs nor is predicted is left out, as in scikit-learn's `f1_score`. Where
+    images have any number of classes, those with a probability of 0.5 at least are predicted.
     """
 
+    accepts = frozenset({LabelKind.HARD, LabelKind.MULTI_HOT})
     key = "f1"
 
     def _value(self, hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> float:
         figures = figures_of_sums(hits, predicted, support)
         return mean_over(figures.f1, predicted + support > 0)
+
+
+@register("metric")
+class Precision(PerClassMetric):
+    """The mean over all classes of precision, the fraction of the images taken for a class that
+    have it. A class that no image was taken for counts 0, unless none has it either.
+
+    Where images have any number of classes, those with a probability of 0.5 at least are taken.
+    """
+
+    accepts = frozenset({LabelKind.HARD, LabelKind.MULTI_HOT})
+    key = "precision"
+
+    def _value(self, hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> float:
+        figures = figures_of_sums(hits, predicted, support)
+        return mean_over(figures.precision, predicted + support > 0)
+
+
+@register("metric")
+class Recall(PerClassMetric):
+    """The mean over all classes of recall, the fraction of a class's images that is recognised: of
+    one class for each image it is `BalancedAccuracy`. A class without images is left out.
+
+    Where images have any number of classes, those with a probability of 0.5 at least are taken.
+    """
+
+    accepts = frozenset({LabelKind.HARD, LabelKind.MULTI_HOT})
+    key = "recall"
+
+    def _value(self, hits: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> float:
+        return mean_over(figures_of_sums(hits, predicted, support).recall, support > 0)
 
 
 @register("metric")

@@ -78,6 +78,12 @@ def quantise_bundle(request: Request, say: Said = lambda _: None) -> Report:
 
 
 def _check_source(bundle: Bundle) -> None:
+    if bundle.threshold is not None:
+        raise UsageError(
+            f"{bundle.folder}: its images have any number of classes, and what quantisation costs "
+            "is judged by images of one class each; use it in float32, or in bfloat16 (--precision "
+            "bf16)"
+        )
     if SOURCE not in bundle.formats:
         raise UsageError(
             f"{bundle.folder}: holds {', '.join(bundle.formats)}, and what is quantised is the "

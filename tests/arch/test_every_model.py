@@ -245,7 +245,7 @@ def program(network: Network) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         side = smallest_side(network)
         shape = (network.in_channels, side, side)
-        write_program(network, Path(folder) / "net", shape, softmax=False)
+        write_program(network, Path(folder) / "net", shape, probabilities=False)
         yield Path(folder) / "net"
 
 
@@ -289,7 +289,7 @@ def test_openvino_export_equals_the_dynamic_network(network: Network, onnx_file:
     openvino = pytest.importorskip("openvino", reason="the extra 'openvino' is not installed")
     images = _images(network, 2, smallest_side(network))
     shape = (network.in_channels, *images.shape[2:])
-    files = write_openvino(network, onnx_file.with_suffix(""), shape, softmax=False)
+    files = write_openvino(network, onnx_file.with_suffix(""), shape, probabilities=False)
     for path in files:
         check_file(path)
     exact = {"INFERENCE_PRECISION_HINT": "f32"}

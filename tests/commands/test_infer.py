@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any, Dict, List
@@ -205,3 +206,23 @@ def test_trained_names_stay_with_a_warning(trained: Any, caplog: pytest.LogCaptu
         assert names_of(load_config(trained.config, given), class_map) == class_map
         assert len(caplog.messages) == warnings
     assert "names other classes than training did" in caplog.messages[0]
+
+
+@pytest.mark.slow
+def test_a_recipe_lists_images_and_says_where_predictions_go(
+    trained: Any, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = tmp_path / "images.txt"
+    images.write_text("d2/3.png 2\nd0/1.png 0\n")
+    given = ["infer", "-c", str(trained.config), "-o", f"Infer.infer_imgs={digits / 'val'}"]
+    given += [f"Infer.infer_list={images}"]
+    assert main([*given, f"Infer.save_dir={tmp_path / 'found'}"]) == 0
+    rows = (tmp_path / "found/predictions.jsonl").read_text().splitlines()
+    sources = [json.loads(row)["source"] for row in rows]
+    assert sources == [str(digits / "val" / name) for name in ("d2/3.png", "d0/1.png")]
+    assert main([*given, f"Infer.save_dir={tmp_path / 'found.csv'}"]) == 0
+    assert len((tmp_path / "found.csv").read_text().splitlines()) == 3
+    capsys.readouterr()
+    assert main([*given[:-1], f"Infer.infer_list={tmp_path / 'gone.txt'}"]) == 2
+    assert "Infer.infer_list: " in (told := capsys.readouterr().err)
+    assert "gone.txt: the list cannot be read: No such file" in told

@@ -152,8 +152,8 @@ def test_keys_of_paddleclas_without_effect_warn_and_say_why(
 
 
 def test_a_key_that_asks_for_another_job_is_not_passed_over(tmp_path: Path) -> None:
-    load(tmp_path, GOOD, "Global.eval_mode=classification", "Global.use_multilabel=False")
-    message = complaint(tmp_path, GOOD, "Global.eval_mode=retrieval", "Global.use_multilabel=True")
+    load(tmp_path, GOOD, "Global.eval_mode=classification", "Global.task=classification")
+    message = complaint(tmp_path, GOOD, "Global.eval_mode=retrieval", "Global.task=detection")
     assert (
         "Global.eval_mode: 'retrieval' is not possible here: classification is the only" in message
     )

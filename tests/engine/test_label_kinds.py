@@ -19,7 +19,7 @@ from ppcls.labels import LabelKind, Labels
 from ppcls.loss import Loss
 from ppcls.registry import Part, register
 
-HARD, SOFT, MULTI_HOT = LabelKind
+HARD, SOFT, MULTI_HOT, MIXED = LabelKind
 Run = Callable[..., Tuple[int, str]]
 
 
@@ -69,8 +69,12 @@ def test_the_message_says_where_and_what_would_be_right() -> None:
         "Use a loss that takes soft labels"
     )
     assert "CELoss" in able.split(", ") and "Silent" not in able
-    with pytest.raises(ConfigError, match="No metric takes multi-hot labels; remove this one"):
+    with pytest.raises(ConfigError, match="No metric takes soft labels; remove this one"):
+        check_labels_fit(SOFT, "DataLoader.Eval", {"here": Part("metric", "TopkAcc")})
+    with pytest.raises(ConfigError, match="Use a metric that takes multi-hot labels: AccuracySc"):
         check_labels_fit(MULTI_HOT, "DataLoader.Eval", {"here": Part("metric", "TopkAcc")})
+    with pytest.raises(ConfigError, match="are mixed multi-hot. Use a loss that takes .*: Asymm"):
+        check_labels_fit(MIXED, "DataLoader.Train", {"here": Part("loss", "CELoss")})
 
 
 @pytest.fixture

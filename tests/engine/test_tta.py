@@ -125,6 +125,21 @@ def test_the_answer_is_the_mean_of_the_probabilities_of_the_views(
     assert len(each) == 1 or np.abs(each - each.mean(axis=0)).max() > 0.01
 
 
+def test_of_classes_that_do_not_exclude_each_other_each_has_its_mean(
+    recipe: Recipe, network: Any
+) -> None:
+    found = found_views(roomy(recipe), network, flip=True)
+    images = noise(32)
+    with paddle.no_grad():
+        each = [network(paddle.to_tensor(one)) for one in (images, mirrored(images).copy())]
+        expected = np.mean([paddle.nn.functional.sigmoid(one).numpy() for one in each], axis=0)
+        logits = AveragedViews(network, found, multi_label=True)(paddle.to_tensor(images)).numpy()
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), expected, rtol=1e-4, atol=1e-6)
+    certain = AveragedViews(Extreme(), found, multi_label=True)
+    one_sided = paddle.to_tensor(np.tile([900, 900, 0, 0], (1, 1, 4, 1)).astype("float32"))
+    np.testing.assert_allclose(certain(one_sided).numpy(), [[0, 0]], atol=1e-3)
+
+
 def test_ten_crops_are_the_corners_the_middle_and_their_mirror_images(
     recipe: Recipe, network: Any
 ) -> None:

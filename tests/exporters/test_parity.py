@@ -100,3 +100,20 @@ def test_the_description_names_every_difference_that_was_measured() -> None:
     assert two == "log-probabilities differ by 8.1e-01, probabilities by 1.5e-01"
     three = measure(logits, _float32_softmax(static), "random", static).describe()
     assert three == f"{two}, logits by 5.0e-01"
+
+
+def test_classes_that_do_not_exclude_each_other() -> None:
+    logits = _logits(scale=5)
+    exact = (1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
+    right = measure(logits, exact, "random", logits, multi_label=True)
+    assert right.passed and right.saturated_images == 0
+    assert right.log_probabilities_compared == pytest.approx((exact > 0.1).mean())
+    rough = measure(logits, exact + np.float32(1e-7), "random", logits, multi_label=True)
+    assert rough.passed, "as engines approximate sigmoids"
+    # Near 1 a probability says nothing of its logit, which is compared as well.
+    sure = np.full_like(logits, 40.0)
+    other = sure + np.float32(1)
+    blind = measure(sure, np.ones_like(sure), "random", sure, multi_label=True)
+    seeing = measure(sure, np.ones_like(sure), "random", other, multi_label=True)
+    assert blind.passed and not seeing.passed
+    assert not measure(logits, _float32_softmax(logits), "random", logits, multi_label=True).passed

@@ -75,7 +75,7 @@ def test_program_holds_the_folded_network(tmp_path: Path) -> None:
         AsymmetricConvBNAct(3, 8, 3), ConvBNAct(8, 8, 1), average_head(8, 5)
     )
     network.train()
-    write_program(network, tmp_path / "folded", (3, 32, 32), softmax=False)
+    write_program(network, tmp_path / "folded", (3, 32, 32), probabilities=False)
     assert all(part.training for part in network.sublayers(include_self=True))
     images = np.random.default_rng(0).standard_normal((2, 3, 32, 32), dtype=np.float32)
     loaded = paddle.jit.load(str(tmp_path / "folded"))
@@ -134,7 +134,7 @@ class _Foreign(paddle.nn.Layer):
 @pytest.mark.parametrize("inside", [False, True])
 def test_layers_of_others_may_depend_on_the_batch(tmp_path: Path, inside: bool) -> None:
     network = paddle.nn.Sequential(ConvBNAct(3, 3, 1), _Foreign()) if inside else _Foreign()
-    write_program(network, tmp_path / "p", (3, 4, 4), softmax=False)
+    write_program(network, tmp_path / "p", (3, 4, 4), probabilities=False)
     loaded = paddle.jit.load(str(tmp_path / "p"))
     loaded.eval()
     for count in (1, 3):

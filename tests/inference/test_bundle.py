@@ -127,9 +127,9 @@ _EDITS: Dict[str, Edit] = {
     f"format {FORMAT_VERSION + 1} by a newer ppcls.* Upgrade": lambda c: c["Bundle"].update(
         format_version=FORMAT_VERSION + 1
     ),
-    "Bundle.output.kind: must be 'probabilities', got 'boxes'": lambda c: c["Bundle"][
-        "output"
-    ].update(kind="boxes"),
+    "Bundle.output.kind: must be 'probabilities' or 'multi-label prob.*', got 'boxes'": lambda c: c[
+        "Bundle"
+    ]["output"].update(kind="boxes"),
     "gives 'bytes' and 'sha256' of each file, but says nothing of inference.pdiparams, which "
     "Bundle.formats.paddle names": lambda c: c["Bundle"]["files"].pop("inference.pdiparams"),
     "Bundle.files.inference.pdiparams: expected keys with values": lambda c: c["Bundle"][

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from ppcls import registry
 from ppcls.errors import ConfigError, DataError, UsageError
-from ppcls.inference.postprocess import Topk, read_class_id_map
+from ppcls.inference.postprocess import (
+    UNKNOWN,
+    MultiLabelThreshOutput,
+    Ranking,
+    Topk,
+    read_class_id_map,
+)
 
 
 def test_ranks_by_probability_then_by_id() -> None:
@@ -65,3 +71,24 @@ def test_registered_with_the_arguments_of_paddleclas() -> None:
     assert accepted == ["topk", "class_id_map_file", "delimiter", "label_list"]
     with pytest.raises(ConfigError, match="Did you mean 'topk'"):
         registry.create("postprocess", "Topk", {"top_k": 1})
+
+
+def test_all_classes_from_the_threshold_on() -> None:
+    rows = np.array([[0.9, 0.5, 0.1, 0.95], [0.49, 0.2, 0.1, 0.3]], np.float32)
+    found = MultiLabelThreshOutput(label_list=["a", "b", "c", "d"])
+    several, none = found(rows)
+    assert (several.class_ids, several.names) == ([3, 0, 1], ["d", "a", "b"])
+    assert several.scores == pytest.approx([0.95, 0.9, 0.5]) and several.answer == "d, a, b"
+    assert (none.class_ids, none.names, none.scores, none.answer) == ([], [], [], "")
+    assert found.topk == 4
+    low = MultiLabelThreshOutput(0.25, label_list=["a", "b", "c", "d"], topk=1)
+    assert [one.names for one in low(rows)] == [["d"], ["a"]]
+    with pytest.raises(UsageError, match="not both"):
+        MultiLabelThreshOutput(class_id_map_file="x", label_list=["a"])
+    with pytest.raises(ConfigError, match="threshold: must be less than or equal to 1"):
+        registry.create("postprocess", "MultiLabelThreshOutput", {"threshold": 2})
+
+
+def test_the_answer_is_a_name_or_unknown() -> None:
+    assert Ranking([1], ["b"], [0.5]).answer == "b"
+    assert Ranking([1], ["b"], [0.5], is_doubtful=True).answer == UNKNOWN

@@ -18,7 +18,7 @@ from ppcls.loss import CombinedLoss, TrainClasses
 from ppcls.loss.class_weights import class_weights_of, describe_class_weights
 from ppcls.registry import create, parse
 
-CLASSES = TrainClasses(["cat", "dog", "ship"], np.array([8, 4, 4]))
+CLASSES = TrainClasses(["cat", "dog", "ship"], np.array([8, 4, 4]), 16)
 
 
 def measured(logits: np.ndarray, labels: Labels, classes: TrainClasses, **given: Any) -> float:
@@ -64,7 +64,7 @@ def test_any_size(size: Any, epsilon: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     logits, labels = rng.normal(0, 5, size), rng.integers(0, size[1], size[0])
     weights = rng.uniform(0.01, 9, size[1]).tolist()
-    classes = TrainClasses([str(i) for i in range(size[1])], np.ones(size[1]))
+    classes = TrainClasses([str(i) for i in range(size[1])], np.ones(size[1]), size[1])
     got = measured(logits, hard(labels), classes, class_weights=weights, epsilon=epsilon)
     assert got == pytest.approx(by_hand(logits, labels, weights, epsilon), rel=1e-6)
     one_hot = Labels(LabelKind.SOFT, paddle.to_tensor(np.eye(size[1], dtype="float32")[labels]))
@@ -94,7 +94,7 @@ def test_auto_is_balanced(counts: Any) -> None:
 
 
 def test_classes_without_images_weigh_one() -> None:
-    classes = TrainClasses(["a", "b", "c"], np.array([3, 0, 1]))
+    classes = TrainClasses(["a", "b", "c"], np.array([3, 0, 1]), 4)
     np.testing.assert_allclose(class_weights_of("auto", classes), [2 / 3, 1, 2])
 
 
@@ -112,7 +112,7 @@ def test_the_start_of_a_run_says_weights_and_counts() -> None:
         "(4 images)"
     )
     assert CombinedLoss([parse("loss", "CELoss")], classes=CLASSES).notes == []
-    many = TrainClasses([f"c{i}" for i in range(50)], np.arange(1, 51))
+    many = TrainClasses([f"c{i}" for i in range(50)], np.arange(1, 51), 1275)
     line = describe_class_weights(class_weights_of("auto", many), many)
     assert line.count("images") == 10 and "c0 25.5 (1 images)" in line and "c49 0.51 " in line
 
@@ -138,7 +138,7 @@ def test_evaluation_takes_none() -> None:
 
 
 def test_names_that_yaml_takes_for_numbers() -> None:
-    classes = TrainClasses(["7", "8"], np.array([1, 1]))
+    classes = TrainClasses(["7", "8"], np.array([1, 1]), 2)
     given_weights: Dict[Any, float] = {7: 2.0}
     assert class_weights_of(given_weights, classes).tolist() == [2.0, 1.0]
     create("loss", "CELoss", {"class_weights": given_weights}, classes=classes)

@@ -16,7 +16,7 @@ from sklearn import metrics as sk
 
 from ppcls.errors import CheckpointError
 from ppcls.labels import LabelKind, Labels
-from ppcls.metric import F1, BalancedAccuracy
+from ppcls.metric import F1, BalancedAccuracy, Precision, Recall
 from ppcls.metric.confusion import ConfusionCounts, class_figures
 
 CLASSES = 6
@@ -24,7 +24,12 @@ RNG = np.random.default_rng(0)
 SCORES = RNG.normal(0, 1, [50, CLASSES]).astype("float32")
 TRUE = RNG.integers(0, CLASSES - 1, 50)
 """The last class has no image, but is predicted."""
-THEIRS = {F1: sk.f1_score, BalancedAccuracy: sk.balanced_accuracy_score}
+THEIRS = {
+    F1: sk.f1_score,
+    Precision: sk.precision_score,
+    Recall: sk.balanced_accuracy_score,
+    BalancedAccuracy: sk.balanced_accuracy_score,
+}
 
 
 def seen(metric: Any, scores: Any = SCORES, true: Any = TRUE, cuts: Sequence[int] = ()) -> Any:
@@ -35,7 +40,7 @@ def seen(metric: Any, scores: Any = SCORES, true: Any = TRUE, cuts: Sequence[int
 
 
 def scikit(kind: Any, true: np.ndarray, predicted: np.ndarray) -> float:
-    options = {"average": "macro", "zero_division": 0} if kind is F1 else {}
+    options = {"average": "macro", "zero_division": 0} if kind in (F1, Precision) else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of classes that are predicted and have no image
         return float(THEIRS[kind](true, predicted, **options))

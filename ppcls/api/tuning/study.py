@@ -26,9 +26,11 @@ from ppcls.api.tuning.results import (
 )
 from ppcls.api.tuning.search import Dimension, read_search
 from ppcls.config import Config, load_config, require, to_yaml
-from ppcls.engine.builder import build_eval_metrics, model_selection
+from ppcls.engine.builder import model_selection
+from ppcls.engine.label_kinds import expected_kind
 from ppcls.engine.loggers import Logger, Record
 from ppcls.engine.loggers.console import format_metric
+from ppcls.engine.metric_parts import build_eval_metrics
 from ppcls.engine.selection import ModelSelection
 from ppcls.errors import ConfigError, TrainingError, UsageError
 from ppcls.files import Busy, locked, remove
@@ -117,7 +119,8 @@ def tune(
     require(recipe, "DataLoader.Eval")
     dimensions = read_search(search, recipe)
     _check_values(read, overrides, dimensions)
-    selection = model_selection(recipe, build_eval_metrics(recipe, _ENOUGH_CLASSES))
+    metrics = build_eval_metrics(recipe, _ENOUGH_CLASSES, expected_kind(recipe))
+    selection = model_selection(recipe, metrics)
     root = Path(recipe.Global.output_dir) / "tune"
     with _claimed(root, overwrite):
         study = _open_study(optuna, root, recipe, selection, pruner)

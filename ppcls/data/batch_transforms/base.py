@@ -50,18 +50,26 @@ class BatchTransform(ABC):
         return kind
 
 
+_MIXED = {
+    LabelKind.HARD: LabelKind.SOFT,
+    LabelKind.SOFT: LabelKind.SOFT,
+    LabelKind.MULTI_HOT: LabelKind.MIXED_MULTI_HOT,
+    LabelKind.MIXED_MULTI_HOT: LabelKind.MIXED_MULTI_HOT,
+}
+
+
 class Mixing(BatchTransform):
-    """Base of the ops that mix images with each other, and their labels: hard or soft ones come in,
-    soft ones come out.
+    """Base of the ops that mix images with each other, and their labels: of hard or soft ones, soft
+    ones come out, of multi-hot ones mixed ones.
     """
 
-    accepts = frozenset({LabelKind.HARD, LabelKind.SOFT})
+    accepts = frozenset(LabelKind)
     passes_on = True
 
     def output_kind(self, kind: LabelKind) -> LabelKind:
-        """Return soft; see `BatchTransform.output_kind`."""
+        """Return the kind that labels have when they are mixed."""
         super().output_kind(kind)
-        return LabelKind.SOFT
+        return _MIXED[kind]
 
 
 def with_images(batch: Batch, op: BatchOp) -> Batch:
@@ -72,7 +80,7 @@ def with_images(batch: Batch, op: BatchOp) -> Batch:
 
 
 def as_soft(labels: Labels, classes: int) -> Labels:
-    """Return hard or soft labels of NumPy as soft ones: float32, n x classes."""
-    if labels.kind is LabelKind.SOFT:
-        return labels
+    """Return labels of NumPy as those that can be mixed: float32, n x classes."""
+    if labels.kind is not LabelKind.HARD:
+        return Labels(_MIXED[labels.kind], labels.values)
     return Labels(LabelKind.SOFT, np.eye(classes, dtype=np.float32)[labels.values])

@@ -10,5 +10,6 @@ from ppcls.data.dataset.base import Dataset
 from ppcls.data.dataset.class_map import ClassMap
 from ppcls.data.dataset.folder import ImageFolder
 from ppcls.data.dataset.imagenet import ImageNetDataset
+from ppcls.data.dataset.multi_label import MultiLabelDataset
 
-__all__ = ["ClassMap", "Dataset", "ImageFolder", "ImageNetDataset"]
+__all__ = ["ClassMap", "Dataset", "ImageFolder", "ImageNetDataset", "MultiLabelDataset"]

@@ -8,10 +8,17 @@ import numpy as np
 
 
 class NetworkEngine:
-    """A Paddle layer in evaluation mode that turns images [n, c, h, w] into logits [n, classes]."""
+    """A Paddle layer in evaluation mode that turns images [n, c, h, w] into logits [n, classes].
 
-    def __init__(self, network: Any) -> None:
+    Args:
+        network: the layer.
+        multi_label: whether the probability of each class is the sigmoid of its logit; else they
+            are the softmax of all.
+    """
+
+    def __init__(self, network: Any, multi_label: bool = False) -> None:
         self.network = network
+        self.multi_label = multi_label
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Return probabilities, float32 [n, classes], of images, float32 [n, c, h, w]."""
@@ -19,5 +26,7 @@ class NetworkEngine:
 
         with paddle.no_grad():
             logits = self.network(paddle.to_tensor(images))
-        result: np.ndarray = paddle.nn.functional.softmax(logits).numpy()
+        functions = paddle.nn.functional
+        probabilities = functions.sigmoid if self.multi_label else functions.softmax
+        result: np.ndarray = probabilities(logits).numpy()
         return result

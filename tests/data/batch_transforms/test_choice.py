@@ -13,7 +13,7 @@ from ppcls.errors import ConfigError
 from ppcls.labels import LabelKind, Labels
 from ppcls.registry import create
 
-HARD, SOFT, MULTI_HOT = LabelKind
+HARD, SOFT, MULTI_HOT, MIXED = LabelKind
 MIXUP, CUTMIX = {"alpha": 0.8, "prob": 0.5}, {"alpha": 1.0, "prob": 0.3}
 
 
@@ -51,8 +51,10 @@ def test_where_nothing_is_done_labels_are_soft_too() -> None:
     )
     assert found.images is images and found.labels.values.tolist() == [[0, 0, 1], [1, 0, 0]]
     assert op.output_kind(HARD) is SOFT
-    with pytest.raises(ConfigError, match="OpSampler takes hard or soft labels"):
-        op.output_kind(MULTI_HOT)
+    assert op.output_kind(MULTI_HOT) is MIXED
+    several = Labels(MULTI_HOT, np.array([[1, 1, 0], [0, 0, 0]], np.float32))
+    found = op(Batch(images, several, np.arange(2), 0), np.random.default_rng(0))
+    assert found.labels.kind is MIXED, "although nothing was mixed"
 
 
 @pytest.mark.parametrize(

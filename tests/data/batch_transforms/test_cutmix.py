@@ -15,7 +15,7 @@ from ppcls.errors import ConfigError
 from ppcls.labels import LabelKind, Labels
 from ppcls.registry import create
 
-HARD, SOFT, MULTI_HOT = LabelKind
+HARD, SOFT, MULTI_HOT, MIXED = LabelKind
 
 
 def cutmix(alpha: float = 1.0, classes: int = 4) -> Any:
@@ -85,10 +85,9 @@ def test_batches_that_have_no_pair(count: int) -> None:
     assert found.labels.values.shape == (count, 4)
 
 
-def test_labels_that_it_does_not_take() -> None:
+def test_kinds_of_labels_and_nonsense() -> None:
     assert cutmix().output_kind(HARD) is cutmix().output_kind(SOFT) is SOFT
-    with pytest.raises(ConfigError, match="CutmixOperator takes hard or soft labels"):
-        cutmix().output_kind(MULTI_HOT)
+    assert cutmix().output_kind(MULTI_HOT) is cutmix().output_kind(MIXED) is MIXED
     with pytest.raises(ConfigError, match="CutmixOperator: alpha: must be "):
         cutmix(0)
 

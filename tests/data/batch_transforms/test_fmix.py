@@ -18,7 +18,7 @@ from ppcls.labels import LabelKind, Labels
 from ppcls.registry import create
 from tests.data.batch_transforms.test_cutmix import batch_of
 
-HARD, SOFT, MULTI_HOT = LabelKind
+HARD, SOFT, MULTI_HOT, MIXED = LabelKind
 
 
 def fmix(**arguments: Any) -> Any:
@@ -68,10 +68,9 @@ def test_batches_that_have_no_pair(count: int) -> None:
     assert found.labels.values.shape == (count, 4)
 
 
-def test_labels_that_it_does_not_take() -> None:
+def test_kinds_of_labels_and_nonsense() -> None:
     assert fmix().output_kind(HARD) is fmix().output_kind(SOFT) is SOFT
-    with pytest.raises(ConfigError, match="FmixOperator takes hard or soft labels"):
-        fmix().output_kind(MULTI_HOT)
+    assert fmix().output_kind(MULTI_HOT) is fmix().output_kind(MIXED) is MIXED
     with pytest.raises(ConfigError, match="FmixOperator: alpha: must be "):
         fmix(alpha=0)
 

@@ -20,7 +20,7 @@ from ppcls.errors import ConfigError
 from ppcls.labels import LabelKind, Labels
 from ppcls.registry import create
 
-HARD, SOFT, MULTI_HOT = LabelKind
+HARD, SOFT, MULTI_HOT, MIXED = LabelKind
 
 
 class Drawn:
@@ -126,8 +126,7 @@ def test_nonsense_is_refused(alpha: float) -> None:
 
 def test_kinds_of_labels() -> None:
     assert mixup().output_kind(HARD) is mixup().output_kind(SOFT) is SOFT
-    with pytest.raises(ConfigError, match="takes hard or soft labels, but gets multi-hot ones"):
-        mixup().output_kind(MULTI_HOT)
+    assert mixup().output_kind(MULTI_HOT) is mixup().output_kind(MIXED) is MIXED
     np.testing.assert_array_equal(as_soft(Labels(HARD, np.array([1])), 3).values, [[0, 1, 0]])
 
 
