@@ -12,7 +12,7 @@ import numpy as np
 
 from ppcls import runtime
 from ppcls.api.calibrate import bundle_folder
-from ppcls.api.ranking import names_of, threshold_of, topk_of
+from ppcls.api.ranking import limit_of, names_of, threshold_of, topk_of
 from ppcls.config import Config, ConfigSource, as_config
 from ppcls.data.dataset import ClassMap
 from ppcls.data.dataset.list_file import ListFile
@@ -80,12 +80,7 @@ def export(
     report = export_bundle(
         trained.network,
         target,
-        Processing(
-            transform,
-            names,
-            topk_of(checked),
-            threshold_of(checked) if trained.multi_label else None,
-        ),
+        _processing(checked, trained, transform, names),
         formats=chosen,
         images=_real_images(checked, trained.class_map, transform),
         provenance=_provenance(checked, trained),
@@ -99,6 +94,16 @@ def export(
             report.folder,
         )
     return replace(report, left_out=left_out)
+
+
+def _processing(
+    config: Config, trained: Trained, transform: Pipeline, names: ClassMap
+) -> Processing:
+    """Return what stands around the network."""
+    if not trained.multi_label:
+        return Processing(transform, names, topk_of(config))
+    most = limit_of(config) or len(names)
+    return Processing(transform, names, most, threshold_of(config))
 
 
 def _warn_of_own_transforms(transform: Pipeline) -> None:

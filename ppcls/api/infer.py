@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Union
 
 from ppcls import runtime
-from ppcls.api.ranking import names_of, threshold_of, topk_of
+from ppcls.api.ranking import limit_of, names_of, threshold_of, topk_of
 from ppcls.config import Config, ConfigSource, as_config, require
 from ppcls.engine.builder import check_images_fit, use_kernels
 from ppcls.engine.trained import Trained, eval_transform, load_trained
@@ -108,5 +108,6 @@ def trained_classifier(config: Config, topk: Optional[int] = None) -> Classifier
 def _ranker(config: Config, trained: Trained, names: List[str], topk: Optional[int]) -> Ranker:
     """Return what names the classes of an image: the most probable ones, or all that it has."""
     if trained.multi_label:
-        return MultiLabelThreshOutput(threshold_of(config), label_list=names, topk=topk)
+        most = topk or limit_of(config)
+        return MultiLabelThreshOutput(threshold_of(config), label_list=names, topk=most)
     return Topk(topk=min(topk or topk_of(config), len(names)), label_list=names)

@@ -20,9 +20,14 @@ _log = logging.getLogger("ppcls")
 
 def topk_of(config: Config) -> int:
     """Return how many classes an image's prediction shows."""
+    return limit_of(config) or TOPK
+
+
+def limit_of(config: Config) -> Optional[int]:
+    """Return the number of classes that `Infer.PostProcess` names, if it does."""
     part = config.Infer.PostProcess
     found = part.arguments.get("topk") if part else None
-    return TOPK if found is None else int(found)
+    return None if found is None else int(found)
 
 
 def threshold_of(config: Config) -> float:

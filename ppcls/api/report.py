@@ -139,6 +139,11 @@ def _write(
     language = _language(language)
     runtime.use_device(config.Global.device)
     trained = load_trained(_of_run(config) if folder else config, eval_transform(config))
+    if trained.multi_label:
+        raise UsageError(
+            "a report is of images of one class each, and those of "
+            f"{trained.path} have any number of classes; `ppcls eval` measures it"
+        )
     is_run = folder is not None
     found = gather(config, trained, folder, most, with_train=is_run, by_views=not is_run)
     photos = Photos({split: judged.dataset for split, judged in found.judged.items()})

@@ -83,7 +83,7 @@ def accelerate(network: nn.Layer, dtype: str = "float32") -> str:
 
 
 def accelerate_on(
-    device: str, network: nn.Layer, dtype: str = "float32", measured: bool = False
+    device: str, network: nn.Layer, dtype: str = "float32", choices: Optional[Choices] = None
 ) -> str:
     """Let a network compute by oneDNN if that is possible on a device, and return what it computes
     by, for the log.
@@ -92,14 +92,14 @@ def accelerate_on(
         device: "cpu" or "gpu:N".
         network: changed in place.
         dtype: see `accelerate`.
-        measured: let Paddle compute convolutions in which it was measured to be faster.
+        choices: let Paddle compute convolutions in which it is the faster one by these.
     """
     if device != "cpu":
         return "Paddle"
     try:
         version = accelerate(network, dtype)
-        if measured:
-            give_choices(network, Choices())
+        if choices is not None:
+            give_choices(network, choices)
             return f"{version} where it can and is faster, else Paddle"
         return f"{version} where it can, else Paddle"
     except Unavailable as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence
@@ -60,17 +61,33 @@ def run_within(command: Sequence[str], output: Path, limit: Optional[float]) -> 
             return _watched(process, limit)
         finally:
             if process.poll() is None:
-                process.kill()
-                process.wait()
+                _end(process)
 
 
 def _watched(process: subprocess.Popen[bytes], limit: Optional[float]) -> Ended:
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return Ended(process.wait(_BEAT), False)
-        if limit is not None and resident_memory(process.pid) > limit:
-            process.kill()
-            return Ended(process.wait(), True)
+        if limit is not None and sum(map(resident_memory, family(process.pid))) > limit:
+            return Ended(_end(process), True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """Kill a process and those that it has started; return its exit status."""
+    others = family(process.pid)[1:]
+    process.kill()
+    for other in others:
+        with contextlib.suppress(OSError):
+            os.kill(other, signal.SIGKILL)
+    return process.wait()
+
+
+def family(process: int) -> List[int]:
+    """Return the numbers of a process and of all that it and its children have started."""
+    tasks = Path(f"/proc/{process}/task")
+    listed = [_text(path) for path in sorted(tasks.glob("*/children"))]
+    children = [int(word) for text in listed for word in text.split()]
+    return [process, *(one for child in children for one in family(child))]
 
 
 def resident_memory(process: int) -> int:

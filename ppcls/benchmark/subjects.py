@@ -143,7 +143,8 @@ def _open(subject: Subject, bundle: Bundle, options: EngineOptions) -> Opened:
     engine, reason = (
         open_fastest(bundle, options) if name == AUTO else (open_engine(name, bundle, options), "")
     )
-    names = Topk(bundle.topk, label_list=bundle.labels) if bundle.threshold else bundle.ranker()
+    several = bundle.threshold is not None
+    names = Topk(bundle.topk, label_list=bundle.labels) if several else bundle.ranker()
     size = options.batch_size
     classify = Classifier(bundle.pipeline(), bundle.input.image_shape, engine, names, size)
     about = {**_plain(engine.describe()), **({"reason": reason} if reason else {})}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict
 
 from ppcls.commands import add_config_arguments, run_with_config
+from ppcls.errors import UsageError
 
 if TYPE_CHECKING:
     from ppcls.api.evaluate import EvaluationResult
@@ -56,6 +57,7 @@ def _run(config: Config, arguments: argparse.Namespace) -> int:
         require_csv(arguments.save_predictions)
     if arguments.report:
         _check_page(arguments.report)
+    _check_one_class(config, arguments)
     found = evaluate(config, keep_scores=bool(arguments.save_predictions))
     if arguments.json:
         _write(arguments.json, found)
@@ -67,6 +69,20 @@ def _run(config: Config, arguments: argparse.Namespace) -> int:
     if arguments.report:
         _report(config, arguments.report)
     return 0
+
+
+def _check_one_class(config: Config, arguments: argparse.Namespace) -> None:
+    """Refuse, before anything is computed, what is of images of one class each."""
+    from ppcls.engine.label_kinds import expected_kind
+    from ppcls.labels import LabelKind
+
+    wanted = {"--report": arguments.report, "--save-predictions": arguments.save_predictions}
+    for option, value in wanted.items():
+        if value and expected_kind(config) is not LabelKind.HARD:
+            raise UsageError(
+                f"{option} is for images of one class each, and these have any number of classes; "
+                "'ppcls predict --output FILE.csv' writes what the exported network says of each"
+            )
 
 
 def _check_page(page: Path) -> None:

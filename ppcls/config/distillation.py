@@ -101,11 +101,22 @@ def _translate_losses(data: Dict[str, Any], classes: Any) -> None:
                     kept["temperature"] = arguments.get("temperature", 4.0)
                 losses[i] = {"DistillationLoss": kept}
             elif name == "DistillationDMLLoss":
-                kept.pop("epsilon", None)
-                if not arguments.get("sum_across_class_dim", False) and isinstance(classes, int):
-                    # There, the mean is over images and classes.
-                    kept["weight"] = kept.get("weight", 1.0) / max(1, classes)
-                losses[i] = {"DistillationLoss": {**kept, "symmetric": True}}
+                losses[i] = {"DistillationLoss": _mutual(arguments, classes)}
+
+
+def _mutual(arguments: Dict[str, Any], classes: Any) -> Dict[str, Any]:
+    """Return the arguments that make `DistillationLoss` the loss of `DistillationDMLLoss`; those
+    that it has no word for stay, and are refused with the others that are unknown.
+    """
+    dropped = ("model_name_pairs", "key", "maps_name", "name", "act", "sum_across_class_dim")
+    found = {key: value for key, value in arguments.items() if key not in dropped}
+    if arguments.get("act", "softmax") != "softmax":
+        found["act"] = arguments["act"]
+    if arguments.get("sum_across_class_dim") and isinstance(classes, int):
+        # There, each class' part is multiplied by the number of classes, and then averaged; or, so,
+        # added up.
+        found["weight"] = found.get("weight", 1.0) * classes
+    return {**found, "symmetric": True}
 
 
 def _translate_metrics(data: Dict[str, Any]) -> None:

@@ -101,8 +101,30 @@ class DataLoader:
             ConfigError: the ops do not fit a size.
         """
         stages = list(self.stages().values())
-        sizes = self.sampler.sizes
+        sizes: List[Size] = getattr(self.sampler, "sizes", [])
         return [stage.in_size(*size) for stage in stages for size in sizes] if sizes else stages
+
+    def _sizes_of(self, epoch: int) -> Optional[List[Size]]:
+        """Return the sizes of an epoch's batches; a sampler of one's own need not know any."""
+        sizes_of = getattr(self.sampler, "sizes_of", None)
+        return sizes_of(epoch) if sizes_of else None
+
+    def largest_batch(self) -> Tuple[int, int]:
+        """Return the first epoch in which images are as large as they get, and the number of the
+        batch with the most pixels in it.
+        """
+        pixels = {epoch: _pixels(stage.output_size) for epoch, stage in self.stages().items()}
+        epoch = max(pixels, key=lambda one: (pixels[one], -one))
+        sizes, batches = self._sizes_of(epoch), self.sampler.batches(epoch)
+        if not sizes:
+            return epoch, 0
+        numbers = range(len(batches))
+        return epoch, max(numbers, key=lambda one: len(batches[one]) * _pixels(sizes[one]))
+
+    def transform_of(self, epoch: int, number: int) -> Pipeline:
+        """Return the transforms of a batch of an epoch."""
+        usual, sizes = self._transform_in(epoch), self._sizes_of(epoch)
+        return usual.in_size(*sizes[number]) if sizes else usual
 
     def _transform_in(self, epoch: int) -> Pipeline:
         return self.dataset.transform.at(min(1.0, epoch / self.epochs))
@@ -121,11 +143,10 @@ class DataLoader:
 
             return epoch_of(self, epoch, start)
         self.patience.begin()
-        usual = self._transform_in(epoch)
-        transforms: Dict[Optional[Size], Pipeline] = {None: usual}
-        transforms.update({size: usual.in_size(*size) for size in self.sampler.sizes})
+        usual, sizes = self._transform_in(epoch), self._sizes_of(epoch)
+        in_sizes = {size: usual.in_size(*size) for size in set(sizes or [])}
         batches = (
-            _Reading(self, transforms[self.sampler.size_of(epoch, number)], indices, epoch, number)
+            _Reading(self, in_sizes[sizes[number]] if sizes else usual, indices, epoch, number)
             for number, indices in enumerate(self.sampler.batches(epoch)[start:], start)
         )
         if self.num_workers < 1:
@@ -160,6 +181,10 @@ class DataLoader:
         # An empty batch is a piece of work too: somebody must put it together.
         starts = range(0, max(1, len(reading)), size)
         return [pool.submit(reading.read, start, start + size) for start in starts]
+
+
+def _pixels(size: Optional[Tuple[int, int]]) -> int:
+    return size[0] * size[1] if size else 0
 
 
 def _finish(reading: _Reading, futures: List[Future[None]]) -> Batch:

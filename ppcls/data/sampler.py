@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, List, Optional, Tuple, Union
+from typing import Annotated, ClassVar, List, Optional, Tuple, Union
 
 import numpy as np
 from pydantic import Field
@@ -40,6 +40,9 @@ class DistributedBatchSampler:
         ConfigError: `drop_last` leaves nothing.
     """
 
+    batch_key: ClassVar[str] = "batch_size"
+    """The argument that says how large a batch is."""
+
     batch_size: Annotated[int, Field(ge=1)]
     shuffle: bool = False
     drop_last: bool = False
@@ -73,8 +76,10 @@ class DistributedBatchSampler:
         """The sizes in which batches come, (width, height); empty where that is the transforms'."""
         return []
 
-    def size_of(self, epoch: int, number: int) -> Optional[Size]:
-        """Return (width, height) of the images of a batch; None where the transforms settle it."""
+    def sizes_of(self, epoch: int) -> Optional[List[Size]]:
+        """Return (width, height) of the images of each batch of an epoch; None where the transforms
+        settle it.
+        """
         return None
 
     def _order(self, epoch: int) -> np.ndarray:
@@ -108,6 +113,8 @@ class MultiScaleSampler(DistributedBatchSampler):
     Raises:
         ConfigError: a size is none, or below `divided_factor`, or `drop_last` leaves nothing.
     """
+
+    batch_key = "first_bs"
 
     def __init__(  # noqa: PLR0913, as a data class would take them
         self,
@@ -159,9 +166,9 @@ class MultiScaleSampler(DistributedBatchSampler):
         """The number of batches in an epoch."""
         return len(self._plan)
 
-    def size_of(self, epoch: int, number: int) -> Optional[Size]:
-        """Return (width, height) of the images of a batch."""
-        return self._sizes[self._scales(epoch)[number]]
+    def sizes_of(self, epoch: int) -> Optional[List[Size]]:
+        """Return (width, height) of the images of each batch of an epoch."""
+        return [self._sizes[scale] for scale in self._scales(epoch)]
 
     def _scales(self, epoch: int) -> List[int]:
         """Return the number of the size of each batch of an epoch; the last one, which may be

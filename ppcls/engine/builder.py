@@ -33,6 +33,7 @@ from ppcls.engine.swa import StochasticWeightAverage, first_averaged, with_const
 from ppcls.engine.teacher import Teacher, build_teacher
 from ppcls.engine.world import World
 from ppcls.errors import ConfigError, did_you_mean
+from ppcls.kernels.choice import Choices
 from ppcls.loss import CombinedLoss, TrainClasses
 from ppcls.metric import CombinedMetric
 from ppcls.progress import waiting
@@ -76,7 +77,8 @@ def build_job(config: Config, device: str, world: World) -> Job:
     judged = (evaluation or train).dataset.label_kind
     eval_metrics = build_eval_metrics(config, len(class_map), judged)
     metrics = train_metric_parts(config, train.label_kind)
-    teacher = _teacher(config, class_map, train.dataset.transform.channels, device)
+    choices = Choices()
+    teacher = _teacher(config, class_map, train.dataset.transform.channels, device, choices)
     with config.naming("Loss"):
         classes = TrainClasses.of(class_map.names, train.dataset.labels)
         loss = CombinedLoss(config.Loss.Train or [], network.aux_weight, classes, teacher)
@@ -89,7 +91,7 @@ def build_job(config: Config, device: str, world: World) -> Job:
     amp = possible(config.AMP, device)
     return Job(
         device=device,
-        kernels=use_kernels(config, network, device, amp),
+        kernels=use_kernels(config, network, device, amp, choices),
         network=network,
         class_map=class_map,
         train=train,
@@ -127,12 +129,14 @@ def _average(config: Config, network: Network, train: DataLoader) -> Optional[Av
     return None
 
 
-def _teacher(config: Config, class_map: ClassMap, channels: int, device: str) -> Optional[Teacher]:
+def _teacher(
+    config: Config, class_map: ClassMap, channels: int, device: str, choices: Choices
+) -> Optional[Teacher]:
     """Build the network to learn from, if there is one."""
     if config.Teacher is None:
         return None
     teacher = build_teacher(config, class_map, channels)
-    use_kernels(config, teacher.network, device)
+    use_kernels(config, teacher.network, device, choices=choices)
     _log.info("teacher: %s, %s", config.Teacher.part.name, teacher.path)
     return teacher
 
@@ -411,7 +415,11 @@ def _freeze(config: Config, network: Network) -> None:
 
 
 def use_kernels(
-    config: Config, network: nn.Layer, device: str, amp: Optional[AmpSection] = None
+    config: Config,
+    network: nn.Layer,
+    device: str,
+    amp: Optional[AmpSection] = None,
+    choices: Optional[Choices] = None,
 ) -> str:
     """Let a network compute by the operators that the configuration asks for, and return which
     these are, for the log.
@@ -421,6 +429,7 @@ def use_kernels(
         network: changed in place.
         device: "cpu" or "gpu:N".
         amp: mixed precision, where the network is to be trained with it.
+        choices: those of another network of the same job, where operators are measured.
 
     Raises:
         ConfigError: that needs other operators.
@@ -429,11 +438,11 @@ def use_kernels(
         if amp:
             raise ConfigError(
                 f"{config.where('Global', 'cpu_kernels')} is paddle, which computes in float32 on "
-                "a CPU; with AMP it has to be auto. Change it, or use -o AMP=null"
+                "a CPU; with AMP it has to be auto or measured. Change it, or use -o AMP=null"
             )
         return "Paddle"
-    measured = config.Global.cpu_kernels == "measured"
-    found = accelerate_on(device, network, amp.dtype if amp else "float32", measured)
+    wanted = (choices or Choices()) if config.Global.cpu_kernels == "measured" else None
+    found = accelerate_on(device, network, amp.dtype if amp else "float32", wanted)
     return f"{found}; convolutions are trained in {amp.dtype}" if amp and device == "cpu" else found
 
 

@@ -29,7 +29,7 @@ def dry_run(job: Job) -> str:
     Raises:
         DataError: no image of the first batch can be read.
     """
-    batch = _first_batch(job.train, epoch_of_largest(job.train))
+    batch = _batch(job.train, *job.train.largest_batch())
     began = time.perf_counter()
     loss, output = _learn(job, batch)
     seconds = time.perf_counter() - began
@@ -46,7 +46,7 @@ def dry_run(job: Job) -> str:
         ("peak memory", _memory(job.device)),
     ]
     if job.eval:
-        rows.append(("evaluation batch", str(list(network_input(_first_batch(job.eval)).shape))))
+        rows.append(("evaluation batch", str(list(network_input(_batch(job.eval)).shape))))
     indented = table([("", *row) for row in rows], left=[0, 1, 2])
     return "\n".join(
         ["dry run: all parts fit together", indented, "", layer_table(condensed(layers))]
@@ -76,14 +76,8 @@ def _parts(layers: List[Row], depth: int) -> List[Row]:
     return rows
 
 
-def epoch_of_largest(loader: DataLoader) -> int:
-    """Return the first epoch in which images are as large as they get."""
-    sizes = {epoch: stage.output_size or (0, 0) for epoch, stage in loader.stages().items()}
-    return max(sizes, key=lambda epoch: (sizes[epoch][0] * sizes[epoch][1], -epoch))
-
-
-def _first_batch(loader: DataLoader, epoch: int = 0) -> Batch:
-    with contextlib.closing(loader.epoch(epoch)) as batches:
+def _batch(loader: DataLoader, epoch: int = 0, number: int = 0) -> Batch:
+    with contextlib.closing(loader.epoch(epoch, start=number)) as batches:
         batch = next(batches)
     if not len(batch):
         reasons = "\n  ".join(f"{image.name}: {image.reason}" for image in batch.bad[:5])

@@ -52,8 +52,12 @@ class AveragedWeights(ABC):
             value.set_value(arrays[name].astype(value.numpy().dtype, copy=False))
 
     @contextlib.contextmanager
-    def applied(self) -> Iterator[None]:
-        """Let the network have the averaged weights inside the block."""
+    def applied(self, epochs: int = 0) -> Iterator[None]:
+        """Let the network have the averaged weights inside the block.
+
+        Args:
+            epochs: how many are over.
+        """
         own = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.model.set_state_dict(self.average)
         try:

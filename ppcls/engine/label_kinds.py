@@ -17,12 +17,13 @@ def accepted_kinds(kind: str, name: str) -> FrozenSet[LabelKind]:
 
 def expected_kind(config: Config) -> LabelKind:
     """Return the kind of labels that images have by the configuration alone: any number of classes
-    where it says so or names a data set of that kind, else one.
+    where it says so, or names a data set or answers of that kind, else one.
     """
-    wanted = config.Global.use_multilabel
+    wanted, answers = config.Global.use_multilabel, config.Infer.PostProcess
     if wanted is None:
         splits = (config.DataLoader.Train, config.DataLoader.Eval)
         wanted = any(split and split.dataset.name == "MultiLabelDataset" for split in splits)
+        wanted = wanted or bool(answers and answers.name == "MultiLabelThreshOutput")
     return LabelKind.MULTI_HOT if wanted else LabelKind.HARD
 
 
@@ -39,6 +40,13 @@ def check_kind_is_expected(config: Config, found: LabelKind) -> None:
             f"{config.where('Global', 'use_multilabel')} is {wanted}, so that an image has "
             f"{number}, but the labels of DataLoader.Train are {found}; change it, or take another "
             f"data set: {'MultiLabelDataset' if wanted else 'ImageNetDataset'}"
+        )
+    answers = config.Infer.PostProcess
+    if answers and answers.name == "MultiLabelThreshOutput" and found is not LabelKind.MULTI_HOT:
+        raise ConfigError(
+            f"{config.where('Infer', 'PostProcess')}: MultiLabelThreshOutput answers with any "
+            f"number of classes, but the labels of DataLoader.Train are {found}; take Topk, or "
+            "another data set: MultiLabelDataset"
         )
 
 

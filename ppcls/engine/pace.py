@@ -8,13 +8,16 @@ import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Callable, Generator, List, NamedTuple
+from typing import Callable, Generator, Iterator, List, NamedTuple, Optional
 
 import numpy as np
 import paddle
 
+from ppcls.data.cache import ImageCache, Kept
 from ppcls.data.loader import DataLoader
+from ppcls.data.transforms import Pipeline
 from ppcls.engine.device_ops import network_input
+from ppcls.engine.ema import AveragedWeights
 from ppcls.engine.job import Job, TrainSettings
 from ppcls.engine.step import learn, update
 from ppcls.errors import BadImageError, CheckpointError
@@ -80,8 +83,22 @@ def pace_of(job: Job, clock: Clock = time.perf_counter) -> Pace:
     if job.eval is None:
         return Pace(batch, 0.0, len(job.train))
     each = _times(_judged(job), clock)
-    judged = max(statistics.median(each[len(each) // 2 :]), _reading(job.eval, clock))
-    return Pace(batch, judged * len(job.eval), len(job.train))
+    computed = statistics.median(each[len(each) // 2 :])
+    judged = max(computed, _reading(job.eval, clock)) * len(job.eval)
+    return Pace(batch, judged * _evaluations(job.ema) + _statistics(job, batch), len(job.train))
+
+
+def _evaluations(average: Optional[AveragedWeights]) -> int:
+    """Return how often an evaluation judges the set."""
+    return 2 if average and average.keep_better else 1
+
+
+def _statistics(job: Job, batch: float) -> float:
+    """Return how long it takes, at most, to take the statistics of averaged weights: a forward pass
+    of some batches, for which a whole step is counted.
+    """
+    batches = getattr(job.ema, "batches", 0)
+    return float(batch * min(batches, len(job.train)))
 
 
 def seconds_to_save(job: Job, clock: Clock = time.perf_counter) -> float:
@@ -109,15 +126,31 @@ def _of_stage(job: Job, epoch: int, clock: Clock) -> float:
 
 def _reading(loader: DataLoader, clock: Clock) -> float:
     """Return how long reading a batch takes: the first ones are read while nothing else is done,
-    so that timing them says nothing of it.
+    so that timing them says nothing of it. Where images are kept in memory, most epochs only
+    transform them.
     """
     dataset, count = loader.dataset, min(_READ, len(loader.dataset))
+    transform = loader.transform_of(0, 0)
+    sources: List[Kept] = []
     began = clock()
     for index in range(count):
         with contextlib.suppress(BadImageError):
-            dataset.transform(dataset.read(index), np.random.default_rng(index))
+            sources.append(dataset.read(index))
+    if loader.cache is not None:
+        sources = list(_kept(loader.cache, sources, transform))
+        began = clock()
+    for index, source in enumerate(sources):
+        with contextlib.suppress(BadImageError):
+            transform(source, np.random.default_rng(index))
     share = len(loader.sampler.batches(0)[0]) / max(1, loader.num_workers)
     return (clock() - began) / count * share
+
+
+def _kept(cache: ImageCache, files: List[Kept], transform: Pipeline) -> Iterator[Kept]:
+    for index, data in enumerate(files):
+        if isinstance(data, bytes):
+            with contextlib.suppress(BadImageError):
+                yield cache.keep(index, data, transform)
 
 
 def _trained(job: Job, epoch: int) -> Generator[None, None, None]:

@@ -29,8 +29,10 @@ def lengths_changed(config: Config, factor: float) -> Dict[KeyPath, Any]:
             "epochs. Give Global.epochs yourself, without Global.max_hours, or take a schedule "
             "that follows Global.epochs, such as Cosine"
         )
-    lengths = _changed(config, getattr(kind, "lengths", ()), lambda value: value * factor)
+    lengths = _changed(config, getattr(kind, "lengths", ()), lambda value: _plain(value * factor))
     factors = _changed(config, getattr(kind, "factors", ()), lambda value: value ** (1 / factor))
+    if config.SWA and config.SWA.anneal_epochs:
+        lengths["SWA", "anneal_epochs"] = _plain(config.SWA.anneal_epochs * factor)
     return {**lengths, **factors}
 
 
@@ -40,7 +42,10 @@ def rates_changed(config: Config, factor: float) -> Dict[KeyPath, Any]:
     Where a schedule ends, and where its warm-up begins, stays as it is.
     """
     kind = _schedule_class(config)
-    return _changed(config, getattr(kind, "rates", ()), lambda value: value * factor)
+    rates = _changed(config, getattr(kind, "rates", ()), lambda value: _plain(value * factor))
+    if config.SWA and config.SWA.learning_rate:
+        rates["SWA", "learning_rate"] = _plain(config.SWA.learning_rate * factor)
+    return rates
 
 
 def _schedule_class(config: Config) -> Any:
@@ -78,9 +83,7 @@ def _written(config: Config, path: KeyPath) -> Any:
 
 
 def _each(value: Any, change: Callable[[float], float]) -> Any:
-    if isinstance(value, list):
-        return [_plain(change(item)) for item in value]
-    return _plain(change(value))
+    return list(map(change, value)) if isinstance(value, list) else change(value)
 
 
 def _plain(number: float) -> float:

@@ -67,7 +67,6 @@ class StochasticWeightAverage(AveragedWeights):
         super().__init__(model)
         self.begin, self.steps_per_epoch = begin, steps_per_epoch
         self.train, self.batches = train, batches
-        self.is_mean = False
 
     @paddle.no_grad()
     def update(self, step: int) -> None:
@@ -78,7 +77,6 @@ class StochasticWeightAverage(AveragedWeights):
         if rest:
             return
         count = max(1, epochs - self.begin)
-        self.is_mean = count > 1
         for name, value in self.model.state_dict().items():
             if paddle.is_floating_point(value):
                 average = self.average[name]
@@ -88,16 +86,16 @@ class StochasticWeightAverage(AveragedWeights):
                 paddle.assign(value, self.average[name])
 
     @contextlib.contextmanager
-    def applied(self) -> Iterator[None]:
+    def applied(self, epochs: int = 0) -> Iterator[None]:
         """Let the network have the averaged weights inside the block, and statistics of its own."""
-        with super().applied():
-            if self.is_mean:
-                self._take_statistics()
+        with super().applied(epochs):
+            if epochs - self.begin > 1:
+                self._take_statistics(epochs - 1)
             yield
 
     @paddle.no_grad()
-    def _take_statistics(self) -> None:
-        """Replace the running statistics by their mean over batches of training."""
+    def _take_statistics(self, epoch: int) -> None:
+        """Replace the running statistics by their mean over batches of an epoch of training."""
         layers = _normalising(self.model)
         if not layers or not self.batches:
             return
@@ -108,7 +106,7 @@ class StochasticWeightAverage(AveragedWeights):
         for layer in layers:
             layer.training = True
         try:
-            with contextlib.closing(self.train.epoch(0)) as found:
+            with contextlib.closing(self.train.epoch(epoch)) as found:
                 for count, batch in enumerate(islice(filter(len, found), self.batches)):
                     for layer in layers:
                         layer._momentum = count / (count + 1)

@@ -16,6 +16,7 @@ from ppcls.config import Config
 from ppcls.config.schema import TeacherSection
 from ppcls.data.dataset import ClassMap
 from ppcls.errors import ConfigError
+from ppcls.labels import LabelKind
 from ppcls.loss.outputs import main_logits
 from ppcls.registry import Part
 from ppcls.weights.hub.published import network_weights
@@ -64,6 +65,11 @@ def build_teacher(config: Config, class_map: ClassMap, channels: int) -> Teacher
         path = network_weights(part.name) if named is True else Path(str(named))
         file = weights.read(path)
         refuse_other_classes(file.metadata.get("class_names"), class_map, path)
+        if file.metadata.get("labels") == str(LabelKind.MULTI_HOT):
+            raise ConfigError(
+                f"{path} was trained for images with any number of classes, and a teacher gives "
+                "the probabilities of classes that exclude each other; take another one"
+            )
         weights.load(network, file, "exact")
     network.eval()
     for parameter in network.parameters():

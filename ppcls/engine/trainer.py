@@ -178,21 +178,26 @@ class Trainer:
     def end_epoch(self) -> None:
         """Evaluate, keep the best, decide whether to go on, and save."""
         self.finite.weights(self.job.network, self.state)
-        if self.settings.evaluates_after(self.state.epoch + 1):
+        evaluates = self.job.eval is not None
+        if evaluates and self.settings.evaluates_after(self.state.epoch + 1):
             self._keep_if_best(self.state.epoch + 1)
+        elif self.job.ema and self.state.epoch + 1 == self.settings.epochs:
+            # Nobody has looked at the average, which may want statistics of its own.
+            with self.job.ema.applied(self.settings.epochs):
+                pass
         after = {"epoch": self.state.epoch + 1, "batch": 0, "running": {}}
         self.state = self.state.model_copy(update=after)
         self.meter.begin_epoch({})
         if self.is_complete or self.state.epoch % self.settings.save_interval == 0:
             self.save()
 
-    def _judged(self) -> Tuple[Evaluation, bool]:
+    def _judged(self, epochs: int) -> Tuple[Evaluation, bool]:
         """Return the evaluation that counts, and whether it is that of averaged weights."""
         average, selection = self.job.ema, self.job.selection
-        found = self._evaluate(average)
+        found = self._evaluate(average, epochs)
         if average is None or not average.keep_better:
             return found, average is not None
-        own, name = self._evaluate(None), selection.metric
+        own, name = self._evaluate(None, epochs), selection.metric
         values = [one.metrics.get(name, math.nan) for one in (own, found)]
         is_better = selection.is_better(*values)
         told = format_metric(name, values[0]), format_metric(name, values[1])
@@ -200,12 +205,12 @@ class Trainer:
         _log.info("%s of the weights themselves: %s, averaged: %s; %s count", name, *told, better)
         return (own, False) if is_better else (found, True)
 
-    def _evaluate(self, average: Optional[AveragedWeights]) -> Evaluation:
-        """Evaluate the averaged weights, or those of the network."""
+    def _evaluate(self, average: Optional[AveragedWeights], epochs: int) -> Evaluation:
+        """Evaluate the averaged weights after so many epochs, or those of the network."""
         job = self.job
         assert job.eval is not None
         try:
-            with average.applied() if average else contextlib.nullcontext():
+            with average.applied(epochs) if average else contextlib.nullcontext():
                 batches = self.stop.watch(batches_on(job.device, job.eval, 0), self.world)
                 shown = track(batches, "evaluating", len(job.eval))
                 found = evaluate_network(
@@ -224,7 +229,7 @@ class Trainer:
         """Evaluate after so many epochs, if there is something to judge by."""
         if self.job.eval is None:
             return
-        (found, is_average), selection = self._judged(), self.job.selection
+        (found, is_average), selection = self._judged(epochs), self.job.selection
         value = found.metrics.get(selection.metric, math.nan)
         is_best = selection.judge(self.state, value, epochs)
         self.job.optimizer.schedule.observe(value, selection.higher_is_better, self.state.step)

@@ -3,7 +3,7 @@
 from ppcls.inference import Predictor
 
 for prediction in Predictor("output/bundle")(["cat.jpg", "dog.jpg"]):
-    print(prediction.source, prediction.names[0], prediction.scores[0])
+    print(prediction.source, prediction.answer, prediction.scores)
 """
 
 from __future__ import annotations

@@ -70,7 +70,8 @@ class Bundle:
         classes, what finds those, `topk` of them at most.
         """
         if self.threshold is not None:
-            return MultiLabelThreshOutput(self.threshold, label_list=self.labels, topk=topk)
+            most = topk or self.topk
+            return MultiLabelThreshOutput(self.threshold, label_list=self.labels, topk=most)
         count = min(topk or self.topk, len(self.labels))
         if self.calibration is not None:
             return CalibratedTopk(count, self.labels, self.calibration)

@@ -56,9 +56,9 @@ class Choices:
     """
 
     def __init__(self, path: Optional[Path] = None, measure: Optional[Measure] = None) -> None:
-        self._path = path or _usual_path()
+        self._path = path
         self._measure = measure or measured_seconds
-        self._known = _read(self._path)
+        self._known: Dict[str, Name] = {}
         self.used: Dict[str, Name] = {}
 
     def paddle_computes(self, geometry: Geometry, order: str, with_gradients: bool) -> bool:
@@ -67,15 +67,27 @@ class Choices:
             return False
         key = describe_convolution(geometry, order, with_gradients)
         if key not in self.used:
-            if key not in self._known:
-                self._known[key] = self._faster(key, geometry, order, with_gradients)
-                self._keep()
-            self.used[key] = self._known[key]
+            known = self._remembered(key)
+            self.used[key] = known or self._new(key, geometry, order, with_gradients)
         return self.used[key] == "paddle"
 
     def take(self, known: Mapping[str, str]) -> None:
         """Compute from now on with what a run has used before."""
         self.used.update(_Names.validate_python(dict(known)))
+
+    def _remembered(self, key: str) -> Optional[Name]:
+        if not self._known:
+            self._path = self._path or _usual_path()
+            self._known = _read(self._path)
+        return self._known.get(key)
+
+    def _new(self, key: str, geometry: Geometry, order: str, with_gradients: bool) -> Name:
+        found = self._faster(key, geometry, order, with_gradients)
+        assert self._path is not None
+        # Another process may have measured meanwhile.
+        self._known = {**self._known, **_read(self._path), key: found}
+        self._keep(self._path)
+        return found
 
     def _faster(self, key: str, geometry: Geometry, order: str, with_gradients: bool) -> Name:
         try:
@@ -88,12 +100,12 @@ class Choices:
         _log.info("Paddle computes %s: %.3g ms, where oneDNN takes %.3g", key, *times)
         return "paddle"
 
-    def _keep(self) -> None:
+    def _keep(self, path: Path) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(self._path, json.dumps(self._known, indent=1))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, json.dumps(self._known, indent=1))
         except OSError as error:
-            _log.debug("what was measured cannot be kept in %s: %s", self._path, error)
+            _log.debug("what was measured cannot be kept in %s: %s", path, error)
 
 
 def _usual_path() -> Path:

@@ -33,7 +33,8 @@ class DistillationLoss(Loss):
             networks that both learn, and PaddleClas' SSLD with a teacher.
     """
 
-    accepts = frozenset(LabelKind)
+    # Classes that do not exclude each other have no distribution that could be compared.
+    accepts = frozenset({LabelKind.HARD, LabelKind.SOFT})
     needs_teacher = True
 
     def __init__(

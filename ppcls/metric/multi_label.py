@@ -170,6 +170,7 @@ class MultiLabelMAP(Metric):
             return {"map": float("nan")}
         if np.isnan(scores).any():
             return {"map": 0.0}
+        scores = np.nan_to_num(scores)  # the largest number in the place of infinity
         found = [
             average_precision_score(labels[:, i], scores[:, i])
             for i in np.flatnonzero(labels.any(axis=0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Dict, Optional
 
@@ -13,6 +14,7 @@ import pytest
 from ppcls.benchmark.own_process import (
     available_memory,
     environment_for,
+    family,
     resident_memory,
     run_within,
 )
@@ -102,3 +104,34 @@ def test_the_toolkit_can_be_imported_there(monkeypatch: pytest.MonkeyPatch, root
     found = environment_for(OMP_NUM_THREADS="3")
     assert found["PYTHONPATH"].split(os.pathsep) == [str(root), "elsewhere"]
     assert found["OMP_NUM_THREADS"] == "3" and found["PATH"] == os.environ["PATH"]
+
+
+_PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "b = bytearray(200_000_000); input()"],
+                         stdin=subprocess.PIPE, start_new_session=True)
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_what_a_process_has_started_counts_and_ends_with_it(tmp_path: Path) -> None:
+    output = tmp_path / "said.txt"
+    ended = run_within([sys.executable, "-c", _PARENT], output, limit=150e6)
+    child = int(output.read_text().split()[0])
+    assert ended.was_stopped and ended.status == -signal.SIGKILL
+    for _ in range(100):
+        if not Path(f"/proc/{child}").exists() or "zombie" in _state(child):
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("the process that it started lives on")
+    assert family(os.getpid())[0] == os.getpid()
+
+
+def _state(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return "zombie"

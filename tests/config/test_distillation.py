@@ -7,11 +7,14 @@ import logging
 from pathlib import Path
 from typing import Any, Dict
 
+import numpy as np
+import paddle
 import pytest
 import yaml
 
 from ppcls.config import load_config
 from ppcls.errors import ConfigError
+from ppcls.labels import LabelKind, Labels
 
 TEXT = """
 Arch:
@@ -56,7 +59,7 @@ def test_it_is_a_network_and_its_teacher(tmp_path: Path, caplog: Any) -> None:
     assert losses == [
         ("DistillationLoss", {"weight": 1.0}),
         ("CELoss", {"weight": 0.5, "epsilon": 0.1}),
-        ("DistillationLoss", {"weight": 0.1, "symmetric": True}),
+        ("DistillationLoss", {"weight": 2.0, "symmetric": True}),
         ("DistillationLoss", {"weight": 3.0, "temperature": 4.0}),
     ]
     for part in (*config.Metric.Train, *config.Metric.Eval):
@@ -79,6 +82,28 @@ def test_weights_may_be_in_a_list_and_the_teacher_stand_second(tmp_path: Path) -
     config = load(tmp_path, data)
     assert (config.Arch.name, config.Arch.pretrained) == ("ResNet18", "a.pdparams")
     assert (config.Teacher.part.name, config.Teacher.pretrained) == ("MobileNetV1_x0_25", "b.safe")
+
+
+def test_the_symmetric_loss_weighs_as_much_as_there(tmp_path: Path) -> None:
+    """PaddleClas' formula in NumPy: (kl(p, q) + kl(q, p)) / 2 of every class times the number of
+    classes, averaged over all, or summed over classes.
+    """
+    rng = np.random.default_rng(0)
+    logits = [rng.normal(0, 2, (6, 20)) for _ in range(2)]
+    p, q = (np.exp(one) / np.exp(one).sum(1, keepdims=True) for one in logits)
+    each = 20 * (q * np.log(q / p) + p * np.log(p / q)) / 2
+    data = yaml.safe_load(TEXT)
+    for summed, theirs in ((False, each.mean()), (True, each.sum(1).mean())):
+        loss = {"weight": 2.0, "model_name_pairs": [["Student", "Teacher"]]}
+        data["Loss"]["Train"] = [{"DistillationDMLLoss": {**loss, "sum_across_class_dim": summed}}]
+        part = load(tmp_path, data).Loss.Train[0]
+        student, teacher = (paddle.to_tensor(one.astype("float32")) for one in logits)
+        labels = Labels(LabelKind.HARD, paddle.zeros([6], dtype="int64"))
+        found = part.build()(student, labels, taught=teacher).item()
+        assert found == pytest.approx(2 * theirs, rel=1e-4)
+    data["Loss"]["Train"] = [{"DistillationDMLLoss": {"act": "sigmoid"}}]
+    with pytest.raises(ConfigError, match="unknown key 'act'"):
+        load(tmp_path, data)
 
 
 def test_no_dropout_there_is_none_here(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from ppcls.api.infer import infer
+from ppcls.api.report import report
 from ppcls.calibration import calibrate_bundle
 from ppcls.config import as_config
 from ppcls.engine.builder import build_job
@@ -119,6 +120,27 @@ def test_what_a_bundle_says_of_itself(
     with pytest.raises(UsageError, match="any number of classes"):
         quantise_bundle(Request(bundle, calibration="a", judge="b"))
     assert ppcls("eval", several) == 0
+    for option in ("--report=page.html", "--save-predictions=rows.csv"):
+        assert ppcls("eval", several, option) == 2
+    with pytest.raises(UsageError, match="any number of classes; `ppcls eval` measures it"):
+        report(tmp_path / "run")
+
+
+def test_a_recipe_may_limit_how_many_are_named(
+    several: Dict[str, Any], ppcls: Callable[..., int], digits: Path, tmp_path: Path
+) -> None:
+    several["Global"]["epochs"] = 1
+    several["Infer"] = {
+        "PostProcess": {"name": "MultiLabelThreshOutput", "threshold": 0.0, "topk": 2}
+    }
+    assert ppcls("train", several) == 0
+    assert ppcls("export", several) == 0
+    photo = str(digits / "val/d3/1.png")
+    predictor = Predictor(tmp_path / "run/inference")
+    config = as_config(copy.deepcopy(several))
+    assert len(predictor(photo).names) == 2, "of three with a probability of 0 at least"
+    assert [len(one.names) for one in infer(config, photo)] == [2]
+    assert len(Predictor(tmp_path / "run/inference", topk=3)(photo).names) == 3
 
 
 def predictions(folder: Path, *options: str) -> List[Dict[str, Any]]:
@@ -149,6 +171,14 @@ def test_what_needs_one_class_is_refused(several: Dict[str, Any]) -> None:
         job(Metric={"Train": ["MultiLabelMAP"]})
     with pytest.raises(ConfigError, match="use_multilabel is False, so that an image has one"):
         job(Global={"use_multilabel": False})
+    with pytest.raises(ConfigError, match="DistillationLoss takes hard or soft labels"):
+        job(Loss={"Train": ["DistillationLoss"]})
+
+
+def test_answers_of_several_classes_need_such_labels(recipe: Dict[str, Any]) -> None:
+    recipe["Infer"] = {"PostProcess": {"name": "MultiLabelThreshOutput"}}
+    with pytest.raises(ConfigError, match="MultiLabelThreshOutput answers with any number of cl"):
+        build_job(as_config(copy.deepcopy(recipe)), "cpu", World())
 
 
 def test_weights_say_what_images_have(

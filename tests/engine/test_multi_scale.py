@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List
 
 import numpy as np
 import pytest
 
+from ppcls.benchmark.training.batch_size import Tried, find_batch_size
+from ppcls.benchmark.training.results import BatchTrial
 from ppcls.config import as_config
 from ppcls.engine.builder import build_job
 from ppcls.engine.checkpoint import load_checkpoint
@@ -38,7 +40,7 @@ def test_batches_come_in_their_sizes(isolate: bool, scaled: Dict[str, Any]) -> N
         batches = list(train.epoch(epoch))
         assert len(batches) == len(train)
         for batch in batches:
-            width, height = train.sampler.size_of(epoch, batch.number)
+            width, height = train.sampler.sizes_of(epoch)[batch.number]
             assert batch.images.shape[2:] == (height, width)
         assert {batch.images.shape[2] for batch in batches} == {32, 48}
         seen = np.concatenate([batch.indices for batch in batches])
@@ -46,6 +48,30 @@ def test_batches_come_in_their_sizes(isolate: bool, scaled: Dict[str, Any]) -> N
     # From the middle of an epoch on, the same.
     rest = next(train.epoch(1, start=2))
     assert np.array_equal(rest.images, batches[2].images)
+
+
+def test_a_trial_takes_the_batch_with_the_most_pixels(scaled: Dict[str, Any]) -> None:
+    scaled["DataLoader"]["Train"]["sampler"].update(scales=[32, 64], first_bs=4)
+    train = job_of(scaled).train
+    epoch, number = train.largest_batch()
+    assert epoch == 0
+    batches = list(train.epoch(0))
+    pixels = [batch.images[0, 0].size * len(batch) for batch in batches]
+    assert pixels[number] == max(pixels)
+
+
+def test_the_batch_size_goes_by_its_own_name(scaled: Dict[str, Any]) -> None:
+    config = as_config(scaled)
+    tried: List[int] = []
+
+    def measure(size: int) -> Tried:
+        tried.append(size)
+        trial = {"images_per_second": 10, "step": 0.1, "peak_memory": 1, "images": 4}
+        return Tried(size, BatchTrial(**trial, device_memory=None))
+
+    found = find_batch_size("c.yaml", [], [], config, measure)
+    assert tried == [1, 2, 4] and found.current == 16
+    assert "-o DataLoader.Train.sampler.first_bs=1" in found.summary()
 
 
 def test_what_does_not_fit_is_refused(scaled: Dict[str, Any]) -> None:

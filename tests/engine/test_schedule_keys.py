@@ -45,14 +45,14 @@ def config_of(recipe: Dict[str, Any], lr: Any) -> Config:
         # 0.5 in each of 100 epochs is 0.5^2.5 in each of 40.
         (
             {"name": "Exponential", "learning_rate": 0.1, "gamma": 0.5},
-            {(*LR, "gamma"): 0.176777},
+            {(*LR, "gamma"): 0.5**2.5},
         ),
         (
             {
                 "name": "Cyclic", "learning_rate": 0.1, "max_learning_rate": 1.0,
                 "step_size_up": 10, "mode": "exp_range", "exp_gamma": 0.5,
             },
-            {(*LR, "step_size_up"): 4, (*LR, "exp_gamma"): 0.176777},
+            {(*LR, "step_size_up"): 4, (*LR, "exp_gamma"): 0.5**2.5},
         ),
     ],
 )  # fmt: skip

@@ -73,8 +73,8 @@ def test_statistics_are_those_of_the_averaged_network(swa: Dict[str, Any]) -> No
     network.train()
     first, conv = network.stem.bn, network.stem.conv
     momentum = first._momentum
-    with average.applied():
-        batches = [batch for _, batch in zip(range(3), job.train.epoch(0))]
+    with average.applied(4):
+        batches = [batch for _, batch in zip(range(3), job.train.epoch(3))]
         maps = [conv(paddle.to_tensor(batch.images)).numpy() for batch in batches]
         means = np.mean([one.mean(axis=(0, 2, 3)) for one in maps], axis=0)
         np.testing.assert_allclose(first._mean.numpy(), means, rtol=1e-4, atol=1e-5)
@@ -140,3 +140,33 @@ def test_a_run_resumes_to_the_same_bytes(
     for group in ("model", "optimizer", "ema"):
         mine, theirs = getattr(again, group), getattr(last, group)
         assert all(np.array_equal(mine[name], theirs[name]) for name in theirs), group
+
+
+def test_a_run_that_stopped_before_its_evaluation_takes_statistics_too(swa: Dict[str, Any]) -> None:
+    job, other = job_of(swa), job_of(swa)
+    rng = np.random.default_rng(0)
+    for step in range(1, 4 * STEPS + 1):
+        redrawn(job.network, rng)
+        job.ema.update(step)
+    # What a checkpoint behind the last update has.
+    other.ema.load(job.ema.arrays())
+    before = job.ema.arrays()
+    for one in (job.ema, other.ema):
+        with one.applied(4):
+            pass
+    found = other.ema.arrays()
+    assert all(np.array_equal(found[name], value) for name, value in job.ema.arrays().items())
+    assert any(not np.array_equal(found[name], value) for name, value in before.items())
+
+
+@pytest.mark.slow
+def test_without_an_evaluation_the_last_average_has_its_statistics(
+    swa: Dict[str, Any], ppcls: Callable[..., int], tmp_path: Path
+) -> None:
+    arrays = []
+    for judged in (True, False):
+        swa["Global"].update(eval_during_train=judged, output_dir=str(tmp_path / str(judged)))
+        assert ppcls("train", swa) == 0
+        newest = sorted((tmp_path / str(judged) / "checkpoints").iterdir())[-1]
+        arrays.append(load_checkpoint(newest).ema)
+    assert all(np.array_equal(arrays[0][name], arrays[1][name]) for name in arrays[0])

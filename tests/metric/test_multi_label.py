@@ -102,3 +102,10 @@ def test_processes_add_up_to_one(kind: Any) -> None:
     empty = kind()
     empty.load_state(kind().state())
     assert seen(empty).compute() == pytest.approx(whole)
+
+
+def test_infinite_scores_stand_before_all_others() -> None:
+    scores = np.array([[np.inf], [1.0], [-np.inf], [0.5]], np.float32)
+    true = np.array([[1], [0], [1], [0]], np.float32)
+    expected = sk.average_precision_score(true, np.array([[9.0], [1.0], [-9.0], [0.5]]))
+    assert seen(MultiLabelMAP(), scores, true).compute()["map"] == pytest.approx(expected)

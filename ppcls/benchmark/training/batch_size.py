@@ -24,8 +24,9 @@ from ppcls.benchmark.training.results import BatchTrial
 from ppcls.config import Config, require
 from ppcls.config.document import KeyPath
 from ppcls.engine.schedule_keys import rates_changed
-from ppcls.errors import PpclsError
+from ppcls.errors import ConfigError, PpclsError
 from ppcls.progress import waiting
+from ppcls.registry import lookup
 from ppcls.text import shortened, table
 
 MOST_MEMORY = 0.9
@@ -123,7 +124,7 @@ class SizeSearch:
                 "--find-lr with the new batch size tells"
             )
         if self.largest > self.current and not self.warms_up:
-            lines.append("a higher rate may need a warm-up: -o Optimizer.lr.warmup_epoch=5")
+            lines.append("a higher rate may need a warm-up: warmup_epoch: 5 in Optimizer.lr")
         return lines
 
     def _options(self, size: int) -> str:
@@ -159,7 +160,7 @@ def find_batch_size(
         measure: tries a size; by default in a process of its own.
 
     Raises:
-        ConfigError: sections are missing.
+        ConfigError: sections are missing, or the sampler has no batch size.
         PpclsError: no size can be trained.
         UsageError: this is one of several processes.
     """
@@ -168,13 +169,19 @@ def find_batch_size(
     assert config.DataLoader.Train is not None and config.Optimizer is not None
     sampler = config.DataLoader.Train.sampler
     place = config.arguments_at(sampler, "DataLoader", "Train", "sampler")
-    key = ".".join(map(str, (*place, "batch_size")))
+    name = getattr(lookup("sampler", sampler.name).constructor, "batch_key", "batch_size")
+    if name not in sampler.arguments:
+        raise ConfigError(
+            f"{config.where('DataLoader', 'Train', 'sampler')}: --find-batch-size changes "
+            f"'{name}', and {sampler.name} has none"
+        )
+    key = ".".join(map(str, (*place, name)))
     apart = partial(_measured_apart, key=key, path=path, overrides=overrides, imports=imports)
     tried = tried_sizes(measure or apart)
     lr = config.Optimizer.arguments["lr"]
     return SizeSearch(
         tried=tried,
-        current=sampler.arguments["batch_size"],
+        current=sampler.arguments[name],
         key=key,
         rates=partial(rates_changed, config),
         optimizer=config.Optimizer.name,

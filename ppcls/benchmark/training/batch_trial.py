@@ -75,13 +75,12 @@ def _turn(job: Job, steps: int) -> Turn:
     from ppcls.benchmark.training.limits import synchronise
     from ppcls.benchmark.training.measure import train_over
     from ppcls.benchmark.training.watched import Watched
-    from ppcls.engine.dry_run import epoch_of_largest
 
     warm_up = _WARM_UP + job.train.prefetch
     watched = Watched.of(
         job.train,
         warm_up + steps,
-        first=epoch_of_largest(job.train),
+        first=job.train.largest_batch()[0],
         settle=partial(synchronise, job.device),
     )
     train_over(job, watched)

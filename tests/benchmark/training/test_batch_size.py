@@ -69,7 +69,7 @@ def test_it_ends_where_memory_runs_out(recipe: Dict[str, Any]) -> None:
     key = "DataLoader.Train.sampler.batch_size"
     assert f"  -o {key}=16 -o Optimizer.lr.learning_rate=0.05\n" in text
     assert f"  -o {key}=32 -o Optimizer.lr.learning_rate=0.1\n" in text
-    assert "a higher rate may need a warm-up: -o Optimizer.lr.warmup_epoch=5" in text
+    assert "a higher rate may need a warm-up: warmup_epoch: 5 in Optimizer.lr" in text
     assert "found with SGD;" not in text
 
 
