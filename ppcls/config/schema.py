@@ -138,9 +138,7 @@ class TtaSection(Section):
 
     flip: bool = False
     crops: Literal[1, 5] = 1
-    scales: Annotated[List[Annotated[float, Field(gt=0)]], Field(min_length=1)] = Field(
-        default_factory=lambda: [1.0]
-    )
+    scales: Annotated[List[Annotated[float, Field(gt=0)]], Field(min_length=1)] = [1.0]
 
 
 class ArchSection(Section):
