@@ -8,9 +8,12 @@ from typing import Dict, List, Optional
 
 import numpy as np
 
+from ppcls import weights
+from ppcls.arch.network import Network
 from ppcls.calibration.measures import calibration_error
 from ppcls.config import Config
-from ppcls.engine.builder import build_eval
+from ppcls.data.dataset import Dataset
+from ppcls.engine.builder import build_eval, build_network, named_weights, weights_file
 from ppcls.engine.loggers.jsonl import read_records
 from ppcls.engine.run_folder import RunFolder
 from ppcls.engine.trained import Trained
@@ -70,9 +73,7 @@ def gather(
     _records(found.findings, folder, config.Global.epochs)
     makers = {
         "val": lambda: _judged_eval(found.findings, config, trained, most, by_views),
-        "train": lambda: judge(
-            "train", train_set(config, trained.class_map), trained.network, most
-        ),
+        "train": lambda: _judged_train(config, trained, most),
     }
     for split, judged in makers.items():
         if split == "train" and not with_train:
@@ -85,6 +86,30 @@ def gather(
             _refuse(found.findings, split, str(error) or f"there is no set for {split}")
     _judge_all(found)
     return found
+
+
+def _judged_train(config: Config, trained: Trained, most: int) -> Judged:
+    dataset = train_set(config, trained.class_map)
+    begun = _as_begun(config, trained, dataset)
+    return judge("train", dataset, trained.network, most, begun)
+
+
+def _as_begun(config: Config, trained: Trained, dataset: Dataset) -> Optional[Network]:
+    """Return the network with the weights that the run started from; None where it drew them, or
+    where they are not there any more.
+    """
+    key = named_weights(config)
+    if key is None:
+        return None
+    try:
+        path = weights_file(config, key)
+        network = build_network(config, len(trained.class_map), dataset.transform)
+        weights.load(network, path, "adapt")
+    except PpclsError as error:
+        _log.info("labels are judged by the trained network itself: %s", error)
+        return None
+    network.eval()
+    return network
 
 
 def _judged_eval(

@@ -35,7 +35,8 @@ class Judged:
         dataset: the whole set.
         scored: what the network says of them.
         probabilities: float32 [n, classes], by a model that has not learnt from the image: for val
-            the network, for train a linear head on its embeddings; nan where there is none.
+            the network, for train a linear head on embeddings, see `judge`; nan where there is
+            none.
         hashes: for `find_duplicates`.
     """
 
@@ -79,7 +80,9 @@ class Judged:
         return SplitSize(len(self.dataset), len(self.scored) + len(bad), bad)
 
 
-def judge(split: str, dataset: Dataset, network: Network, most: int) -> Judged:
+def judge(
+    split: str, dataset: Dataset, network: Network, most: int, begun: Optional[Network] = None
+) -> Judged:
     """Run the network over a set, or over `most` images drawn from it.
 
     Args:
@@ -87,6 +90,9 @@ def judge(split: str, dataset: Dataset, network: Network, most: int) -> Judged:
         dataset: the set, with the transforms of evaluation.
         network: images -> logits.
         most: how many images are looked at.
+        begun: the network as it began to learn, where that was with weights from elsewhere: by its
+            embeddings the labels of train are judged. Those of a network that has learnt for long
+            lie where the labels say, right or wrong.
 
     Raises:
         DataError: the labels are not one class for each image, or no image can be read.
@@ -100,8 +106,14 @@ def judge(split: str, dataset: Dataset, network: Network, most: int) -> Judged:
         raise DataError(f"none of the {len(dataset)} images can be read")
     probabilities = found.probabilities
     if split == "train":
-        probabilities = out_of_sample(found.embeddings, found.labels, len(found.class_map))
+        known = found if begun is None else _embedded(begun, loader)
+        probabilities = out_of_sample(known.embeddings, found.labels, len(found.class_map))
     return Judged(split, dataset, found, probabilities, hashes.of[found.indices])
+
+
+def _embedded(network: Network, loader: DataLoader) -> Scored:
+    shown = tqdm(loader.epoch(0), "judging labels", len(loader), leave=False, disable=None)
+    return score(network, loader, World(), True, shown)
 
 
 def train_set(config: Config, class_map: ClassMap) -> Dataset:

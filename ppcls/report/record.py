@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 
@@ -46,15 +46,20 @@ def record_of(gathered: Gathered, config: Config) -> Dict[str, Any]:
             for source in [_source(config, judged)]
             if source
         },
-        "fixes": [
-            fix
-            for split, judged in gathered.judged.items()
-            for issue in found.doubtful[split]
-            for fix in [_fix(found, judged, issue)]
-            if fix
-        ],
+        "fixes": _fixes(gathered),
         **_measured(found),
     }
+
+
+def _fixes(gathered: Gathered) -> List[Dict[str, Any]]:
+    """Return what may be changed, the most certain mistakes of all sets first."""
+    found = gathered.findings
+    issues = [
+        (judged, i) for split, judged in gathered.judged.items() for i in found.doubtful[split]
+    ]
+    issues.sort(key=lambda pair: pair[1].margin)
+    fixes = [_fix(found, judged, issue) for judged, issue in issues]
+    return [fix for fix in fixes if fix]
 
 
 def write_record(path: Path, record: Dict[str, Any]) -> Optional[Path]:

@@ -69,9 +69,10 @@ WORDS: Dict[str, Tuple[str, str]] = {
         "方法：置信学习（Northcutt 等，2021），依据网络的输出。网络没有学过这些图像。",
     ),
     "about_labels_train": (
-        "By confident learning, from a linear head on the network's features that has not seen the "
-        "image: the network knows its training images by heart.",
-        "方法：置信学习，依据网络特征上的线性分类器，且该分类器没有见过这张图像——网络对训练图像早已烂熟于心。",
+        "By confident learning, from a linear head that has not seen the image, on features of the "
+        "weights that the run began with, if it did with any: the network knows its training "
+        "images by heart.",
+        "方法：置信学习，依据一个没有见过这张图像的线性分类器，所用特征来自训练开始时的权重（如果有）——网络对训练图像早已烂熟于心。",
     ),
     "about_judge": (
         "What judges here agrees with {rate} of all labels. The lower that is, the more of this "

@@ -7,15 +7,20 @@ from types import SimpleNamespace
 from typing import Any, Dict
 
 import numpy as np
+import paddle
 import pytest
 
-from ppcls.arch import build
+from ppcls import weights
+from ppcls.arch import build, create_model
 from ppcls.config import as_config
 from ppcls.data.dataset import ClassMap, ImageNetDataset
 from ppcls.engine.scoring import Scored
+from ppcls.engine.trained import Trained
 from ppcls.errors import ConfigError, DataError
 from ppcls.registry import Part
+from ppcls.report.gather import _judged_train
 from ppcls.report.judged import Judged, judge, train_set
+from tests.conftest import TrainedRun
 
 
 def judged(probabilities: np.ndarray) -> Judged:
@@ -56,3 +61,29 @@ def test_without_a_training_set_there_is_none(recipe: Dict[str, Any]) -> None:
     recipe["DataLoader"]["Train"] = None
     with pytest.raises(ConfigError, match="the configuration has no DataLoader.Train"):
         train_set(as_config(recipe), ClassMap(["0", "1", "2", "3"]))
+
+
+@pytest.mark.parametrize("has_start", [True, False])
+def test_labels_are_judged_by_the_weights_that_a_run_began_with(
+    has_start: bool, recipe: Dict[str, Any], trained: TrainedRun, tmp_path: Path
+) -> None:
+    """Wherever there are some: those in the end lie where the labels say, right or wrong."""
+    weights_file = trained.folder / "best_model.safetensors"
+    recipe["Global"]["pretrained_model"] = str(weights_file) if has_start else None
+    config = as_config(recipe)
+    paddle.seed(5)
+    network = create_model("LeNet", class_num=4)
+    network.eval()
+    classes = ClassMap(["0", "1", "2", "3"])
+    given = Trained(network, classes, tmp_path / "x", {})
+    found = _judged_train(config, given, most=80)
+    begun = create_model("LeNet", class_num=4)
+    weights.load(begun, weights_file)
+    begun.eval()
+    expected = judge("train", train_set(config, classes), begun if has_start else network, 80)
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+    other = judge("train", train_set(config, classes), network if has_start else begun, 80)
+    assert np.abs(found.probabilities - other.probabilities).max() > 0.05
+    recipe["Global"]["pretrained_model"] = str(tmp_path / "gone.safetensors")
+    without = _judged_train(as_config(recipe), given, most=80)
+    assert np.isfinite(without.probabilities).all(), "by the network itself"
