@@ -71,6 +71,7 @@ class GlobalSection(Section):
     eval_interval: PositiveInt = 1
     start_eval_epoch: Annotated[int, Field(ge=0)] = 0
     eval_at_start: bool = False
+    start_margin: Annotated[float, Field(ge=0)] = 0.0
     best_metric: Optional[str] = None
     early_stop: Optional[EarlyStop] = None
     update_freq: PositiveInt = 1

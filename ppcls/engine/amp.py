@@ -14,8 +14,21 @@ from ppcls.kernels.onednn import Unavailable, library
 _log = logging.getLogger("ppcls")
 
 
-def check_cpu(section: AmpSection) -> None:
+def bfloat16_obstacle() -> str:
+    """Return why this CPU does not compute in bfloat16; empty if it does."""
+    try:
+        has = library().has_bfloat16
+    except Unavailable as error:
+        return f"the oneDNN of the installed Paddle is of no use: {error}"
+    return "" if has else "this processor has neither AVX512_BF16 nor AMX"
+
+
+def check_cpu(section: AmpSection, kernels: str = "") -> None:
     """Check that a CPU can do what the section asks for.
+
+    Args:
+        section: of mixed precision.
+        kernels: why the operators that are asked for cannot; empty if they can.
 
     Raises:
         ConfigError: it cannot.
@@ -25,17 +38,19 @@ def check_cpu(section: AmpSection) -> None:
             f"AMP.dtype is {section.dtype}, which needs a GPU; a CPU takes bfloat16: "
             "-o AMP.dtype=bfloat16, or trains in float32: -o AMP=null"
         )
-    try:
-        lacks = "" if library().has_bfloat16 else "this processor has neither AVX512_BF16 nor AMX"
-    except Unavailable as error:
-        lacks = f"the oneDNN of the installed Paddle is of no use: {error}"
+    lacks = kernels or bfloat16_obstacle()
     if lacks:
         raise ConfigError(f"AMP on a CPU computes in bfloat16, and {lacks}; use -o AMP=null")
 
 
-def possible(section: Optional[AmpSection], device: str) -> Optional[AmpSection]:
+def possible(section: Optional[AmpSection], device: str, kernels: str = "") -> Optional[AmpSection]:
     """Return the section if a device can do what it asks for; None, with a warning, where the
     section says `use_amp: true`, as files do that were written for GPUs.
+
+    Args:
+        section: of mixed precision.
+        device: "cpu" or "gpu:N".
+        kernels: see `check_cpu`.
 
     Raises:
         ConfigError: it cannot, and the section does not say so.
@@ -43,7 +58,7 @@ def possible(section: Optional[AmpSection], device: str) -> Optional[AmpSection]
     if section is None or device != "cpu":
         return section
     try:
-        check_cpu(section)
+        check_cpu(section, kernels)
     except ConfigError as error:
         if not section.use_amp:
             raise

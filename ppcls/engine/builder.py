@@ -88,7 +88,7 @@ def build_job(config: Config, device: str, world: World) -> Job:
             f"{config.where('Teacher')}: no loss of Loss.Train learns from it; add "
             "'- DistillationLoss: {}' there, or remove this section"
         )
-    amp = possible(config.AMP, device)
+    amp = possible(config.AMP, device, _bfloat16_obstacle(config))
     return Job(
         device=device,
         kernels=use_kernels(config, network, device, amp, choices),
@@ -414,6 +414,16 @@ def _freeze(config: Config, network: Network) -> None:
             freeze_statistics(network)
 
 
+def _bfloat16_obstacle(config: Config) -> str:
+    """Return why the operators that are asked for do not compute in bfloat16 on a CPU; empty if
+    they do.
+    """
+    if config.Global.cpu_kernels != "paddle":
+        return ""
+    where = config.where("Global", "cpu_kernels")
+    return f"{where} is paddle, which computes in float32 there: with AMP it is auto or measured"
+
+
 def use_kernels(
     config: Config,
     network: nn.Layer,
@@ -430,16 +440,8 @@ def use_kernels(
         device: "cpu" or "gpu:N".
         amp: mixed precision, where the network is to be trained with it.
         choices: those of another network of the same job, where operators are measured.
-
-    Raises:
-        ConfigError: that needs other operators.
     """
     if device == "cpu" and config.Global.cpu_kernels == "paddle":
-        if amp:
-            raise ConfigError(
-                f"{config.where('Global', 'cpu_kernels')} is paddle, which computes in float32 on "
-                "a CPU; with AMP it has to be auto or measured. Change it, or use -o AMP=null"
-            )
         return "Paddle"
     wanted = (choices or Choices()) if config.Global.cpu_kernels == "measured" else None
     found = accelerate_on(device, network, amp.dtype if amp else "float32", wanted)
@@ -483,6 +485,7 @@ def model_selection(config: Config, metrics: CombinedMetric) -> ModelSelection:
         higher_is_better=name != "loss" and metrics.higher_is_better(name),
         patience=early.patience if early else None,
         min_delta=early.min_delta if early else 0.0,
+        start_margin=config.Global.start_margin,
     )
 
 

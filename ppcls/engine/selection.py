@@ -21,19 +21,23 @@ class ModelSelection:
         higher_is_better: which way it gets better.
         patience: stop after so many evaluations without a gain; None never stops.
         min_delta: what a gain must exceed to count for `patience`.
+        start_margin: by how much the value after 0 epochs must be better than a later one to stay
+            the best; of the same value, the later one is the best if this is above 0.
     """
 
     metric: str
     higher_is_better: bool = True
     patience: Optional[int] = None
     min_delta: float = 0.0
+    start_margin: float = 0.0
 
     def judge(self, state: TrainState, value: float, epochs: int) -> bool:
         """Take in the value after so many epochs; return whether it is the best.
 
         NaN is never the best, and anything else beats nothing.
         """
-        is_best = self._gain(value, state.best_value) > 0
+        is_start = state.best_value is not None and state.best_epoch == 0
+        is_best = self._gain(value, state.best_value) + self.start_margin * is_start > 0
         if is_best:
             state.best_value, state.best_epoch = value, epochs
         if self._gain(value, state.reference) > self.min_delta:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional
+from typing import List, NamedTuple, Optional
 
 from ppcls.arch.family_data import networks
+from ppcls.engine.amp import bfloat16_obstacle
 from ppcls.errors import DownloadError, UsageError
 from ppcls.weights.hub.local import locate
 from ppcls.weights.hub.published import published_weights
@@ -22,14 +23,38 @@ FROM_SCRATCH = {"cpu": "MobileNetV3_small_x1_0", "gpu": "ResNet18"}
 MOST_MACS = {"cpu": 1_000_000_000, "gpu": 10_000_000_000}
 """For an image of 224 pixels; what is more is only taken by name."""
 
-MOST_FINE_TUNED = {"cpu": 400_000_000, "gpu": 10_000_000_000}
-"""The same where the network is fine-tuned, for which minutes on a CPU must do: a step takes ten
-times what features take, and each image is seen in many.
-"""
+SIDES = {"cpu": 5 / 7, "gpu": 1.0}
+"""Of the side that the weights were published for: accuracy against time."""
+
+_WITHOUT_BFLOAT16 = 0.6
+"""As many images a CPU fine-tunes then in the same time."""
 
 PACKAGED = "EfficientNetLite0"
 
 _log = logging.getLogger("ppcls")
+
+
+class Effort(NamedTuple):
+    """What a budget allows.
+
+    Attributes:
+        macs: multiply-accumulates of a network for an image of 224 pixels, at most.
+        side: of images, as a part of the side that the weights were published for.
+    """
+
+    macs: int
+    side: float
+
+
+_FINE_TUNED = (
+    (0.6, Effort(1_000_000_000, 5 / 7)),
+    (0.2, Effort(400_000_000, 5 / 7)),
+    (0.02, Effort(400_000_000, 4 / 7)),
+)
+"""What to fine-tune on CPUs with bfloat16 from so many seconds of a budget for each image on: more
+epochs do more for the accuracy than a larger network, and that more than larger images. With less
+there is no time for an epoch.
+"""
 
 
 @dataclass(frozen=True)
@@ -41,22 +66,41 @@ class Start:
         record: of the published weights; None from scratch.
         path: their file; None from scratch.
         reason: why these, for people.
+        side: of images, as a part of the side that the weights were published for.
     """
 
     network: str
     record: Optional[Record]
     path: Optional[Path]
     reason: str
+    side: float = 1.0
 
 
-def choose_start(network: Optional[str], device: str, fine_tunes: bool) -> Start:
+def effort_of(device: str, seconds: Optional[float]) -> Effort:
+    """Return what a budget allows.
+
+    Args:
+        device: "cpu" or "gpu:N".
+        seconds: of the budget for each image to learn from; None where the network is not
+            fine-tuned, and only its features are taken.
+    """
+    kind = device.partition(":")[0]
+    without = Effort(MOST_MACS[kind], SIDES[kind])
+    if kind != "cpu" or seconds is None:
+        return without
+    if bfloat16_obstacle():
+        seconds *= _WITHOUT_BFLOAT16
+    return next((effort for least, effort in _FINE_TUNED if seconds >= least), without)
+
+
+def choose_start(network: Optional[str], device: str, effort: Effort) -> Start:
     """Return the weights to start from: those of a network, or else the most accurate that are at
     hand and not too slow for the device, or else fetched ones; without any, from scratch.
 
     Args:
         network: its name; None to choose.
         device: "cpu" or "gpu:N".
-        fine_tunes: whether the network is fine-tuned, and not only its features are taken.
+        effort: see `effort_of`.
 
     Raises:
         UsageError: no weights of the network are published.
@@ -64,15 +108,15 @@ def choose_start(network: Optional[str], device: str, fine_tunes: bool) -> Start
     """
     if network is not None:
         record = find_network_record(network)
-        return Start(record.network, record, published_weights(record.name), "as asked for")
+        path = published_weights(record.name)
+        return Start(record.network, record, path, "as asked for", effort.side)
     kind = device.partition(":")[0]
-    at_hand = _at_hand(MOST_MACS[kind])
-    if fine_tunes:
-        at_hand = _at_hand(MOST_FINE_TUNED[kind]) or at_hand
+    at_hand = _at_hand(effort.macs) or _at_hand(MOST_MACS[kind])
     if at_hand:
         best = max(at_hand, key=lambda record: record.top1 or 0.0)
-        return Start(best.network, best, published_weights(best.name), _told(best, len(at_hand)))
-    return _fetched(kind)
+        path, reason = published_weights(best.name), _told(best, len(at_hand))
+        return Start(best.network, best, path, reason, effort.side)
+    return _fetched(kind, effort)
 
 
 def _told(best: Record, count: int) -> str:
@@ -96,11 +140,11 @@ def _macs(network: str) -> int:
     return min(data.macs.values()) if data and data.macs else 0
 
 
-def _fetched(kind: str) -> Start:
+def _fetched(kind: str, effort: Effort) -> Start:
     name = FETCHED[kind]
     try:
         record = find_network_record(name)
-        return Start(name, record, published_weights(record.name), "fetched")
+        return Start(name, record, published_weights(record.name), "fetched", effort.side)
     except (DownloadError, UsageError) as error:
         _log.warning(
             "no published weights are at hand and none can be fetched (%s). Training starts from "

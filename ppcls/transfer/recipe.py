@@ -32,6 +32,8 @@ class Plan:
         refit: whether the model learns once more, from the images held back as well.
         more: epochs of that, where the network is fine-tuned.
         rate: the highest learning rate of fine-tuning.
+        margin: by how much the start must be better on the held-back images to stay the model.
+        mixed: whether to fine-tune in mixed precision, on CPUs that have the arithmetic.
     """
 
     network: str
@@ -44,6 +46,8 @@ class Plan:
     refit: bool = False
     more: int = 0
     rate: float = 0.0004
+    margin: float = 0.0
+    mixed: bool = False
 
 
 def recipe_of(plan: Plan, sets: Sets, output: Path) -> Dict[str, Any]:
@@ -71,9 +75,11 @@ def recipe_of(plan: Plan, sets: Sets, output: Path) -> Dict[str, Any]:
             "class_id_map_file": str(sets.labels.absolute()),
             **_start_keys(plan),
             "eval_at_start": fine_tunes and sets.val is not None,
+            **({"start_margin": plan.margin} if fine_tunes and plan.margin else {}),
             "start_eval_epoch": _first_judged(plan.epochs) if fine_tunes else 0,
         },
         "Arch": {"name": plan.network, **({"freeze_statistics": True} if fine_tunes else {})},
+        **({"AMP": _MIXED} if fine_tunes and plan.mixed else {}),
         "EMA": {"decay": 0.99},
         "Loss": {"Train": [{"CELoss": {"epsilon": 0.1}}], "Eval": [{"CELoss": None}]},
         "Optimizer": _fine_tuning(plan) if fine_tunes else _from_scratch(plan),
@@ -168,6 +174,9 @@ def judging_ops(plan: Plan) -> List[Dict[str, Any]]:
 
 _MIXUP = {"MixupOperator": {"alpha": 0.5}}
 """Few images are learnt by heart in a few epochs otherwise."""
+
+_MIXED = {"use_amp": True, "dtype": "bfloat16"}
+"""On a machine without it, the recipe trains in float32, and says so."""
 
 _TOP1: Dict[str, Any] = {"TopkAcc": {"topk": [1]}}
 _DECODE: Dict[str, Any] = {"DecodeImage": {"to_rgb": True, "channel_first": False}}

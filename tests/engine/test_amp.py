@@ -17,7 +17,8 @@ from ppcls.config import as_config
 from ppcls.config.schema import AmpSection
 from ppcls.engine import amp
 from ppcls.engine.amp import Precision, check_cpu, possible
-from ppcls.engine.builder import use_kernels
+from ppcls.engine.builder import build_job
+from ppcls.engine.world import World
 from ppcls.errors import ConfigError
 from ppcls.kernels.onednn import Library
 from tests.kernels.processor import needs_bfloat16
@@ -31,10 +32,10 @@ BFLOAT16 = AmpSection(dtype="bfloat16")
 def test_other_kernels_are_refused(recipe: Recipe) -> None:
     recipe["Global"]["cpu_kernels"] = "paddle"
     recipe["AMP"] = {"dtype": "bfloat16"}
-    config = as_config(recipe)
     with pytest.raises(ConfigError, match="cpu_kernels is paddle, which computes in float32"):
-        use_kernels(config, paddle.nn.Conv2D(3, 8, 3), "cpu", config.AMP)
-    assert use_kernels(config, paddle.nn.Conv2D(3, 8, 3), "cpu") == "Paddle"
+        build_job(as_config(recipe), "cpu", World())
+    recipe["AMP"]["use_amp"] = True
+    assert build_job(as_config(recipe), "cpu", World()).kernels == "Paddle"
 
 
 def test_a_missing_library_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

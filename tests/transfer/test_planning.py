@@ -17,11 +17,12 @@ from ppcls.transfer.choice import Start
 from ppcls.transfer.first_model import FirstModel
 from ppcls.transfer.linear_head import LinearHead
 from ppcls.transfer.planning import batch_for, first_plan, with_larger_images
-from ppcls.transfer.recipe import Plan
+from ppcls.transfer.recipe import Plan, recipe_of
 from ppcls.transfer.sets import Sets
 from ppcls.weights.hub.records import find_record
 
 LITE0 = find_record("EfficientNetLite0")
+FLOAT32 = SimpleNamespace(precision=SimpleNamespace(section=None))
 
 
 @pytest.mark.parametrize(("images", "batch"), [(10, 4), (60, 8), (150, 16), (400, 32), (9999, 32)])
@@ -30,20 +31,38 @@ def test_small_sets_take_small_batches(images: int, batch: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("val", "size", "device", "expected"),
+    ("val", "size", "side", "expected"),
     [
-        ("val.txt", None, "cpu", 160),
-        (None, None, "cpu", 160),
-        ("val.txt", None, "gpu:0", 224),
-        ("val.txt", 96, "cpu", 96),
+        ("val.txt", None, 5 / 7, 160),
+        (None, None, 5 / 7, 160),
+        ("val.txt", None, 4 / 7, 128),
+        ("val.txt", None, 1.0, 224),
+        ("val.txt", 96, 5 / 7, 96),
     ],
 )
 def test_the_size_of_images(
-    val: Optional[str], size: Optional[int], device: str, expected: int
+    val: Optional[str], size: Optional[int], side: float, expected: int
 ) -> None:
     sets = Sets(Path(), Path("train.txt"), Path(val) if val else None, Path("labels.txt"), 50)
+    start = Start("EfficientNetLite0", LITE0, Path("w"), "at hand", side)
+    assert first_plan(start, sets, size, 0, "cpu", refit=True).size == expected
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "device", "mixed"),
+    [("", "cpu", True), ("an old processor", "cpu", False), ("", "gpu:0", False)],
+)
+def test_processors_that_have_bfloat16_train_in_it(
+    obstacle: str, device: str, mixed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "bfloat16_obstacle", lambda: obstacle)
+    sets = Sets(Path(), Path("train.txt"), Path("val.txt"), Path("labels.txt"), 50)
     start = Start("EfficientNetLite0", LITE0, Path("w"), "at hand")
-    assert first_plan(start, sets, size, 0, device, refit=True).size == expected
+    plan = first_plan(start, sets, None, 0, device, refit=True)
+    assert plan.mixed is mixed
+    fine_tuned = replace(plan, start=Path("head"), epochs=3)
+    assert ("AMP" in recipe_of(fine_tuned, sets, Path("run"))) is mixed
+    assert "AMP" not in recipe_of(plan, sets, Path("run"))
 
 
 def head(path: Path, likelihood: float) -> FirstModel:
@@ -91,12 +110,12 @@ def test_a_head_on_larger_images_is_taken_if_it_is_better_and_fits_in_time(
 
 @pytest.mark.parametrize(
     ("has_head", "seconds", "epochs"),
-    [(True, 150, 0), (True, 180, 12), (False, 60, 4), (False, 1, 1)],
+    [(True, 60, 0), (True, 80, 5), (False, 60, 4), (False, 1, 1)],
 )
 def test_a_head_is_not_trained_for_a_few_updates_only(
     has_head: bool, seconds: float, epochs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "build_job", lambda *given: None)
+    monkeypatch.setattr(planning, "build_job", lambda *given: FLOAT32)
     monkeypatch.setattr(planning, "pace_of", lambda job: Pace(1.0, 2.0, 10))
     config: Any = SimpleNamespace(is_override=lambda *keys: False)
     plan = Plan("EfficientNetLite0", 160, LITE0, Path("head"), 0, 32, 0)
@@ -108,15 +127,15 @@ def test_a_head_is_not_trained_for_a_few_updates_only(
     ("fit", "batches", "judged", "more"),
     [
         (20, 13, 11, 9),
-        (12, 13, 8, 4),  # 100 updates are judged at least
-        (10, 12, 9, 1),
+        (6, 13, 4, 2),  # 50 updates are judged at least
+        (5, 12, 5, 0),
         (1000, 10, 60, 60),
     ],
 )
 def test_some_epochs_are_left_to_learn_from_all_images(
     fit: int, batches: int, judged: int, more: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "build_job", lambda *given: None)
+    monkeypatch.setattr(planning, "build_job", lambda *given: FLOAT32)
     monkeypatch.setattr(planning, "pace_of", lambda job: Pace(1.0, 0.0, batches))
     config: Any = SimpleNamespace(is_override=lambda *keys: False)
     plan = Plan("EfficientNetLite0", 160, LITE0, Path("head"), 0, 32, 0, refit=True)
@@ -131,7 +150,7 @@ def test_some_epochs_are_left_to_learn_from_all_images(
         (9, 100.0, 10.0, 9),  # 9.5 fit
         (5, 100.0, 5.0, 19),
         (8, -20.0, 10.0, 4),  # half of what was planned all the same
-        (1, 30.0, 10.0, 0),  # 26 updates are too few
+        (1, 19.0, 10.0, 0),  # 13 updates are too few
         (9, 0.0, 0.0, 9),  # a run that is resumed
         (99, 0.0, 0.0, 60),
     ],
@@ -147,3 +166,16 @@ def test_the_training_on_all_images_goes_on_gently() -> None:
     found = planning.going_on(plan, Path("best"))
     assert (found.start, found.epochs, found.more) == (Path("best"), 7, 0)
     assert found.rate < plan.rate and found.size == plan.size
+
+
+@pytest.mark.parametrize(
+    ("right", "held_back", "margin"), [(76, 100, 0.0759), (90, 90, 0.0172), (0, 0, 0.0)]
+)
+def test_the_head_has_to_lead_by_two_standard_errors(
+    right: int, held_back: int, margin: float
+) -> None:
+    first = replace(head(Path("head"), 0.0), right=right, held_back=held_back)
+    assert planning._margin(first) == margin
+    plan = replace(Plan("EfficientNetLite0", 160, LITE0, Path("head"), 9, 32, 0), margin=margin)
+    sets = Sets(Path(), Path("train.txt"), Path("val.txt"), Path("labels.txt"), 50)
+    assert recipe_of(plan, sets, Path("run"))["Global"].get("start_margin", 0.0) == margin
