@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import List, Optional, Sequence
 
 from paddle import Tensor, nn
 
@@ -17,6 +17,31 @@ def last_layer(network: Network) -> Optional[nn.Linear]:
     layers = list(head.children()) if isinstance(head, nn.Sequential) else [head]
     last = layers[-1]
     return last if isinstance(last, nn.Linear) else None
+
+
+class FeatureTap:
+    """Holds what went into the last layer of a network in its newest forward pass.
+
+    Args:
+        network: the network, which goes on as before.
+
+    Raises:
+        ValueError: it does not end with a fully connected layer.
+    """
+
+    def __init__(self, network: Network) -> None:
+        last = last_layer(network)
+        if last is None:
+            raise ValueError(f"{network.model_name} does not end with a fully connected layer")
+        self._held: List[Tensor] = []
+        last.register_forward_pre_hook(self._hold)
+
+    def _hold(self, layer: nn.Layer, inputs: Sequence[Tensor]) -> None:
+        self._held[:] = inputs[:1]
+
+    def take(self) -> Tensor:
+        """Return the features [n, size], and let go of them."""
+        return self._held.pop()
 
 
 class PooledFeatures(nn.Layer):

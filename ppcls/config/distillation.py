@@ -10,6 +10,16 @@ from ppcls.config.document import Document
 from ppcls.config.schema import describe
 
 _NAME = "DistillationModel"
+_SAME = {
+    "DistillationDKDLoss": "DKDLoss",
+    "DistillationDISTLoss": "DISTLoss",
+    "DistillationWSLLoss": "WSLLoss",
+}
+"""Losses there whose arguments mean the same here."""
+
+_OF_PAIRS = ("model_name_pairs", "key", "name")
+"""Arguments of losses there that say which outputs of which networks are compared."""
+
 _OF_PADDLECLAS = ("use_ssld",)
 """Arguments of a network there that say where its weights come from."""
 
@@ -19,8 +29,9 @@ def translate_distillation(document: Document) -> Tuple[List[str], List[str]]:
 
     A teacher is the one network that is frozen, and the network that learns the other one.
     `DistillationCELoss` and `DistillationKLDivLoss` become `DistillationLoss`,
-    `DistillationDMLLoss` a symmetric one, `DistillationGTCELoss` `CELoss`, `DistillationTopkAcc`
-    `TopkAcc`, and `DistillationPostProcess` `Topk`.
+    `DistillationDMLLoss` a symmetric one, `DistillationDKDLoss`, `DistillationDISTLoss` and
+    `DistillationWSLLoss` the same without the first word, `DistillationGTCELoss` `CELoss`,
+    `DistillationTopkAcc` `TopkAcc`, and `DistillationPostProcess` `Topk`.
 
     Returns:
         What was read otherwise than it is written, and what is not possible here, each a sentence
@@ -102,13 +113,23 @@ def _translate_losses(data: Dict[str, Any], classes: Any) -> None:
                 losses[i] = {"DistillationLoss": kept}
             elif name == "DistillationDMLLoss":
                 losses[i] = {"DistillationLoss": _mutual(arguments, classes)}
+            elif name in _SAME:
+                losses[i] = {_SAME[name]: _without_off(arguments)}
+
+
+def _without_off(arguments: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the arguments that say more than which networks are compared."""
+    found = {key: value for key, value in arguments.items() if key not in _OF_PAIRS}
+    if found.get("use_target_as_gt") is False:
+        del found["use_target_as_gt"]
+    return found
 
 
 def _mutual(arguments: Dict[str, Any], classes: Any) -> Dict[str, Any]:
     """Return the arguments that make `DistillationLoss` the loss of `DistillationDMLLoss`; those
     that it has no word for stay, and are refused with the others that are unknown.
     """
-    dropped = ("model_name_pairs", "key", "maps_name", "name", "act", "sum_across_class_dim")
+    dropped = (*_OF_PAIRS, "maps_name", "act", "sum_across_class_dim")
     found = {key: value for key, value in arguments.items() if key not in dropped}
     if arguments.get("act", "softmax") != "softmax":
         found["act"] = arguments["act"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
+import paddle
 from paddle import nn
 
 from ppcls import runtime, weights
@@ -15,6 +16,7 @@ from ppcls.arch.acceleration import accelerate_on
 from ppcls.arch.freezing import freeze, freeze_statistics
 from ppcls.arch.network import Network
 from ppcls.arch.plain import accepted_sizes, check_logits
+from ppcls.arch.pooled_features import FeatureTap
 from ppcls.config import Config, require
 from ppcls.config.schema import AmpSection, LoaderSection, SplitSection
 from ppcls.data.cache import ImageCache
@@ -82,6 +84,8 @@ def build_job(config: Config, device: str, world: World) -> Job:
     with config.naming("Loss"):
         classes = TrainClasses.of(class_map.names, train.dataset.labels)
         loss = CombinedLoss(config.Loss.Train or [], network.aux_weight, classes, teacher)
+        if teacher and loss.needs_features:
+            loss.features = _features_of_both(config, network, teacher)
         eval_loss = CombinedLoss(config.Loss.Eval) if config.Loss.Eval else None
     if teacher and not loss.learns_from_teacher:
         raise ConfigError(
@@ -139,6 +143,24 @@ def _teacher(
     use_kernels(config, teacher.network, device, choices=choices)
     _log.info("teacher: %s, %s", config.Teacher.part.name, teacher.path)
     return teacher
+
+
+def _features_of_both(
+    config: Config, network: Network, teacher: Teacher
+) -> Callable[[], Tuple[paddle.Tensor, paddle.Tensor]]:
+    """Return what gives the features that both networks made of the newest batch.
+
+    Raises:
+        ConfigError: one of them does not end with a fully connected layer.
+    """
+    try:
+        own, known = FeatureTap(network), FeatureTap(teacher.network)
+    except ValueError as error:
+        raise ConfigError(
+            f"{config.where('Loss', 'Train')}: RKDLoss compares what goes into last layers, and "
+            f"{error}; take another network, or DistillationLoss"
+        ) from None
+    return lambda: (own.take(), known.take())
 
 
 def _stages(config: Config, loader: Optional[DataLoader], name: str) -> List[Pipeline]:

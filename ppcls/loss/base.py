@@ -17,11 +17,14 @@ class Loss(paddle.nn.Layer):
     Attributes:
         accepts: the kinds of labels that `forward` takes. Training does not start with others.
         needs_teacher: whether `forward` takes the logits of a teacher as well, as `taught`.
+        needs_features: whether it takes `features` as well, those of the network and those of its
+            teacher: what goes into the last layer. It `needs_teacher`, too.
         note: a line for the start of a run, where there is something to say.
     """
 
     accepts: ClassVar[FrozenSet[LabelKind]] = HARD_ONLY
     needs_teacher: ClassVar[bool] = False
+    needs_features: ClassVar[bool] = False
     note: Optional[str] = None
 
     def forward(self, outputs: Outputs, labels: Labels) -> paddle.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import paddle
 
@@ -26,6 +26,10 @@ class CombinedLoss(paddle.nn.Layer):
         aux_weight: see above.
         classes: those of the training set, for losses that weigh classes; None in evaluation.
         teacher: gives logits [n, classes] for images, for losses that need them.
+
+    Attributes:
+        features: to be set where a loss `needs_features`: gives those of the network and of the
+            teacher after both have seen a batch.
 
     Raises:
         ConfigError: the list is empty, a loss or an argument of it is unknown, a loss does not fit
@@ -54,6 +58,12 @@ class CombinedLoss(paddle.nn.Layer):
                 "the section Teacher names it, evaluation never"
             )
         self.learns_from_teacher = bool(pupils)
+        self.features: Optional[Callable[[], Tuple[paddle.Tensor, paddle.Tensor]]] = None
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether one of the losses looks at features."""
+        return any(_needs_features(loss) for loss in self.losses)
 
     @property
     def notes(self) -> List[str]:
@@ -70,9 +80,12 @@ class CombinedLoss(paddle.nn.Layer):
         the device. `images` [n, channels, height, width] are what a teacher sees.
         """
         taught = self.teacher(images) if self.teacher and self.learns_from_teacher else None
+        features = self.features() if self.features and self.needs_features else None
 
         def of(loss: paddle.nn.Layer, outputs: Outputs) -> paddle.Tensor:
             more = {"taught": taught} if _needs_teacher(loss) else {}
+            if _needs_features(loss):
+                more["features"] = features
             return loss(outputs, labels, **more)
 
         values = {name: of(loss, outputs) for name, loss in zip(self.names, self.losses)}
@@ -83,8 +96,9 @@ class CombinedLoss(paddle.nn.Layer):
                     "return one number, such as the mean over the images"
                 )
         heads = auxiliary_logits(outputs)
-        if heads:
-            further = [of(loss, logits) for logits in heads for loss in self.losses]
+        of_heads = [loss for loss in self.losses if not _needs_features(loss)]
+        if heads and of_heads:
+            further = [of(loss, logits) for logits in heads for loss in of_heads]
             values["aux"] = self.aux_weight * sum(further)
         return {**values, "loss": sum(values.values())}
 
@@ -92,6 +106,10 @@ class CombinedLoss(paddle.nn.Layer):
 def _needs_teacher(loss: paddle.nn.Layer) -> bool:
     """Whether a loss does; one's own need not extend `Loss`."""
     return bool(getattr(loss, "needs_teacher", False))
+
+
+def _needs_features(loss: paddle.nn.Layer) -> bool:
+    return bool(getattr(loss, "needs_features", False))
 
 
 def _built(part: Part, classes: Optional[TrainClasses]) -> paddle.nn.Layer:

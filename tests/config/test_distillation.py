@@ -131,3 +131,39 @@ def test_other_forms_are_refused_with_the_reason(changes: Dict[str, Any], tmp_pa
     data["Arch"].update(changes)
     with pytest.raises(ConfigError, match=r"c.yaml:\d+: Arch: of a DistillationModel, one network"):
         load(tmp_path, data)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        (
+            {"DistillationDKDLoss": {"weight": 1.0, "temperature": 1, "alpha": 1.0, "beta": 0.5}},
+            ("DKDLoss", {"weight": 1.0, "temperature": 1, "alpha": 1.0, "beta": 0.5}),
+        ),
+        (
+            {"DistillationDKDLoss": {"use_target_as_gt": False, "name": "loss_dkd"}},
+            ("DKDLoss", {}),
+        ),
+        ({"DistillationDISTLoss": {"weight": 2.0}}, ("DISTLoss", {"weight": 2.0})),
+        (
+            {"DistillationWSLLoss": {"weight": 2.5, "temperature": 2}},
+            ("WSLLoss", {"weight": 2.5, "temperature": 2}),
+        ),
+    ],
+)
+def test_losses_that_mean_the_same_keep_their_arguments(
+    loss: Dict[str, Any], expected: Any, tmp_path: Path
+) -> None:
+    data = yaml.safe_load(TEXT)
+    ((_, arguments),) = loss.items()
+    arguments["model_name_pairs"] = [["Student", "Teacher"]]
+    data["Loss"]["Train"] = [loss]
+    (part,) = load(tmp_path, data).Loss.Train
+    assert (part.name, part.arguments) == expected
+
+
+def test_a_teacher_in_place_of_labels_is_refused(tmp_path: Path) -> None:
+    data = yaml.safe_load(TEXT)
+    data["Loss"]["Train"] = [{"DistillationDKDLoss": {"use_target_as_gt": True}}]
+    with pytest.raises(ConfigError, match="use_target_as_gt"):
+        load(tmp_path, data)

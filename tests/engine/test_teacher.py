@@ -11,6 +11,7 @@ import numpy as np
 import paddle
 import pytest
 
+from ppcls.arch.pooled_features import PooledFeatures
 from ppcls.config import as_config
 from ppcls.data.dataset import ClassMap
 from ppcls.engine.builder import build_job
@@ -168,3 +169,31 @@ def test_both_directions_have_their_mean(taught: Dict[str, Any]) -> None:
     back = (np.exp(q) * (q - p)).sum(axis=1).mean()
     assert losses[False] == pytest.approx(there, rel=1e-4)
     assert losses[True] == pytest.approx((there + back) / 2, rel=1e-4) and abs(there - back) > 0.01
+
+
+def test_relations_between_features_are_learnt(taught: Dict[str, Any]) -> None:
+    taught["Loss"]["Train"] = [{"RKDLoss": {"distance": 1.0, "angle": 0.0}}]
+    job = job_of(taught)
+    job.network.eval()
+    batch = next(job.train.epoch(0))
+    loss, _ = learn(job, batch)
+    assert sum(
+        float(one.grad.abs().sum()) for one in job.network.parameters() if one.grad is not None
+    )
+    features = [
+        PooledFeatures(one)(paddle.to_tensor(batch.images)).numpy().astype("float64")
+        for one in (job.network, job.loss.teacher.network)
+    ]
+    relative = [np.linalg.norm(one[:, None] - one[None], axis=2) for one in features]
+    count = len(batch)
+    own, known = (one * count * (count - 1) / one.sum() for one in relative)
+    small = np.abs(own - known) < 1
+    huber = np.where(small, (own - known) ** 2 / 2, np.abs(own - known) - 0.5)
+    assert loss.item() == pytest.approx(huber.sum() / (count * (count - 1)), rel=1e-3)
+
+
+def test_features_need_a_last_layer(taught: Dict[str, Any]) -> None:
+    taught["Loss"]["Train"] = ["RKDLoss"]
+    taught["Arch"] = {"name": "SqueezeNet1_1"}
+    with pytest.raises(ConfigError, match="Loss.Train: RKDLoss .* SqueezeNet1_1 does not end with"):
+        job_of(taught)
