@@ -77,6 +77,7 @@ class GlobalSection(Section):
     update_freq: PositiveInt = 1
     train_mode: Optional[Literal["progressive"]] = None
     progress_dropout: Optional[List[Annotated[float, Field(ge=0, lt=1)]]] = None
+    precise_bn: Optional[PositiveInt] = None
     max_bad_samples: Annotated[float, Field(ge=0, le=1)] = 0.01
     use_multilabel: Optional[bool] = None
     class_id_map_file: Optional[str] = None

@@ -31,6 +31,7 @@ from ppcls.engine.label_kinds import check_kind_is_expected, check_labels_fit
 from ppcls.engine.metric_parts import build_eval_metrics, eval_metric_parts, train_metric_parts
 from ppcls.engine.progressive import progress_dropout
 from ppcls.engine.selection import ModelSelection
+from ppcls.engine.statistics import PreciseStatistics
 from ppcls.engine.swa import StochasticWeightAverage, first_averaged, with_constant_end
 from ppcls.engine.teacher import Teacher, build_teacher
 from ppcls.engine.world import World
@@ -119,17 +120,28 @@ def _average(config: Config, network: Network, train: DataLoader) -> Optional[Av
     Raises:
         ConfigError: two are.
     """
+    batches = config.Global.precise_bn
+    if config.SWA and batches:
+        raise ConfigError(
+            f"{config.where('Global', 'precise_bn')}: the section SWA takes statistics of its own, "
+            f"from SWA.batches batches; say it there, and remove this key"
+        )
     if config.EMA and config.SWA:
         raise ConfigError(
             f"{config.where('SWA')}: the section EMA averages weights too, and one average is what "
             "evaluation uses; remove one, such as with -o EMA=null"
         )
+    precise = PreciseStatistics(train, batches) if batches else None
     if config.EMA:
-        return ExponentialMovingAverage(network, **config.EMA.model_dump())
+        return ExponentialMovingAverage(network, **config.EMA.model_dump(), statistics=precise)
     if config.SWA:
         epochs, updates = config.Global.epochs, -(-len(train) // config.Global.update_freq)
         begin = first_averaged(config.SWA.start, epochs)
-        return StochasticWeightAverage(network, begin, updates, train, config.SWA.batches)
+        statistics = PreciseStatistics(train, config.SWA.batches)
+        return StochasticWeightAverage(network, begin, updates, statistics)
+    if precise:
+        # The average that forgets at once: the weights themselves, with other statistics.
+        return ExponentialMovingAverage(network, 0.0, ramp=False, statistics=precise)
     return None
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from typing import Dict, Iterator
+from typing import Dict, Iterator, Optional
 
 import numpy as np
 import paddle
 
+from ppcls.engine.statistics import PreciseStatistics
 from ppcls.errors import CheckpointError
 
 
@@ -18,14 +19,17 @@ class AveragedWeights(ABC):
     Attributes:
         model: the network.
         average: the averages, under the state dict's names.
+        statistics: takes those of batch normalisation for the averages; None leaves their average.
         keep_better: whether the weights themselves are evaluated as well, and the better of both is
             kept.
     """
 
     keep_better: bool = False
 
-    def __init__(self, model: paddle.nn.Layer) -> None:
-        self.model = model
+    def __init__(
+        self, model: paddle.nn.Layer, statistics: Optional[PreciseStatistics] = None
+    ) -> None:
+        self.model, self.statistics = model, statistics
         self.average = {name: value.clone().detach() for name, value in model.state_dict().items()}
 
     @abstractmethod
@@ -53,7 +57,8 @@ class AveragedWeights(ABC):
 
     @contextlib.contextmanager
     def applied(self, epochs: int = 0) -> Iterator[None]:
-        """Let the network have the averaged weights inside the block.
+        """Let the network have the averaged weights inside the block, and statistics of their own
+        where these are wanted.
 
         Args:
             epochs: how many are over.
@@ -61,9 +66,20 @@ class AveragedWeights(ABC):
         own = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.model.set_state_dict(self.average)
         try:
+            if self.statistics and self._takes_statistics(epochs):
+                self.statistics.take(self.model, epochs - 1)
+                for name, value in self.model.state_dict().items():
+                    if name.endswith(("._mean", "._variance")):
+                        paddle.assign(value, self.average[name])
             yield
         finally:
             self.model.set_state_dict(own)
+
+    def _takes_statistics(self, epochs: int) -> bool:
+        """Whether statistics are taken after so many epochs; what training starts from is judged as
+        it is.
+        """
+        return epochs > 0
 
 
 class ExponentialMovingAverage(AveragedWeights):
@@ -81,8 +97,9 @@ class ExponentialMovingAverage(AveragedWeights):
         decay: float,
         ramp: bool = True,
         keep_better: bool = False,
+        statistics: Optional[PreciseStatistics] = None,
     ) -> None:
-        super().__init__(model)
+        super().__init__(model, statistics)
         self.decay = decay
         self.ramp = ramp
         self.keep_better = keep_better

@@ -97,7 +97,8 @@ def _statistics(job: Job, batch: float) -> float:
     """Return how long it takes, at most, to take the statistics of averaged weights: a forward pass
     of some batches, for which a whole step is counted.
     """
-    batches = getattr(job.ema, "batches", 0)
+    statistics = job.ema.statistics if job.ema else None
+    batches = statistics.batches if statistics else 0
     return float(batch * min(batches, len(job.train)))
 
 
