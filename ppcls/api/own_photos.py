@@ -37,7 +37,9 @@ _FEATURES = 1 / 4
 """Of the budget, for the features of a set: most of it is for fine-tuning, where there is any."""
 
 _FINE_TUNED_FROM = 45.0
-"""Seconds of a budget; less leaves no time to fine-tune even small sets on CPUs."""
+"""Seconds of a budget; with less, a network is chosen whose features are best, as hardly any set is
+fine-tuned then.
+"""
 
 _OF_JUDGED_RUNS = ("DataLoader.Eval", "Global.epochs=")
 """How overrides begin that make no sense for a model that learns from all images: nothing is left
@@ -146,7 +148,8 @@ def train_on_photos(
     device = runtime.use_device(_device(overrides))
     fine_tunes = "val" in division and seconds >= _FINE_TUNED_FROM
     each = seconds / len(division["train"]) if fine_tunes else None
-    start = choose_start(options.network, device, effort_of(device, each))
+    mixed = planning.computes_in_bfloat16(device, overrides)
+    start = choose_start(options.network, device, effort_of(device, each, mixed))
     with folder.claim(resume=False, overwrite=overwrite):
         remove(folder.root / RECIPE, folder.root / LINEAR_HEAD)
         _clear(final)
@@ -176,8 +179,8 @@ def _fine_tuned(
     began = time.perf_counter()
     result = train(config, overwrite=overwrite)
     found, head = result.state.best_value, first.accuracy_if_judged if first else None
-    judged_so = config.Global.best_metric in (None, "top1") and result.state.best_epoch
-    if judged_so and head is not None and found is not None and found < head:
+    is_close = result.state.best_epoch and config.Global.start_margin > 0
+    if is_close and head is not None and found is not None and found < head:
         _log.info(_KEPT_BY_CHANCE, 100 * found, 100 * head)
     epoch = (time.perf_counter() - began) / max(1, result.state.epoch)
     return _refitted(result, options, time_left=_TimeLeft(end, epoch))
@@ -196,7 +199,8 @@ def _prepared(
     a time of `time.perf_counter`; return what to do, and the head.
     """
     seed = options.division.seed
-    plan = planning.first_plan(start, sets, options.size, seed, device, options.refit)
+    mixed = planning.computes_in_bfloat16(device, overrides)
+    plan = planning.first_plan(start, sets, options.size, seed, device, options.refit, mixed)
     config = planning.write_recipe(plan, sets, output, overrides)
     planning.announce(start, plan, options.budget, output / RECIPE)
     first = None
@@ -206,6 +210,8 @@ def _prepared(
         plan, first = planning.with_start(plan, config, start.path, sets, head, given)
         if first is not None:
             _log.info("the first model: %s", head)
+        # What is timed is what will be trained.
+        config = planning.write_recipe(plan, sets, output, overrides)
     if sets.val is not None or first is None:
         plan = planning.with_epochs(plan, config, first is not None, end, device)
     if first and start.path and not plan.epochs and options.size is None:

@@ -13,7 +13,7 @@ def last_layer(network: Network) -> Optional[nn.Linear]:
     """Return the fully connected layer that the head ends with; None of heads that end otherwise,
     such as SqueezeNet's.
     """
-    head = network.head
+    head = getattr(network, "head", None)  # a plain layer of one's own has none
     layers = list(head.children()) if isinstance(head, nn.Sequential) else [head]
     last = layers[-1]
     return last if isinstance(last, nn.Linear) else None
@@ -32,7 +32,8 @@ class FeatureTap:
     def __init__(self, network: Network) -> None:
         last = last_layer(network)
         if last is None:
-            raise ValueError(f"{network.model_name} does not end with a fully connected layer")
+            name = getattr(network, "model_name", type(network).__name__)
+            raise ValueError(f"{name} does not end with a fully connected layer")
         self._held: List[Tensor] = []
         last.register_forward_pre_hook(self._hold)
 

@@ -19,6 +19,7 @@ from ppcls.config.hints import key_for, known_keys
 from ppcls.config.imports import add_imports, refuse_imports, run_imports
 from ppcls.config.inert import remove_inert
 from ppcls.config.inherit import copied, recipe_homes, resolve
+from ppcls.config.paddleclas_arch import translate_arch
 from ppcls.config.schema import Config, describe, written_path
 from ppcls.errors import ConfigError, did_you_mean
 from ppcls.text import shortened
@@ -92,6 +93,7 @@ def check(document: Document, source: str) -> Config:
         ConfigError: with every mistake, each with its place.
     """
     warnings, mistakes = translate_distillation(document)
+    mistakes += translate_arch(document)
     for found, more in zip((warnings, mistakes), remove_inert(document)):
         found += more
     for warning in warnings:

@@ -162,8 +162,8 @@ class ArchSection(Section):
 
 
 class TeacherSection(Section):
-    """`Teacher`: a trained network that `DistillationLoss` has the network of `Arch` imitate. What
-    is not a key here is an argument of the network itself.
+    """`Teacher`: a trained network that losses such as `DistillationLoss` let the network of `Arch`
+    imitate. What is not a key here is an argument of the network itself.
     """
 
     part: Annotated[Part, PartOf("arch")]

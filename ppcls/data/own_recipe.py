@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from ppcls.config.inherit import recipe_homes
 from ppcls.config.load import find_recipe, load_config
 from ppcls.errors import ConfigError, UsageError
+from ppcls.registry import as_part, lookup
 
 SIZES = range(8, 2049)
 """The sides in pixels that images may be given."""
@@ -175,7 +176,7 @@ def _adapt_data(recipe: Dict[str, Any], lists: OwnLists) -> None:
     if recipe.get("Teacher"):
         # It knows the base's classes.
         recipe["Teacher"] = None
-        losses = [one for one in recipe["Loss"]["Train"] if "DistillationLoss" not in str(one)]
+        losses = [one for one in recipe["Loss"]["Train"] if not _needs_teacher(one)]
         recipe["Loss"]["Train"] = losses or [{"CELoss": {}}]
     for split in ("Train", "Eval"):
         sampler = _arguments(recipe["DataLoader"][split]["sampler"])
@@ -190,6 +191,11 @@ def _adapt_data(recipe: Dict[str, Any], lists: OwnLists) -> None:
         infer["infer_imgs"] = lists.example
     if (infer.get("PostProcess") or {}).get("class_id_map_file"):
         infer["PostProcess"]["class_id_map_file"] = lists.labels
+
+
+def _needs_teacher(loss: Any) -> bool:
+    part = as_part("loss", loss)
+    return bool(getattr(lookup(part.kind, part.name).constructor, "needs_teacher", False))
 
 
 def _adapt_schedule(recipe: Dict[str, Any], images: int) -> None:

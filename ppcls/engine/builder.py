@@ -91,7 +91,7 @@ def build_job(config: Config, device: str, world: World) -> Job:
     if teacher and not loss.learns_from_teacher:
         raise ConfigError(
             f"{config.where('Teacher')}: no loss of Loss.Train learns from it; add "
-            "'- DistillationLoss: {}' there, or remove this section"
+            "'- DistillationLoss: {}' or another loss that does there, or remove this section"
         )
     amp = possible(config.AMP, device, _bfloat16_obstacle(config))
     return Job(

@@ -37,7 +37,16 @@ class ModelSelection:
         NaN is never the best, and anything else beats nothing.
         """
         is_start = state.best_value is not None and state.best_epoch == 0
-        is_best = self._gain(value, state.best_value) + self.start_margin * is_start > 0
+        gain = self._gain(value, state.best_value)
+        is_best = gain + self.start_margin * is_start > 0
+        if is_best and gain <= 0:
+            _log.info(
+                "%s: the start is not better by Global.start_margin (%g), so this takes its place",
+                self.metric,
+                self.start_margin,
+            )
+            # Patience begins anew with what is the best now.
+            state.reference, state.evaluations_without_gain = None, 0
         if is_best:
             state.best_value, state.best_epoch = value, epochs
         if self._gain(value, state.reference) > self.min_delta:

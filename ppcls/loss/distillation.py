@@ -72,7 +72,8 @@ def _divergence(one: paddle.Tensor, other: paddle.Tensor) -> paddle.Tensor:
 class DKDLoss(Loss):
     """Decoupled knowledge distillation: what a teacher says of the right class, and what it says of
     the others, count apart: the mean over the batch of temperature^2 (`alpha` KL of right and
-    wrong + `beta` KL among the other classes), times `weight`.
+    wrong (target class, TCKD) + `beta` KL among the other classes (non-target classes, NCKD)),
+    times `weight`.
 
     Zhao, Cui, Song, Qiu, Liang 2022, "Decoupled Knowledge Distillation", arXiv:2203.08679. In
     `DistillationLoss` the second part counts less the surer the teacher is. The paper takes
@@ -136,8 +137,8 @@ _NEVER = 1000.0
 @register("loss")
 class DISTLoss(Loss):
     """How badly a network's probabilities correlate with its teacher's: temperature^2 (`beta` (1 -
-    Pearson's correlation over the classes of an image) + `gamma` (1 - that over the images of a
-    class)), each a mean, times `weight`.
+    Pearson's correlation over the classes of an image: inter-class) + `gamma` (1 - that over the
+    images of a class: intra-class)), each a mean, times `weight`.
 
     Huang, You, Wang, Qian, Xu 2022, "Knowledge Distillation from A Stronger Teacher",
     arXiv:2205.10536: it is what the teacher prefers that is learnt, not how sure it is. The paper

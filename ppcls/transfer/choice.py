@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import List, NamedTuple, Optional
 
 from ppcls.arch.family_data import networks
-from ppcls.engine.amp import bfloat16_obstacle
 from ppcls.errors import DownloadError, UsageError
 from ppcls.weights.hub.local import locate
 from ppcls.weights.hub.published import published_weights
@@ -76,19 +75,20 @@ class Start:
     side: float = 1.0
 
 
-def effort_of(device: str, seconds: Optional[float]) -> Effort:
+def effort_of(device: str, seconds: Optional[float], mixed: bool) -> Effort:
     """Return what a budget allows.
 
     Args:
         device: "cpu" or "gpu:N".
         seconds: of the budget for each image to learn from; None where the network is not
             fine-tuned, and only its features are taken.
+        mixed: whether a CPU fine-tunes in bfloat16.
     """
     kind = device.partition(":")[0]
     without = Effort(MOST_MACS[kind], SIDES[kind])
     if kind != "cpu" or seconds is None:
         return without
-    if bfloat16_obstacle():
+    if not mixed:
         seconds *= _WITHOUT_BFLOAT16
     return next((effort for least, effort in _FINE_TUNED if seconds >= least), without)
 

@@ -56,6 +56,9 @@ _DISAGREEING = 0.6
 right, as measured on photos.
 """
 
+_MOST_MARGIN = 0.1
+"""A handful of images says nothing, but a model that is much worse on them may well be broken."""
+
 _SCRATCH_SIDES = {"cpu": 64, "gpu": 224}
 _KEPT = "kept: the linear head on images of %d pixels, as cross-validation says"
 _HEADER = """\
@@ -71,6 +74,7 @@ def first_plan(
     seed: int,
     device: str,
     refit: bool,
+    mixed: bool,
 ) -> Plan:
     """Return the plan before anything is known of how long training takes.
 
@@ -81,6 +85,7 @@ def first_plan(
         seed: of everything random.
         device: "cpu" or "gpu:N".
         refit: whether the model is to learn from what is held back as well.
+        mixed: see `computes_in_bfloat16`.
     """
     kind = device.partition(":")[0]
     side = _SCRATCH_SIDES[kind]
@@ -90,13 +95,21 @@ def first_plan(
         network=start.network,
         size=size or side,
         record=start.record,
-        start=None,
+        start=start.path,
         epochs=0,
         batch=batch_for(sets.images),
         seed=seed,
         refit=refit and start.path is not None and sets.val is not None,
-        mixed=kind == "cpu" and not bfloat16_obstacle(),
+        mixed=mixed,
     )
+
+
+def computes_in_bfloat16(device: str, overrides: Sequence[str]) -> bool:
+    """Return whether a CPU is to fine-tune in bfloat16: where it has the arithmetic, unless an
+    override says otherwise.
+    """
+    refused = any(text.startswith(("AMP=", "Global.cpu_kernels=paddle")) for text in overrides)
+    return device == "cpu" and not refused and not bfloat16_obstacle()
 
 
 def batch_for(images: int) -> int:
@@ -120,7 +133,7 @@ def with_start(
     layer for that, one that starts from the published weights.
 
     Args:
-        plan: without a start.
+        plan: what starts from the published weights.
         config: what its recipe means.
         source: the published weights.
         sets: the images.
@@ -154,7 +167,7 @@ def _margin(first: FirstModel) -> float:
     if not first.held_back:
         return 0.0
     missed = max(1.0 - first.accuracy, 1 / first.held_back)
-    return round(2 * math.sqrt(_DISAGREEING * missed / first.held_back), 4)
+    return round(min(_MOST_MARGIN, 2 * math.sqrt(_DISAGREEING * missed / first.held_back)), 4)
 
 
 def _for_refit(path: Path) -> Path:
@@ -291,6 +304,8 @@ def write_recipe(
         UsageError: an override names the output folder.
         ConfigError: an override is wrong.
     """
+    if any(text.startswith(("Global.best_metric=", "Metric")) for text in overrides):
+        plan = replace(plan, margin=0.0)  # it is one of the accuracy
     path = output / RECIPE
     write_text(path, f"{header}{to_yaml(recipe_of(plan, sets, output))}")
     config = load_config(str(path), overrides)

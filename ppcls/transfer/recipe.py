@@ -59,6 +59,7 @@ def recipe_of(plan: Plan, sets: Sets, output: Path) -> Dict[str, Any]:
         output: the folder of the run.
     """
     fine_tunes = plan.start is not None
+    judges_start = fine_tunes and sets.val is not None
     data = {"Train": _split(sets.root, sets.train, training_ops(plan), plan.batch, shuffle=True)}
     if fine_tunes:
         data["Train"]["batch_transform_ops"] = [_MIXUP]
@@ -74,8 +75,8 @@ def recipe_of(plan: Plan, sets: Sets, output: Path) -> Dict[str, Any]:
             "epochs": plan.epochs,
             "class_id_map_file": str(sets.labels.absolute()),
             **_start_keys(plan),
-            "eval_at_start": fine_tunes and sets.val is not None,
-            **({"start_margin": plan.margin} if fine_tunes and plan.margin else {}),
+            "eval_at_start": judges_start,
+            **({"start_margin": plan.margin} if judges_start and plan.margin else {}),
             "start_eval_epoch": _first_judged(plan.epochs) if fine_tunes else 0,
         },
         "Arch": {"name": plan.network, **({"freeze_statistics": True} if fine_tunes else {})},

@@ -46,12 +46,19 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def two_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fine-tune for two epochs at most, however few updates these have."""
-    monkeypatch.setattr(planning, "pace_of", lambda job: Pace(0.1, 0.1, len(job.train)))
+def two_epochs(monkeypatch: pytest.MonkeyPatch) -> List[Any]:
+    """Fine-tune for two epochs at most, however few updates these have; returns what is timed."""
+    timed: List[Any] = []
+
+    def pace_of(job: Any) -> Pace:
+        timed.append(job.config)
+        return Pace(0.1, 0.1, len(job.train))
+
+    monkeypatch.setattr(planning, "pace_of", pace_of)
     monkeypatch.setattr(planning, "MOST_EPOCHS", 2)
     for fewest in ("_FEWEST_JUDGED", "_FEWEST_UPDATES"):
         monkeypatch.setattr(planning, fewest, 1)
+    return timed
 
 
 def photos(folder: Path, count: int) -> Path:
@@ -124,11 +131,12 @@ def test_a_few_photos_of_each_class_are_all_learnt_from(tmp_path: Path, caplog) 
 
 @needs_weights
 @pytest.mark.slow
-@pytest.mark.usefixtures("two_epochs")
-def test_planned_epochs_are_trained_and_the_better_model_is_kept(tmp_path: Path, caplog) -> None:
+def test_planned_epochs_are_trained_and_the_better_model_is_kept(
+    two_epochs: List[Any], tmp_path: Path, caplog
+) -> None:
     data = photos(tmp_path / "photos", 10)
     options = OwnPhotosOptions(budget="100s", size=32, report=False)
-    late = [f"Global.{key}" for key in ("print_batch_step=1",)]
+    late = [f"Global.{key}" for key in ("print_batch_step=1", "start_margin=0")]
     with caplog.at_level("INFO", "ppcls"):
         result = train_on_photos(str(data), options=options, overrides=late)
     assert "2 epochs" in caplog.text and "a bundle to serve" in caplog.text
@@ -139,6 +147,12 @@ def test_planned_epochs_are_trained_and_the_better_model_is_kept(tmp_path: Path,
     assert result.state.best_value == best == evaluate(str(result.folder.config)).metrics["top1"]
     recipe = yaml.safe_load((result.folder.root / "recipe.yaml").read_text())
     assert recipe["Global"]["print_batch_step"] == 1
+    # What is timed is what is trained.
+    (timed,) = two_epochs
+    for section in ("Arch", "AMP", "EMA"):
+        assert timed.get(section) == recipe.get(section)
+    assert timed["Optimizer"]["name"] == recipe["Optimizer"]["name"] == "AdamW"
+    assert timed["Global"]["pretrained_model"] == recipe["Global"]["pretrained_model"]
     again = train_on_photos(str(data), options=options, resume="auto")
     assert again.state.epoch == 2
     # The head was better, so it is the one of all photos that is to be used.

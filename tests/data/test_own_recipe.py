@@ -68,7 +68,7 @@ Global:
   start_eval_epoch: 90
 Arch: {class_num: 10}
 Teacher: {name: LeNet, pretrained: none}
-Loss: {Train: [DistillationLoss, {CELoss: {class_weights: {nine: 2.0}}}]}
+Loss: {Train: [DistillationLoss, {RKDLoss: {weight: 2.0}}, {CELoss: {class_weights: {nine: 2.0}}}]}
 DataLoader:
   Train:
     dataset: {delimiter: ',', relabel: true}

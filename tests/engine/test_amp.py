@@ -35,7 +35,8 @@ def test_other_kernels_are_refused(recipe: Recipe) -> None:
     with pytest.raises(ConfigError, match="cpu_kernels is paddle, which computes in float32"):
         build_job(as_config(recipe), "cpu", World())
     recipe["AMP"]["use_amp"] = True
-    assert build_job(as_config(recipe), "cpu", World()).kernels == "Paddle"
+    job = build_job(as_config(recipe), "cpu", World())
+    assert job.kernels == "Paddle" and job.precision.section is None
 
 
 def test_a_missing_library_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,3 +70,11 @@ def test_a_margin_holds_where_lower_is_better() -> None:
     for epochs, value in enumerate([1.0, 1.05, 1.01]):
         selection.judge(state, value, epochs)
     assert state.best_epoch == 2
+
+
+def test_patience_begins_anew_where_the_start_gives_way() -> None:
+    selection, state = ModelSelection("top1", patience=3, start_margin=0.05), TrainState()
+    for epochs, value in enumerate([0.70, 0.66, 0.67, 0.68, 0.69]):
+        selection.judge(state, value, epochs)
+        selection.stop_early(state)
+    assert state.best_epoch == 4 and not state.finished

@@ -11,7 +11,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ppcls.arch.pooled_features import PooledFeatures
+from ppcls.arch.pooled_features import FeatureTap, PooledFeatures
 from ppcls.config import as_config
 from ppcls.data.dataset import ClassMap
 from ppcls.engine.builder import build_job
@@ -192,8 +192,13 @@ def test_relations_between_features_are_learnt(taught: Dict[str, Any]) -> None:
     assert loss.item() == pytest.approx(huber.sum() / (count * (count - 1)), rel=1e-3)
 
 
+def test_a_layer_of_ones_own_without_a_head_has_no_features() -> None:
+    with pytest.raises(ValueError, match="Conv2D does not end with a fully connected layer"):
+        FeatureTap(paddle.nn.Conv2D(3, 4, 3))
+
+
 def test_features_need_a_last_layer(taught: Dict[str, Any]) -> None:
     taught["Loss"]["Train"] = ["RKDLoss"]
     taught["Arch"] = {"name": "SqueezeNet1_1"}
-    with pytest.raises(ConfigError, match="Loss.Train: RKDLoss .* SqueezeNet1_1 does not end with"):
+    with pytest.raises(ConfigError, match=r"Loss.Train.*: RKDLoss .* SqueezeNet1_1 does not end"):
         job_of(taught)

