@@ -135,7 +135,8 @@ def train_on_photos(
     end = time.perf_counter() + seconds
     folder = _run_folder(data, output)
     recipe = folder.root / RECIPE
-    if resume is not None and (recipe.is_file() or resume != "auto"):
+    # Before a run begins, its recipe is a draft: there is nothing to go on with.
+    if resume is not None and (folder.config.is_file() or resume != "auto"):
         result = train(load_config(str(recipe), overrides), resume)
         return _concluded(_refitted(result, options, overrides), options)
     folder.refuse_run(False, overwrite, other="--output ANOTHER_FOLDER")

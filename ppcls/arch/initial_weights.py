@@ -97,6 +97,8 @@ def start_as_published(network: nn.Layer, name: str) -> None:
     if start is None:
         return
     for layer in network.sublayers(include_self=True):
+        if hasattr(layer, "starts_at_zero"):
+            continue
         if isinstance(layer, nn.Conv2D) and start.convolution:
             start.convolution(layer)
         elif isinstance(layer, nn.Linear) and start.linear:

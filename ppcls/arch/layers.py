@@ -371,10 +371,11 @@ def initialise(
     """Fill all weights of convolutions and fully connected layers, and set their biases to zero.
 
     Convolutions start from He's normal distribution (arXiv:1502.01852) and fully connected layers
-    from N(0, 0.01), where a family's paper does not say otherwise.
+    from N(0, 0.01), where a family's paper does not say otherwise. Layers with an attribute
+    `starts_at_zero` are left as they are.
     """
     for layer in network.sublayers(include_self=True):
-        if isinstance(layer, (nn.Conv2D, nn.Linear)):
+        if isinstance(layer, (nn.Conv2D, nn.Linear)) and not hasattr(layer, "starts_at_zero"):
             fill = conv if isinstance(layer, nn.Conv2D) else linear
             fill(layer.weight)
             if layer.bias is not None:

@@ -31,7 +31,7 @@ from ppcls.engine.label_kinds import check_kind_is_expected, check_labels_fit
 from ppcls.engine.metric_parts import build_eval_metrics, eval_metric_parts, train_metric_parts
 from ppcls.engine.progressive import progress_dropout
 from ppcls.engine.selection import ModelSelection
-from ppcls.engine.statistics import PreciseStatistics
+from ppcls.engine.statistics import PreciseStatistics, normalising
 from ppcls.engine.swa import StochasticWeightAverage, first_averaged, with_constant_end
 from ppcls.engine.teacher import Teacher, build_teacher
 from ppcls.engine.world import World
@@ -118,7 +118,7 @@ def _average(config: Config, network: Network, train: DataLoader) -> Optional[Av
     """Return the average of the weights that is wanted, if one is.
 
     Raises:
-        ConfigError: two are.
+        ConfigError: two are, or the keys do not fit each other or the network.
     """
     batches = config.Global.precise_bn
     if config.SWA and batches:
@@ -131,7 +131,17 @@ def _average(config: Config, network: Network, train: DataLoader) -> Optional[Av
             f"{config.where('SWA')}: the section EMA averages weights too, and one average is what "
             "evaluation uses; remove one, such as with -o EMA=null"
         )
+    if batches and config.EMA and config.EMA.keep_better:
+        raise ConfigError(
+            f"{config.where('Global', 'precise_bn')}: EMA.keep_better compares averaged weights "
+            "with those whose statistics training leaves; remove one of both keys"
+        )
     precise = PreciseStatistics(train, batches) if batches else None
+    if precise and not normalising(network):
+        raise ConfigError(
+            f"{config.where('Global', 'precise_bn')}: the network has no batch normalisation whose "
+            "statistics training changes; remove this key"
+        )
     if config.EMA:
         return ExponentialMovingAverage(network, **config.EMA.model_dump(), statistics=precise)
     if config.SWA:

@@ -10,33 +10,36 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from itertools import islice
-from typing import List
+from typing import Callable, Iterator, List
 
 import paddle
 from paddle import nn
 
+from ppcls.data.batch import Batch
 from ppcls.data.loader import DataLoader
 from ppcls.engine.device_ops import network_input
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class PreciseStatistics:
     """Takes statistics.
 
     Attributes:
         train: images of training, transformed as for training.
-        batches: how many of its batches; 0 leaves the statistics as they are.
+        batches: how many of its batches, an epoch's at most; 0 leaves the statistics as they are.
+        watch: what batches go through, which may show progress, and leave by an exception.
     """
 
     train: DataLoader
     batches: int
+    watch: Callable[[Iterator[Batch]], Iterator[Batch]] = iter
 
     @paddle.no_grad()
     def take(self, model: nn.Layer, epoch: int) -> None:
         """Replace the running statistics by their mean over the first batches of an epoch, counted
         from 0.
         """
-        layers = _normalising(model)
+        layers = normalising(model)
         if not layers or not self.batches:
             return
         was_training = model.training
@@ -47,7 +50,8 @@ class PreciseStatistics:
             layer.training = True
         try:
             with contextlib.closing(self.train.epoch(epoch)) as found:
-                for count, batch in enumerate(islice(filter(len, found), self.batches)):
+                taken = self.watch(islice(filter(len, found), self.batches))
+                for count, batch in enumerate(taken):
                     for layer in layers:
                         layer._momentum = count / (count + 1)
                     model(network_input(batch))
@@ -58,7 +62,7 @@ class PreciseStatistics:
                 model.train()
 
 
-def _normalising(model: nn.Layer) -> List[nn.BatchNorm2D]:
+def normalising(model: nn.Layer) -> List[nn.BatchNorm2D]:
     """Return the layers whose running statistics training changes."""
     held = {id(layer) for layer in getattr(model, "held_in_evaluation", ())}
     kinds = (nn.BatchNorm2D, nn.BatchNorm1D, nn.BatchNorm)

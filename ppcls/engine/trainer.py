@@ -66,6 +66,8 @@ class Trainer:
         self.finite = FiniteCheck(schedule, self.checkpoints, self.world)
         for loader in filter(None, (job.train, job.eval)):
             loader.patience.gives_up = lambda: stop.number is not None
+        if job.ema and job.ema.statistics:
+            job.ema.statistics.watch = self._watched
 
     @property
     def is_complete(self) -> bool:
@@ -183,8 +185,12 @@ class Trainer:
             self._keep_if_best(self.state.epoch + 1)
         elif self.job.ema and self.state.epoch + 1 == self.settings.epochs:
             # Nobody has looked at the average, which may want statistics of its own.
-            with self.job.ema.applied(self.settings.epochs):
-                pass
+            try:
+                with self.job.ema.applied(self.settings.epochs):
+                    pass
+            except (Interrupted, DataError):
+                self.save()
+                raise
         after = {"epoch": self.state.epoch + 1, "batch": 0, "running": {}}
         self.state = self.state.model_copy(update=after)
         self.meter.begin_epoch({})
@@ -204,6 +210,12 @@ class Trainer:
         better = "the weights themselves" if is_better else "the averaged weights"
         _log.info("%s of the weights themselves: %s, averaged: %s; %s count", name, *told, better)
         return (own, False) if is_better else (found, True)
+
+    def _watched(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Show the progress of taking statistics, and leave where evaluation would."""
+        assert self.job.ema and self.job.ema.statistics
+        count = min(self.job.ema.statistics.batches, self.batches)
+        return iter(track(self.stop.watch(batches, self.world), "taking statistics", count))
 
     def _evaluate(self, average: Optional[AveragedWeights], epochs: int) -> Evaluation:
         """Evaluate the averaged weights after so many epochs, or those of the network."""

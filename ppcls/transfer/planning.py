@@ -31,6 +31,7 @@ from ppcls.transfer.recipe import Plan, judging_ops, recipe_of
 from ppcls.transfer.sets import Sets
 from ppcls.weights.network_metadata import metadata_of
 from ppcls.weights.weight_file import save_weights
+from ppcls.yaml_text import parse_value
 
 RECIPE = "recipe.yaml"
 
@@ -108,7 +109,14 @@ def computes_in_bfloat16(device: str, overrides: Sequence[str]) -> bool:
     """Return whether a CPU is to fine-tune in bfloat16: where it has the arithmetic, unless an
     override says otherwise.
     """
-    refused = any(text.startswith(("AMP=", "Global.cpu_kernels=paddle")) for text in overrides)
+    given = dict(text.partition("=")[::2] for text in overrides)
+    values = {key: parse_value(text) for key, text in given.items()}
+    refused = (
+        values.get("AMP", {}) is None
+        or values.get("AMP.use_amp") is False
+        or values.get("AMP.dtype") == "float16"
+        or values.get("Global.cpu_kernels") == "paddle"
+    )
     return device == "cpu" and not refused and not bfloat16_obstacle()
 
 
@@ -304,7 +312,8 @@ def write_recipe(
         UsageError: an override names the output folder.
         ConfigError: an override is wrong.
     """
-    if any(text.startswith(("Global.best_metric=", "Metric")) for text in overrides):
+    others = ("Global.best_metric=", "Metric=", "Metric.Eval")
+    if any(text.startswith(others) and not text.endswith("=top1") for text in overrides):
         plan = replace(plan, margin=0.0)  # it is one of the accuracy
     path = output / RECIPE
     write_text(path, f"{header}{to_yaml(recipe_of(plan, sets, output))}")

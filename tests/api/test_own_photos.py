@@ -350,3 +350,23 @@ def test_a_report_that_cannot_be_made_loses_no_run(
         concluded(tmp_path / "run", monkeypatch, error)
     warning = f"the report was not made (ppcls report {tmp_path}/run makes it): {error}"
     assert caplog.messages[0] == warning and len(caplog.messages) == 4
+
+
+@needs_weights
+@pytest.mark.slow
+def test_a_run_that_was_left_before_it_began_starts_over(
+    two_epochs: List[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its recipe is a draft then, of no epochs."""
+    data = photos(tmp_path / "photos", 10)
+    options = OwnPhotosOptions(budget="100s", size=32, report=False)
+
+    def leave(*given: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(planning, "with_epochs", leave)
+        with pytest.raises(KeyboardInterrupt):
+            train_on_photos(str(data), options=options)
+    assert yaml.safe_load(Path("output/photos/recipe.yaml").read_text())["Global"]["epochs"] == 0
+    assert train_on_photos(str(data), options=options, resume="auto").state.epoch == 2

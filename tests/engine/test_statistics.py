@@ -87,10 +87,36 @@ def test_their_time_is_counted(precise: Dict[str, Any]) -> None:
     assert _statistics(job_of(precise), 3.0) == 0.0
 
 
-def test_an_average_of_epochs_has_a_key_of_its_own(precise: Dict[str, Any]) -> None:
-    precise["SWA"] = {}
-    with pytest.raises(ConfigError, match=r"Global.precise_bn: the section SWA takes statistics"):
-        job_of(precise)
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"SWA": {}}, "the section SWA takes statistics"),
+        ({"EMA": {"keep_better": True}}, "EMA.keep_better compares averaged weights"),
+        ({"Arch": {"name": "LeNet"}}, "the network has no batch normalisation"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    precise: Dict[str, Any], changes: Dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"Global.precise_bn: {says}"):
+        job_of({**precise, **changes})
+
+
+def test_taking_them_can_be_left(precise: Dict[str, Any]) -> None:
+    """The network has its own weights and mode again, and its own momentum."""
+    job = job_of(precise)
+    job.network.train()
+    before, momentum = arrays_of(job.network), job.network.stem.bn._momentum
+
+    def left(batches: Any) -> Any:
+        yield next(batches)
+        raise KeyboardInterrupt
+
+    job.ema.statistics.watch = left
+    with pytest.raises(KeyboardInterrupt), job.ema.applied(1):
+        pass
+    assert all(np.array_equal(arrays_of(job.network)[name], before[name]) for name in before)
+    assert job.network.training and job.network.stem.bn._momentum == momentum
 
 
 @pytest.mark.slow

@@ -55,6 +55,9 @@ def test_the_size_of_images(
         ("an old processor", "cpu", "Global.seed=1", False),
         ("", "gpu:0", "Global.seed=1", False),
         ("", "cpu", "AMP=null", False),
+        ("", "cpu", "AMP.use_amp=False", False),
+        ("", "cpu", "AMP.dtype=float16", False),
+        ("", "cpu", "AMP={use_amp: true, dtype: bfloat16}", True),
         ("", "cpu", "Global.cpu_kernels=paddle", False),
     ],
 )

@@ -6,7 +6,7 @@ Unit", arXiv:2103.13425.
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 import paddle
 from paddle import Tensor, nn
@@ -51,7 +51,13 @@ class DiverseBranchConvBNAct(nn.Layer):
             ("bn", nn.BatchNorm2D(out_channels)),
         )
         self.deep = nn.Sequential(
-            ("first", _NearIdentityBN(in_channels)),
+            # No ConvBNAct, whose convolution others take for a plain one.
+            (
+                "first",
+                nn.Sequential(
+                    ("conv", IdentityPlusConv(in_channels)), ("bn", nn.BatchNorm2D(in_channels))
+                ),
+            ),
             ("pad", _PadWithZeroOf(side)),
             ("second", ConvBNAct(in_channels, out_channels, kernel, stride, 0, act=None)),
         )
@@ -77,10 +83,19 @@ class DiverseBranchConvBNAct(nn.Layer):
             (square.weight, square.bias),
             (F.pad(point.weight, [side] * 4), point.bias),
             self._pooled_as_convolution(square.weight.shape[-1]),
-            _in_turn(self.deep.first.folded().conv, self.deep.second.folded().conv),
+            _in_turn(*self._first_of_deep(), self.deep.second.folded().conv),
         ]
         weight, bias = (sum(of_branches) for of_branches in zip(*parts))
         return conv_with(square, weight, bias, self.act)
+
+    def last_normalisations(self) -> List[nn.BatchNorm2D]:
+        """Return that of each branch."""
+        return [self.square.bn, self.point.bn, self.pooled.bn, self.deep.second.bn]
+
+    def _first_of_deep(self) -> Tuple[Tensor, Tensor]:
+        """Return the kernel and the bias of the last branch's 1x1, its normalisation included."""
+        conv, bn = self.deep.first.conv, self.deep.first.bn
+        return conv.kernel() * _scale(bn).reshape([-1, 1, 1, 1]), _shift(bn)
 
     def _pooled_as_convolution(self, kernel: int) -> Tuple[Tensor, Tensor]:
         """Return the kernel and the bias of the branch that averages."""
@@ -90,28 +105,22 @@ class DiverseBranchConvBNAct(nn.Layer):
         return spread / kernel**2, first.bias * scale + last.bias - last._mean * scale
 
 
-class _NearIdentityBN(nn.Layer):
-    """1x1 that starts as the identity, BN."""
+class IdentityPlusConv(nn.Conv2D):
+    """x + 1x1 of x: starts as the identity, and only what differs from that decays."""
+
+    starts_at_zero = True
 
     def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2D(channels, channels, 1, weight_attr=Constant(0.0), bias_attr=False)
-        self.bn = nn.BatchNorm2D(channels)
+        super().__init__(channels, channels, 1, weight_attr=Constant(0.0), bias_attr=False)
 
     def kernel(self) -> Tensor:
-        """Return the kernel [channels, channels, 1, 1]."""
-        weight = self.conv.weight
+        """Return the kernel [channels, channels, 1, 1] of a convolution that computes the same."""
+        weight = self.weight
         return weight + paddle.eye(weight.shape[0], dtype=weight.dtype).reshape(weight.shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape [n, channels, h, w]."""
-        return self.bn(F.conv2d(x, self.kernel()))
-
-    def folded(self) -> ConvAct:
-        """Return a convolution that computes the same in evaluation."""
-        scale = _scale(self.bn)
-        weight = self.kernel() * scale.reshape([-1, 1, 1, 1])
-        return conv_with(self.conv, weight, self.bn.bias - self.bn._mean * scale, nn.Identity())
+        return super().forward(x) + x
 
 
 class _PadWithZeroOf(nn.Layer):
@@ -143,7 +152,13 @@ def _shift(bn: nn.BatchNorm2D) -> Tensor:
     return bn.bias - bn._mean * _scale(bn)
 
 
-def _in_turn(first: nn.Conv2D, second: nn.Conv2D) -> Tuple[Tensor, Tensor]:
-    """Return the kernel and the bias of a 1x1 and a larger convolution, one after the other."""
-    weight = paddle.einsum("omhw,mi->oihw", second.weight, first.weight.squeeze([2, 3]))
-    return weight, (second.weight.sum([2, 3]) * first.bias).sum(1) + second.bias
+def _in_turn(weight: Tensor, bias: Tensor, second: nn.Conv2D) -> Tuple[Tensor, Tensor]:
+    """Return the kernel and the bias of two convolutions, one after the other.
+
+    Args:
+        weight: of the first, [m, i, 1, 1].
+        bias: of the first, [m].
+        second: with a kernel [o, m, h, w].
+    """
+    both = paddle.einsum("omhw,mi->oihw", second.weight, weight.squeeze([2, 3]))
+    return both, (second.weight.sum([2, 3]) * bias).sum(1) + second.bias

@@ -289,9 +289,12 @@ def _silence_branches(network: nn.Layer) -> None:
     for layer in network.sublayers():
         if isinstance(layer, (BasicBlock, Bottleneck)):
             last = layer.conv3 if isinstance(layer, Bottleneck) else layer.conv2
-            for part in last.sublayers():
-                if isinstance(part, nn.BatchNorm2D):
-                    Constant(0.0)(part.weight)
+            if isinstance(last, DiverseBranchConvBNAct):
+                norms = last.last_normalisations()
+            else:
+                norms = [one for one in last.sublayers() if isinstance(one, nn.BatchNorm2D)]
+            for norm in norms:
+                Constant(0.0)(norm.weight)
 
 
 _DEPTHS = {

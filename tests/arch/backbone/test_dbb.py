@@ -12,10 +12,10 @@ import yaml
 
 from ppcls.arch import create_model
 from ppcls.arch.acceleration import accelerate
-from ppcls.arch.backbone.dbb import DiverseBranchConvBNAct
+from ppcls.arch.backbone.dbb import DiverseBranchConvBNAct, IdentityPlusConv
 from ppcls.arch.layers import ConvAct, ConvBNAct
 from ppcls.arch.reparam import reparameterise
-from ppcls.arch.summary import count_parameters
+from ppcls.arch.summary import count_parameters, network_costs
 from ppcls.config import load_config
 from ppcls.errors import ConfigError
 from tests.arch.test_reparam import _difference, _images, _kinds, _trained
@@ -33,13 +33,36 @@ def test_a_block_has_four_branches() -> None:
         assert block(paddle.randn([2, 4, 11, 8])).shape == [2, 6, 6, 4]
 
 
-def test_the_deep_branch_starts_as_the_identity() -> None:
-    first = DiverseBranchConvBNAct(4, 6, 3).deep.first
-    np.testing.assert_array_equal(first.kernel().numpy()[:, :, 0, 0], np.eye(4))
-    assert not first.conv.weight.numpy().any(), "what decays"
-    first.eval()
-    x = paddle.randn([1, 4, 5, 5])
-    np.testing.assert_allclose(first(x).numpy(), x.numpy(), rtol=1e-4)
+@pytest.mark.parametrize("name", ["ResNet18", "ResNet18_tv"])
+def test_in_a_network_deep_branches_start_as_the_identity(name: str) -> None:
+    network = create_model(name, conv="dbb", **SMALL)
+    found = [one for one in network.sublayers() if isinstance(one, IdentityPlusConv)]
+    assert len(found) == 8
+    for one in found:
+        assert not one.weight.numpy().any(), "what decays"
+    x = paddle.randn([1, 64, 5, 5])
+    np.testing.assert_allclose(found[0](x).numpy(), x.numpy(), rtol=1e-6)
+    np.testing.assert_array_equal(found[0].kernel().numpy()[:, :, 0, 0], np.eye(64))
+
+
+def test_blocks_that_start_silent_still_learn() -> None:
+    network = create_model(
+        "ResNet18", conv="dbb", zero_init=True, **{**SMALL, "depths": [2, 1, 1, 1]}
+    )
+    last = network.stage1[1].conv2
+    x = paddle.rand([2, 64, 4, 4])
+    network.eval()
+    np.testing.assert_array_equal(network.stage1[1](x).numpy(), x.numpy())
+    assert last.deep.first.bn.weight.numpy().all() and last.pooled.first.bn.weight.numpy().all()
+    network.train()
+    (network.stage1[1](x) * paddle.randn(x.shape)).sum().backward()
+    assert all(float(one.weight.grad.abs().sum()) > 0 for one in last.last_normalisations())
+
+
+def test_its_costs_are_counted() -> None:
+    plain, costs = network_costs("ResNet18"), network_costs("ResNet18", conv="dbb")
+    assert costs.parameters == count_parameters(create_model("ResNet18", conv="dbb"))
+    assert costs.macs > 2 * plain.macs
 
 
 @pytest.mark.parametrize("kernel", [3, 5])
@@ -123,5 +146,20 @@ def test_a_file_of_paddleclas_builds_one(tmp_path: Path) -> None:
     assert (arguments["conv"], arguments["first_projection"]) == ("dbb", False)
     plain = load(tmp_path, {"name": "ResNet18", "layer_type": "ConvBNLayer"})
     assert plain.Arch.part.arguments["conv"] == "plain"
-    with pytest.raises(ConfigError, match="Arch.layer_type.*none of ConvBNLayer, DiverseBranch"):
-        load(tmp_path, {"name": "ResNet18", "layer_type": ["X"]})
+
+
+@pytest.mark.parametrize(
+    ("arch", "says"),
+    [
+        ({"layer_type": ["X"]}, "Arch.layer_type.*none of ConvBNLayer, DiverseBranch"),
+        (
+            {"layer_type": "ConvBNLayer", "conv": "dbb"},
+            "layer_type is conv here, which Arch has as",
+        ),
+        ({"use_first_short_conv": 3}, r"c.yaml:\d: Arch.first_projection"),
+        ({"name": "ResNet50_vd", "layer_type": "DiverseBranchBlock"}, "unknown key 'layer_type'"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(arch: Any, says: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=says):
+        load(tmp_path, {"name": "ResNet18", **arch})
