@@ -227,7 +227,7 @@ class _Convolution(_Passing, nn.Conv2D):
 class _ConvAct(_Passing, ConvAct):
     def faster(self, x: FeatureMap) -> Any:
         act = _last_step(self.act)
-        if act is None or _is_watched(self.conv, self.act):
+        if act is None or _is_special(self.conv) or _is_watched(self.conv, self.act):
             return self.as_it_was(x)
         return _convolved(self.conv, x, self.conv.weight, self.conv.bias, act)
 
@@ -235,7 +235,7 @@ class _ConvAct(_Passing, ConvAct):
 class _ConvBNAct(_Passing, ConvBNAct):
     def faster(self, x: FeatureMap) -> Any:
         conv, bn, act = self.conv, self.bn, _last_step(self.act)
-        if _is_watched(conv, bn, self.act) or not can_normalise(bn):
+        if _is_special(conv) or _is_watched(conv, bn, self.act) or not can_normalise(bn):
             return self.as_it_was(x)
         if has_fixed_statistics(bn):
             y = _convolved(conv, x, *folded(conv, bn), act)
@@ -296,6 +296,11 @@ def _last_step(layer: nn.Layer) -> Optional[str]:
 def _is_watched(*layers: nn.Layer) -> bool:
     """Whether somebody wants to see what goes into or comes out of one of these layers."""
     return any(one._forward_pre_hooks or one._forward_post_hooks for one in layers)
+
+
+def _is_special(conv: nn.Conv2D) -> bool:
+    """Whether a convolution computes something else than its kernel says."""
+    return not isinstance(conv, _Convolution)
 
 
 _RULES: Dict[Type[nn.Layer], Type[_Accelerated]] = {

@@ -16,7 +16,7 @@ from paddle import nn
 from ppcls.arch import create_model
 from ppcls.arch.acceleration import accelerate
 from ppcls.arch.freezing import freeze, freeze_statistics
-from ppcls.arch.layers import DropPath
+from ppcls.arch.layers import ConvAct, ConvBNAct, DropPath
 from ppcls.arch.network import Network
 from ppcls.arch.summary import summarise
 from ppcls.kernels.feature_map import FeatureMap
@@ -202,3 +202,22 @@ def test_two_processes_compute_the_same_bits() -> None:
     command = [sys.executable, "-c", _STEPS]
     found = {subprocess.run(command, capture_output=True, check=True).stdout for _ in range(2)}
     assert len(found) == 1 and len(found.pop().strip()) == 64
+
+
+class _Doubled(nn.Conv2D):
+    """A convolution that says more than its kernel."""
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize("block", [ConvBNAct, ConvAct])
+@pytest.mark.parametrize("training", [True, False])
+def test_convolutions_that_compute_something_else_are_asked(block: type, training: bool) -> None:
+    layer = nn.Sequential(block(3, 4, 3), block(4, 4, 3))
+    layer[1].conv = _Doubled(4, 4, 3, padding=1)
+    layer.train() if training else layer.eval()
+    x = paddle.randn([2, 3, 8, 8])
+    expected = layer(x).numpy()
+    accelerate(layer)
+    np.testing.assert_allclose(layer(x).numpy(), expected, rtol=1e-3, atol=1e-4)
