@@ -67,9 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def measure(name: str, seed: int, arguments: argparse.Namespace) -> Dict[str, Any]:
     """Return what became of one set, accuracies as fractions and times in seconds."""
-    count, photos = map(int, name.split("x"))
-    every = sorted(path.name for path in (arguments.cifar / "train").iterdir())
-    classes = list(THREE) if count == 3 else every[:count]
+    classes, photos = classes_of(name, arguments.cifar / "train")
     work = arguments.output / f"{name}_{seed}"
     shutil.rmtree(work, ignore_errors=True)
     data = draw(arguments.cifar / "train", classes, photos, seed, work / "photos")
@@ -94,6 +92,13 @@ def measure(name: str, seed: int, arguments: argparse.Namespace) -> Dict[str, An
     if arguments.scratch:
         found["scratch"], found["scratch_steps"] = from_scratch(data, seed, test, work)
     return found
+
+
+def classes_of(name: str, source: Path) -> Tuple[List[str], int]:
+    """Return the classes of a set that is called CLASSESxPHOTOS, and the photos of each."""
+    count, photos = map(int, name.split("x"))
+    every = sorted(path.name for path in source.iterdir())
+    return list(THREE) if count == 3 else every[:count], photos
 
 
 def peer(work: Path, seed: int, arguments: argparse.Namespace) -> Tuple[float, List[Any]]:
