@@ -53,12 +53,11 @@ class ConfusedPair:
 
 @dataclass(frozen=True)
 class DoubtfulLabel:
-    """An image that probably is of the class `suggested`; see `LabelIssue` for the margin."""
+    """An image that probably is of the class `suggested`."""
 
     example: Example
     suggested: int
     suggested_probability: float
-    margin: float
 
 
 @dataclass(frozen=True)

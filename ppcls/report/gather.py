@@ -210,7 +210,6 @@ def _doubtful(judged: Judged) -> List[DoubtfulLabel]:
             judged.example(issue.row),
             issue.suggested,
             float(chances[issue.row, issue.suggested]),
-            issue.margin,
         )
         for issue in issues[:MOST_ISSUES]
     ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import List, Optional
+from dataclasses import dataclass, replace
+from typing import Iterable, Iterator, List, Optional
 
 import numpy as np
 from tqdm import tqdm
@@ -106,14 +106,22 @@ def judge(
         raise DataError(f"none of the {len(dataset)} images can be read")
     probabilities = found.probabilities
     if split == "train":
-        known = found if begun is None else _embedded(begun, loader)
-        probabilities = out_of_sample(known.embeddings, found.labels, len(found.class_map))
+        known, mirrored = found.embeddings, None
+        if begun is not None:
+            known, mirrored = (_embedded(begun, loader, turned) for turned in (False, True))
+        probabilities = out_of_sample(known, found.labels, len(found.class_map), mirrored)
     return Judged(split, dataset, found, probabilities, hashes.of[found.indices])
 
 
-def _embedded(network: Network, loader: DataLoader) -> Scored:
+def _embedded(network: Network, loader: DataLoader, mirrored: bool) -> np.ndarray:
+    """Return the embeddings of images as they are, or turned left to right."""
     shown = tqdm(loader.epoch(0), "judging labels", len(loader), leave=False, disable=None)
-    return score(network, loader, World(), True, shown)
+    return score(network, loader, World(), True, _mirrored(shown) if mirrored else shown).embeddings
+
+
+def _mirrored(batches: Iterable[Batch]) -> Iterator[Batch]:
+    for batch in batches:
+        yield replace(batch, images=np.ascontiguousarray(batch.images[..., ::-1]))
 
 
 def train_set(config: Config, class_map: ClassMap) -> Dataset:

@@ -57,7 +57,7 @@ def _fixes(gathered: Gathered) -> List[Dict[str, Any]]:
     issues = [
         (judged, i) for split, judged in gathered.judged.items() for i in found.doubtful[split]
     ]
-    issues.sort(key=lambda pair: pair[1].margin)
+    issues.sort(key=lambda pair: pair[1].example.label_probability)
     fixes = [_fix(found, judged, issue) for judged, issue in issues]
     return [fix for fix in fixes if fix]
 

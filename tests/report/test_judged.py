@@ -80,7 +80,8 @@ def test_labels_are_judged_by_the_weights_that_a_run_began_with(
     begun = create_model("LeNet", class_num=4)
     weights.load(begun, weights_file)
     begun.eval()
-    expected = judge("train", train_set(config, classes), begun if has_start else network, 80)
+    start = begun if has_start else None
+    expected = judge("train", train_set(config, classes), network, 80, start)
     np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
     other = judge("train", train_set(config, classes), network if has_start else begun, 80)
     assert np.abs(found.probabilities - other.probabilities).max() > 0.05

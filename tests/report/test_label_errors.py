@@ -19,7 +19,20 @@ def test_a_case_by_hand() -> None:
     np.testing.assert_allclose(estimated_joint(labels, probabilities), [[2, 1], [1, 2]])
     issues = find_label_issues(labels, probabilities)
     assert [(issue.row, issue.suggested) for issue in issues] == [(2, 1), (5, 0)]
-    assert [issue.margin for issue in issues] == pytest.approx([0.1 - 0.9, 0.3 - 0.7])
+    assert [issue.confidence for issue in issues] == pytest.approx([0.1, 0.3])
+
+
+def test_the_least_probable_labels_come_first_and_no_more_than_expected() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 300)
+    sure = np.where(rng.random(300) < 0.4, 0.45, 0.9)  # of the label: many are a little behind
+    wrong = rng.permutation(300)[:15]
+    sure[wrong] = np.linspace(0.01, 0.2, 15)
+    probabilities = np.where(np.eye(2)[labels] > 0, sure[:, None], 1 - sure[:, None])
+    issues = find_label_issues(labels, probabilities)
+    assert [issue.row for issue in issues][:15] == wrong.tolist()
+    joint = estimated_joint(labels, probabilities)
+    assert len(issues) == max(round(joint.sum() - np.trace(joint)), 30) < (sure < 0.5).sum()
 
 
 def test_what_is_not_confident_is_scaled_up() -> None:
@@ -68,6 +81,23 @@ def test_out_of_sample_probabilities() -> None:
 def test_too_few_images_are_not_judged(labels: list[int]) -> None:
     found = out_of_sample(np.eye(len(labels), dtype=np.float32), np.array(labels), classes=3)
     assert found.shape == (len(labels), 3) and np.isnan(found).all()
+
+
+def test_mirrored_images_are_judged_too() -> None:
+    """Each view says something of half of the images only, and both together of all."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 60)
+    views = rng.normal(0, 1, (2, 120, 4))
+    for i in range(120):
+        views[i % 2, i] += 4 * (2 * labels[i] - 1)
+    one, other = views.astype(np.float32)
+
+    def right(*mirrored: np.ndarray) -> float:
+        found = out_of_sample(one, labels, 2, *mirrored)
+        np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
+        return float(np.mean(found.argmax(1) == labels))
+
+    assert right(other) > 0.95 > right()
 
 
 def test_a_class_with_one_image_is_left_out() -> None:

@@ -74,7 +74,7 @@ def test_images_that_are_gone_get_no_fix(
     scored = SimpleNamespace(paths=paths, indices=np.arange(4))
     judged: Any = SimpleNamespace(split="val", dataset=dataset, scored=scored)
     doubtful = [
-        DoubtfulLabel(Example("val", index, f"{index}.png", 0, 1, 0.9, 0.1, 0.8), 1, 0.9, 0.8)
+        DoubtfulLabel(Example("val", index, f"{index}.png", 0, 1, 0.9, 0.1, 0.8), 1, 0.9)
         for index in range(4)
     ]
     findings = Findings("run", ClassMap(NAMES), doubtful={"val": doubtful})
