@@ -395,10 +395,11 @@ def _concluded(result: TrainResult, options: OwnPhotosOptions) -> TrainResult:
     recipe, used = root / RECIPE, result.folder.final / RECIPE
     if RunFolder(used.parent).best_model.is_file():
         _log.info(
-            "the model to use is in %s: it has learnt from the held-back images as well; they "
-            "judged the one in %s",
+            "the model to use is in %s: it has learnt from all photos. The held-back ones judged the "
+            "one in %s%s",
             used.parent,
             root,
+            _accuracy_told(result.folder),
         )
     else:
         used = recipe
@@ -409,6 +410,15 @@ def _concluded(result: TrainResult, options: OwnPhotosOptions) -> TrainResult:
     _log.info("what is in a photo:  ppcls infer -c %s PHOTO", _quoted(used))
     _log.info("a bundle to serve:   ppcls export -c %s", _quoted(used))
     return result
+
+
+def _accuracy_told(folder: RunFolder) -> str:
+    """Return what the best model gets right, if it says so."""
+    with contextlib.suppress(PpclsError, OSError):
+        top1 = weights.read(folder.best_model).metadata.get("metrics", {}).get("top1")
+        if top1 is not None:
+            return f", which gets {top1:.1%} of them right"
+    return ""
 
 
 def _quoted(path: Path) -> str:

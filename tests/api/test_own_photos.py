@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -140,6 +141,7 @@ def test_planned_epochs_are_trained_and_the_better_model_is_kept(
     with caplog.at_level("INFO", "ppcls"):
         result = train_on_photos(str(data), options=options, overrides=late)
     assert "2 epochs" in caplog.text and "a bundle to serve" in caplog.text
+    assert re.search(r"judged the one in .*, which gets [\d.]+% of them right", caplog.text)
     lines = result.folder.records.read_text().splitlines()
     judged = [one for one in map(json.loads, lines) if one["event"] == "eval"]
     assert [one["epoch"] for one in judged] == [0, 1, 2]
