@@ -395,8 +395,8 @@ def _concluded(result: TrainResult, options: OwnPhotosOptions) -> TrainResult:
     recipe, used = root / RECIPE, result.folder.final / RECIPE
     if RunFolder(used.parent).best_model.is_file():
         _log.info(
-            "the model to use is in %s: it has learnt from all photos. The held-back ones judged the "
-            "one in %s%s",
+            "the model to use is in %s: it has learnt from all photos. The held-back ones judged "
+            "the one in %s%s",
             used.parent,
             root,
             _accuracy_told(result.folder),

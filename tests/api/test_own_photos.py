@@ -94,7 +94,7 @@ def test_a_budget_below_an_epoch_gives_the_linear_head(
 
     # The model to use has the same layers, with a head that has learnt from all photos.
     final = result.folder.root / "final"
-    assert f"the model to use is in {final}: it has learnt from the held-back images" in caplog.text
+    assert f"the model to use is in {final}: it has learnt from all photos" in caplog.text
     assert "there is nothing to train" in (final / "recipe.yaml").read_text()
     for folder, evaluates in ((final.parent, True), (final, False)):
         shown = describe_run(folder)
