@@ -107,10 +107,24 @@ def peer(work: Path, seed: int, arguments: argparse.Namespace) -> Tuple[float, L
 
     script = [arguments.peer, str(ROOT / "benchmarks/own_photos_timm.py"), "--photos", str(work)]
     given = ["--test", str(arguments.cifar / "test"), "--judged", str(arguments.judged)]
-    given += ["--budget", str(seconds_of(arguments.budget)), "--seed", str(seed)]
+    given += ["--budget", str(seconds_of(arguments.budget)), "--seed", str(seed), *same_as(work)]
     done = subprocess.run([*script, *given], check=True, stdout=subprocess.PIPE, text=True)
     found = json.loads(done.stdout.splitlines()[-1])
     return found["best"], found["steps"]
+
+
+def same_as(work: Path) -> List[str]:
+    """Return the peer's options for the network, the size and the arithmetic of a run."""
+    from ppcls.config import load_config
+
+    config = load_config(str(work / "run/recipe.yaml"))
+    crop = next(
+        op["CropImage"]["size"]
+        for op in config.data["DataLoader"]["Eval"]["dataset"]["transform_ops"]
+        if "CropImage" in op
+    )
+    mixed = ["--bfloat16"] if config.AMP else []
+    return ["--lite", config.Arch.name[-1], "--size", str(crop), *mixed]
 
 
 def from_scratch(

