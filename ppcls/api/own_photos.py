@@ -15,7 +15,7 @@ from typing import NamedTuple, Optional, Sequence, Tuple
 from ppcls import runtime, weights
 from ppcls.api.train import TrainResult, train
 from ppcls.config import Config, load_config, to_yaml
-from ppcls.data.division import DivisionRequest
+from ppcls.data.division import Division, DivisionRequest
 from ppcls.data.groups import column_of
 from ppcls.data.layouts import recognise
 from ppcls.data.own_recipe import SIZES
@@ -147,15 +147,13 @@ def train_on_photos(
     images = recognise(data, column_of(options.division.group_by or ""))
     division = divided(images, options.division)
     device = runtime.use_device(_device(overrides))
-    fine_tunes = "val" in division and seconds >= _FINE_TUNED_FROM
-    each = seconds / len(division["train"]) if fine_tunes else None
     mixed = planning.computes_in_bfloat16(device, overrides)
-    start = choose_start(options.network, device, effort_of(device, each, mixed))
+    start = _start(division, options, device, mixed)
     with folder.claim(resume=False, overwrite=overwrite):
         remove(folder.root / RECIPE, folder.root / LINEAR_HEAD)
         _clear(final)
         sets = write_sets(images, division, folder.root, options.division.group_by)
-        plan, first = _prepared(start, sets, folder.root, options, overrides, device, end)
+        plan, first = _prepared(start, sets, folder.root, options, overrides, device, end, mixed)
         config = planning.write_recipe(plan, sets, folder.root, overrides)
         if first is not None and first.refit is not None:
             whole = write_whole_set(images, division, final.root)
@@ -165,8 +163,15 @@ def train_on_photos(
             why = "" if sets.val else _TOO_FEW
             _log.info("the linear head is the model%s: %s", why, folder.best_model)
             return _concluded(_refitted(result, options), options)
-    result = _fine_tuned(config, options, overwrite, end, first)
-    return _concluded(result, options)
+    return _concluded(_fine_tuned(config, options, overwrite, end, first), options)
+
+
+def _start(division: Division, options: OwnPhotosOptions, device: str, mixed: bool) -> Start:
+    """Choose the weights and the size of images that the budget has time for."""
+    seconds = seconds_of(options.budget)
+    fine_tunes = "val" in division and seconds >= _FINE_TUNED_FROM
+    each = seconds / len(division["train"]) if fine_tunes else None
+    return choose_start(options.network, device, effort_of(device, each, mixed))
 
 
 def _fine_tuned(
@@ -195,12 +200,12 @@ def _prepared(
     overrides: Sequence[str],
     device: str,
     end: float,
+    mixed: bool,
 ) -> Tuple[Plan, Optional[FirstModel]]:
     """Fit the linear head where there are weights for one, and see how many epochs fit until `end`,
     a time of `time.perf_counter`; return what to do, and the head.
     """
     seed = options.division.seed
-    mixed = planning.computes_in_bfloat16(device, overrides)
     plan = planning.first_plan(start, sets, options.size, seed, device, options.refit, mixed)
     config = planning.write_recipe(plan, sets, output, overrides)
     planning.announce(start, plan, options.budget, output / RECIPE)

@@ -54,12 +54,19 @@ class DistillationLoss(Loss):
             labels: of no use here.
             taught: the teacher's logits [n, classes].
         """
-        logits = main_logits(outputs) / self.temperature
-        known = main_logits(taught).astype(logits.dtype) / self.temperature
+        logits, known = _softened(outputs, taught, self.temperature)
         divergence = _divergence(known, logits)
         if self.symmetric:
             divergence = (divergence + _divergence(logits, known)) / 2
         return self.weight * self.temperature**2 * divergence / logits.shape[0]
+
+
+def _softened(
+    outputs: Outputs, taught: Any, temperature: float
+) -> Tuple[paddle.Tensor, paddle.Tensor]:
+    """Return the logits of a network and those of its teacher, divided by the temperature."""
+    logits = main_logits(outputs)
+    return logits / temperature, main_logits(taught).astype(logits.dtype) / temperature
 
 
 def _divergence(one: paddle.Tensor, other: paddle.Tensor) -> paddle.Tensor:
@@ -106,8 +113,7 @@ class DKDLoss(Loss):
             labels: hard ones.
             taught: the teacher's logits [n, classes].
         """
-        logits = main_logits(outputs) / self.temperature
-        known = main_logits(taught).astype(logits.dtype) / self.temperature
+        logits, known = _softened(outputs, taught, self.temperature)
         right = F.one_hot(labels.values, logits.shape[-1]).astype(logits.dtype)
         (own, own_rest), (far, far_rest) = (_decoupled(one, right) for one in (logits, known))
         of_right = (far.exp() * (far - own)).sum()
@@ -166,8 +172,7 @@ class DISTLoss(Loss):
 
     def forward(self, outputs: Outputs, labels: Labels, taught: Any = None) -> paddle.Tensor:
         """Return the weighted loss; see `DistillationLoss.forward`."""
-        logits = main_logits(outputs) / self.temperature
-        known = main_logits(taught).astype(logits.dtype) / self.temperature
+        logits, known = _softened(outputs, taught, self.temperature)
         own, far = F.softmax(logits), F.softmax(known)
         total = self.beta * (1 - _correlation(own, far, 1).mean())
         total = total + self.gamma * (1 - _correlation(own, far, 0).mean())
