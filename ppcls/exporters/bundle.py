@@ -153,10 +153,13 @@ def export_bundle(
         format: {engine: row.parity for engine, row in rows.items()}
         for format, rows in found.items()
     }
-    obstacles = [*written.obstacles, name_obstacle(name)]
-    if form.multi_label:
-        obstacles.append(multi_label_obstacle())
-    return ExportReport(target, files, parity, [one for one in obstacles if one])
+    return ExportReport(target, files, parity, _obstacles(written.obstacles, name, form))
+
+
+def _obstacles(written: Sequence[str], name: str, form: Form) -> List[str]:
+    """Return why PaddleX cannot run the bundle; empty if it can."""
+    more = [name_obstacle(name), multi_label_obstacle() if form.multi_label else None]
+    return [one for one in (*written, *more) if one]
 
 
 def _name_of(model: nn.Layer) -> str:
