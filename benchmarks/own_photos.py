@@ -114,7 +114,7 @@ def peer(work: Path, seed: int, arguments: argparse.Namespace) -> Tuple[float, L
 
 
 def same_as(work: Path) -> List[str]:
-    """Return the peer's options for the network, the size and the arithmetic of a run."""
+    """Return the peer's options for the network and the size of a run."""
     from ppcls.config import load_config
 
     config = load_config(str(work / "run/recipe.yaml"))
@@ -123,8 +123,7 @@ def same_as(work: Path) -> List[str]:
         for op in config.data["DataLoader"]["Eval"]["dataset"]["transform_ops"]
         if "CropImage" in op
     )
-    mixed = ["--bfloat16"] if config.AMP else []
-    return ["--lite", config.Arch.name[-1], "--size", str(crop), *mixed]
+    return ["--lite", config.Arch.name[-1], "--size", str(crop)]
 
 
 def from_scratch(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 from typing import TYPE_CHECKING, List, Tuple
 
 from ppcls.commands import add_config_arguments, run_with_config
@@ -113,4 +114,6 @@ def _run(config: Config, arguments: argparse.Namespace) -> int:
         options,
     )
     _log.info("%s", report.summary())
+    folder = shlex.quote(str(report.folder))
+    _log.info("what is in a photo: ppcls predict --model_dir %s PHOTO", folder)
     return 0
