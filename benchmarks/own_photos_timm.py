@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--judged", type=int, default=1000, help="test photos of each class")
     parser.add_argument("--lite", type=int, default=0, help="which EfficientNet-Lite")
     parser.add_argument("--size", type=int, default=160, help="side of the images in pixels")
-    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of AdamW")
+    parser.add_argument("--rate", type=float, default=3e-4, help="learning rate of AdamW")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
