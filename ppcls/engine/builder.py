@@ -231,14 +231,12 @@ def _build_optimizer(config: Config, network: Any, batches: int) -> Any:
         )
     optimizer.schedule = with_constant_end(config, optimizer.schedule)
     settings = config.Global
-    late = settings.start_eval_epoch > settings.epochs
-    evaluates = config.DataLoader.Eval and settings.eval_during_train and not late
+    evaluates = config.DataLoader.Eval and settings.eval_during_train
     if optimizer.schedule.learns_from_evaluation and not evaluates:
         raise ConfigError(
             f"{config.where('Optimizer', 'lr', 'name')}: {type(optimizer.schedule).__name__} waits "
-            "for evaluations, and there are none; give DataLoader.Eval, leave "
-            "Global.eval_during_train true and Global.start_eval_epoch at most Global.epochs, or "
-            "take a schedule of the steps alone, such as Cosine"
+            "for evaluations, and there are none; give DataLoader.Eval and leave "
+            "Global.eval_during_train true, or take a schedule of the steps alone, such as Cosine"
         )
     return optimizer
 

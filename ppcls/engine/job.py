@@ -34,7 +34,8 @@ class TrainSettings:
         keep_checkpoints: how many of the newest are kept.
         eval_during_train: whether to evaluate at all.
         eval_interval: epochs per evaluation; the last epoch has one as well.
-        start_eval_epoch: the first epoch after which to evaluate, counted from 1.
+        start_eval_epoch: the first epoch after which to evaluate, counted from 1; after the last one
+            in any case.
         eval_at_start: whether to evaluate the weights that training starts from, which are the
             best model until others are better.
         max_bad_samples: fraction of the training images that may be unreadable.
@@ -62,17 +63,13 @@ class TrainSettings:
 
     def evaluates_after(self, epochs: int) -> bool:
         """Whether to evaluate after this many epochs."""
-        if not self.eval_during_train or epochs < self.start_eval_epoch:
-            return False
-        return epochs % self.eval_interval == 0 or epochs == self.epochs
+        due = epochs >= self.start_eval_epoch and epochs % self.eval_interval == 0
+        return self.eval_during_train and (due or epochs == self.epochs)
 
     def evaluations(self) -> int:
         """Return how often a whole run evaluates, where there is something to judge by."""
-        last, gap = self.epochs, self.eval_interval
-        before = max(0, self.start_eval_epoch - 1)
-        if not self.eval_during_train or last <= before:
-            return int(self.eval_at_start)
-        return last // gap - before // gap + (last % gap > 0) + self.eval_at_start
+        after = sum(map(self.evaluates_after, range(1, self.epochs + 1)))
+        return after + self.eval_at_start
 
     def checkpoints(self, updates: int) -> int:
         """Return how many checkpoints a whole run writes, of so many updates in each epoch."""

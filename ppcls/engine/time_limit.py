@@ -156,7 +156,7 @@ def _shortened(settings: TrainSettings, epochs: int) -> TrainSettings:
 
 
 def _first_judged(begins: int, epochs: int, asked: int) -> int:
-    """Return the first epoch that is evaluated, in fewer epochs; one that never comes stays so."""
+    """Return the first epoch that is evaluated, in fewer epochs; one beyond the last stays so."""
     return round(begins * epochs / asked) if begins <= asked else begins
 
 
