@@ -37,6 +37,9 @@ COMPLETION = ["argcomplete>=3.1,<4"]
 # Writes TensorBoard's files with three small dependencies; TensorBoard's own package needs gRPC.
 TENSORBOARD = "tensorboardX>=2.6,<3"
 
+# libjpeg-turbo without anything around it.
+JPEG = "simplejpeg>=1.7,<2"
+
 LOADGEN = "mlcommons-loadgen>=6,<7"
 
 OPTUNA = "optuna>=4.0,<5"
@@ -50,6 +53,7 @@ EXTRAS = {
     "nncf": NNCF,
     "loadgen": [LOADGEN],
     "visualdl": ["visualdl>=2.5,<3"],
+    "jpeg": [JPEG],
     "completion": COMPLETION,
     "tensorboard": [TENSORBOARD],
     "wandb": ["wandb>=0.17,<1"],
@@ -62,6 +66,7 @@ EXTRAS = {
         *INT8,
         *NNCF,
         *COMPLETION,
+        JPEG,
         OPTUNA,
         LOADGEN,
         TENSORBOARD,

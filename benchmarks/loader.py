@@ -185,9 +185,11 @@ def _bare(files: List[str], threads: int) -> Callable[[], Iterator[int]]:
 
 def _ppcls(name: str, files: List[str], side: int, threads: int) -> Callable[[], Iterator[int]]:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from ppcls import runtime
     from ppcls.data.cache import ImageCache
     from ppcls.data.loader import DataLoader
 
+    runtime.keep_freed_memory()  # as training does
     loader = DataLoader(*_set_of(files, side, "scaled" in name), num_workers=threads)
     loader.leaves_levels = "uint8" in name
     loader.isolate = "isolated" in name

@@ -76,7 +76,7 @@ def test_core_leaves_the_choice_of_paddle_to_the_user(package: Dict[str, Any]) -
     names = {Requirement(line).name.lower() for line in package["install_requires"]}
     assert not names & {"paddlepaddle", "paddlepaddle-gpu", "visualdl", "onnxruntime", "openvino"}
     extras = {"cpu", "gpu", "onnx", "openvino", "int8", "nncf", "loadgen", "visualdl"}
-    extras |= {"completion", "tensorboard", "wandb", "tune", "demo", "dev"}
+    extras |= {"jpeg", "completion", "tensorboard", "wandb", "tune", "demo", "dev"}
     assert extras == set(package["extras_require"])
 
 

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Generator, Optional, Tuple
 
 import numpy as np
 
-from ppcls import errors, own_parts
+from ppcls import errors, own_parts, runtime
 from ppcls.data.batch import Batch
 from ppcls.errors import ConfigError, PpclsError
 
@@ -370,6 +370,7 @@ def serve(pipe: int, memory: int) -> None:
         memory: that of the memory which both share.
     """
     _ignore_signals()
+    runtime.keep_freed_memory()
     server = _Server(Connection(pipe), mmap.mmap(memory, 0))
     _log.setLevel(logging.INFO)
     _log.addHandler(_Forward(server))
