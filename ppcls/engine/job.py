@@ -34,8 +34,8 @@ class TrainSettings:
         keep_checkpoints: how many of the newest are kept.
         eval_during_train: whether to evaluate at all.
         eval_interval: epochs per evaluation; the last epoch has one as well.
-        start_eval_epoch: the first epoch after which to evaluate, counted from 1; after the last one
-            in any case.
+        start_eval_epoch: the first epoch after which to evaluate, counted from 1; the last one is
+            evaluated in any case.
         eval_at_start: whether to evaluate the weights that training starts from, which are the
             best model until others are better.
         max_bad_samples: fraction of the training images that may be unreadable.
