@@ -6,6 +6,8 @@ autocast with channels last.
     python benchmarks/cpu_step.py --cases EfficientNetLite0:32:128:frozen --torch PYTHON
 
 `--compile` adds PyTorch's `torch.compile`, in channels last, which needs a C++ compiler.
+`--evaluation` measures the answers of a network that is not trained, as in evaluation and for
+features, beside ONNX Runtime's.
 
 A case is NETWORK:BATCH:SIDE, with `:frozen` where batch normalisation keeps its statistics. A step
 is forward, backward and AdamW on random images. PYTHON is the interpreter of an environment with
@@ -23,9 +25,10 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple
+from typing import Callable, Dict, List, NamedTuple, Sequence
 
 SUBJECTS = (
     "paddle",
@@ -37,6 +40,8 @@ SUBJECTS = (
 )
 COMPILED = ("torch, compiled", "torch, compiled, bfloat16")
 """Those of `--compile`."""
+EVALUATED = ("paddle", "ppcls", "onnxruntime")
+"""Those of `--evaluation`."""
 CASES = "EfficientNetLite0:32:128:frozen,MobileNetV2:8:224,ResNet50:8:224,SqueezeNet1_1:8:224"
 TORCH_NAMES = {
     "DarkNet53": "timm:darknet53",
@@ -77,12 +82,13 @@ def main() -> None:
     """Run what the command line asks for."""
     arguments = _parser().parse_args()
     if arguments.worker:
-        work(arguments.worker, Case.of(arguments.cases))
+        work(arguments.worker, Case.of(arguments.cases), arguments.evaluation)
         return
     interpreter = arguments.torch or (sys.executable if importlib.util.find_spec("torch") else None)
+    trained = (*SUBJECTS, *(COMPILED if arguments.compile else ()))
     interpreters = {
         name: interpreter if name.startswith("torch") else sys.executable
-        for name in (*SUBJECTS, *(COMPILED if arguments.compile else ()))
+        for name in (EVALUATED if arguments.evaluation else trained)
     }
     for name in list(interpreters):
         lacks = "bfloat16" in name and not multiplies_bfloat16()
@@ -91,7 +97,8 @@ def main() -> None:
     rows = [["network", "batch", "side", *(f"{name} [images/s]" for name in interpreters), "gain"]]
     for text in arguments.cases.split(","):
         case = Case.of(text)
-        speeds = measure(text, interpreters, arguments.rounds, arguments.steps)
+        more = ["--evaluation"] if arguments.evaluation else []
+        speeds = measure(text, interpreters, arguments.rounds, arguments.steps, more)
         gain = speeds["ppcls"] / speeds["paddle"]
         shown = [case.network + " (frozen)" * case.frozen, str(case.batch), str(case.side)]
         rows.append([*shown, *(f"{speed:.1f}" for speed in speeds.values()), f"{gain:.2f}"])
@@ -107,13 +114,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=2, help="steps of a turn")
     parser.add_argument("--torch", metavar="PYTHON", help="an interpreter that has torch")
     parser.add_argument("--compile", action="store_true", help="torch.compile as well")
-    parser.add_argument("--worker", choices=(*SUBJECTS, *COMPILED), help=argparse.SUPPRESS)
+    parser.add_argument("--evaluation", action="store_true", help="no gradients, no updates")
+    subjects = {*SUBJECTS, *COMPILED, *EVALUATED}
+    parser.add_argument("--worker", choices=sorted(subjects), help=argparse.SUPPRESS)
     return parser
 
 
-def measure(case: str, interpreters: Dict[str, str], rounds: int, steps: int) -> Dict[str, float]:
+def measure(
+    case: str, interpreters: Dict[str, str], rounds: int, steps: int, options: Sequence[str] = ()
+) -> Dict[str, float]:
     """Return the median images a second of each subject."""
-    workers = {name: _started(name, python, case) for name, python in interpreters.items()}
+    workers = {name: _started(name, python, case, options) for name, python in interpreters.items()}
     seconds: Dict[str, List[float]] = {name: [] for name in workers}
     for number in range(rounds + 1):
         for name, worker in workers.items():
@@ -126,8 +137,8 @@ def measure(case: str, interpreters: Dict[str, str], rounds: int, steps: int) ->
     return {name: round(images / statistics.median(found), 2) for name, found in seconds.items()}
 
 
-def _started(name: str, python: str, case: str) -> subprocess.Popen[str]:
-    command = [python, str(Path(__file__).resolve()), "--worker", name, "--cases", case]
+def _started(name: str, python: str, case: str, options: Sequence[str]) -> subprocess.Popen[str]:
+    command = [python, str(Path(__file__).resolve()), "--worker", name, "--cases", case, *options]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -141,9 +152,12 @@ def _turn(worker: subprocess.Popen[str], steps: int) -> float:
     raise SystemExit(f"cpu_step: {' '.join(map(str, worker.args))} ended early")  # type: ignore[arg-type]
 
 
-def work(name: str, case: Case) -> None:
+def work(name: str, case: Case, evaluation: bool) -> None:
     """Take as many steps as each line of standard input says, and print the seconds."""
-    if name.startswith("torch"):
+    step: Callable[[], object]
+    if evaluation:
+        step = evaluation_step(name, case)
+    elif name.startswith("torch"):
         step = torch_step(case, "channels" in name, "bfloat16" in name, "compiled" in name)
     else:
         step = paddle_step(case, name.startswith("ppcls"), "bfloat16" in name)
@@ -188,6 +202,54 @@ def paddle_step(case: Case, by_onednn: bool, bfloat16: bool) -> Callable[[], flo
         return loss.item()
 
     return step
+
+
+def evaluation_step(name: str, case: Case) -> Callable[[], object]:
+    """Return what computes a network's answers for a batch."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from ppcls import runtime
+
+    runtime.prepare()
+    runtime.keep_freed_memory()
+    import numpy as np
+    import paddle
+
+    from ppcls.arch import create_model
+    from ppcls.arch.acceleration import accelerate
+
+    paddle.set_device("cpu")
+    paddle.seed(0)
+    network = create_model(case.network, class_num=CLASSES)
+    network.eval()
+    shape = (3, case.side, case.side)
+    images = np.random.default_rng(0).normal(size=(case.batch, *shape)).astype(np.float32)
+    if name == "onnxruntime":
+        return _step_of_onnxruntime(network, shape, images)
+    if name == "ppcls":
+        accelerate(network)
+    batch = paddle.to_tensor(images)
+
+    def step() -> object:
+        with paddle.no_grad():
+            return network(batch).numpy()
+
+    return step
+
+
+def _step_of_onnxruntime(network, shape, images):  # type: ignore[no-untyped-def]
+    import onnxruntime
+
+    from ppcls import runtime
+    from ppcls.exporters.onnx import write_onnx
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = runtime.available_cores()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        write_onnx(network, path, shape=shape)
+        session = onnxruntime.InferenceSession(str(path), options)
+    given = {session.get_inputs()[0].name: images}
+    return lambda: session.run(None, given)
 
 
 def torch_step(
