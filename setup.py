@@ -37,8 +37,8 @@ COMPLETION = ["argcomplete>=3.1,<4"]
 # Writes TensorBoard's files with three small dependencies; TensorBoard's own package needs gRPC.
 TENSORBOARD = "tensorboardX>=2.6,<3"
 
-# libjpeg-turbo without anything around it.
-JPEG = "simplejpeg>=1.7,<2"
+# libjpeg-turbo without anything around it. Older versions were built for NumPy 1 alone.
+JPEG = "simplejpeg>=1.7.4,<2"
 
 LOADGEN = "mlcommons-loadgen>=6,<7"
 

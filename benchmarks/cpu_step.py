@@ -80,7 +80,10 @@ class Case(NamedTuple):
 
 def main() -> None:
     """Run what the command line asks for."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
+    if arguments.evaluation and (arguments.torch or arguments.compile):
+        parser.error("--evaluation has no PyTorch beside it; leave --torch and --compile out")
     if arguments.worker:
         work(arguments.worker, Case.of(arguments.cases), arguments.evaluation)
         return
@@ -94,12 +97,14 @@ def main() -> None:
         lacks = "bfloat16" in name and not multiplies_bfloat16()
         if lacks or interpreters[name] is None:
             del interpreters[name]
-    rows = [["network", "batch", "side", *(f"{name} [images/s]" for name in interpreters), "gain"]]
+    other = "onnxruntime" if arguments.evaluation else "paddle"
+    gained = f"ppcls / {other}"
+    rows = [["network", "batch", "side", *(f"{name} [images/s]" for name in interpreters), gained]]
     for text in arguments.cases.split(","):
         case = Case.of(text)
         more = ["--evaluation"] if arguments.evaluation else []
         speeds = measure(text, interpreters, arguments.rounds, arguments.steps, more)
-        gain = speeds["ppcls"] / speeds["paddle"]
+        gain = speeds["ppcls"] / speeds[other]
         shown = [case.network + " (frozen)" * case.frozen, str(case.batch), str(case.side)]
         rows.append([*shown, *(f"{speed:.1f}" for speed in speeds.values()), f"{gain:.2f}"])
         print(json.dumps({"case": text, **speeds}), file=sys.stderr, flush=True)
@@ -243,10 +248,10 @@ def _step_of_onnxruntime(network, shape, images):  # type: ignore[no-untyped-def
     from ppcls.exporters.onnx import write_onnx
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = runtime.available_cores()
+    options.intra_op_num_threads, options.inter_op_num_threads = runtime.available_cores(), 1
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
-        write_onnx(network, path, shape=shape)
+        write_onnx(network, path, shape=shape, probabilities=False)
         session = onnxruntime.InferenceSession(str(path), options)
     given = {session.get_inputs()[0].name: images}
     return lambda: session.run(None, given)

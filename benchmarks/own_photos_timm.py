@@ -157,11 +157,11 @@ def _seconds_of_an_epoch(network: Any, loader: Any, loss: Any, mixed: bool) -> f
     network = copy.deepcopy(network)
     optimizer, average = create_optimizer_v2(network, "adamw", lr=0.0), _Average(network)
     batches, seconds = iter(loader), []
-    for _ in range(4):
+    for _ in range(min(4, len(loader))):
         began = time.perf_counter()
         _epoch(network, [next(batches)], optimizer, loss, average, mixed)
         seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds[1:]) * len(loader) * 1.1
+    return statistics.median(seconds[1:] or seconds) * len(loader) * 1.1
 
 
 def _epoch(

@@ -370,7 +370,7 @@ def serve(pipe: int, memory: int) -> None:
         memory: that of the memory which both share.
     """
     _ignore_signals()
-    runtime.keep_freed_memory()
+    runtime.keep_freed_memory()  # decoded images are as large as what glibc gives back at once
     server = _Server(Connection(pipe), mmap.mmap(memory, 0))
     _log.setLevel(logging.INFO)
     _log.addHandler(_Forward(server))

@@ -231,12 +231,14 @@ def _build_optimizer(config: Config, network: Any, batches: int) -> Any:
         )
     optimizer.schedule = with_constant_end(config, optimizer.schedule)
     settings = config.Global
-    evaluates = config.DataLoader.Eval and settings.eval_during_train
+    late = settings.start_eval_epoch >= settings.epochs > 1
+    evaluates = config.DataLoader.Eval and settings.eval_during_train and not late
     if optimizer.schedule.learns_from_evaluation and not evaluates:
         raise ConfigError(
             f"{config.where('Optimizer', 'lr', 'name')}: {type(optimizer.schedule).__name__} waits "
-            "for evaluations, and there are none; give DataLoader.Eval and leave "
-            "Global.eval_during_train true, or take a schedule of the steps alone, such as Cosine"
+            "for evaluations, and there are none before the end; give DataLoader.Eval, leave "
+            "Global.eval_during_train true and Global.start_eval_epoch below Global.epochs, or "
+            "take a schedule of the steps alone, such as Cosine"
         )
     return optimizer
 

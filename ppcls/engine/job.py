@@ -68,8 +68,11 @@ class TrainSettings:
 
     def evaluations(self) -> int:
         """Return how often a whole run evaluates, where there is something to judge by."""
-        after = sum(map(self.evaluates_after, range(1, self.epochs + 1)))
-        return after + self.eval_at_start
+        last, gap, before = self.epochs, self.eval_interval, max(0, self.start_eval_epoch - 1)
+        if not self.eval_during_train or last == 0:
+            return int(self.eval_at_start)
+        due = max(0, last // gap - before // gap)
+        return due + (last % gap > 0 or last <= before) + self.eval_at_start
 
     def checkpoints(self, updates: int) -> int:
         """Return how many checkpoints a whole run writes, of so many updates in each epoch."""

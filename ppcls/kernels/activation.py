@@ -46,7 +46,9 @@ class Activation:
     """The operators of an activation for maps of one layout."""
 
     def __init__(self, layout: Layout, act: str) -> None:
-        self._layout, lies, engine = layout, layout.descriptor(), library().engine
+        # What fills the last block of channels stays zero, and without whole blocks oneDNN has no
+        # fast operator for some gradients.
+        self._layout, lies, engine = layout, layout.in_whole_blocks().descriptor(), library().engine
         _, algorithm, *floats = ACTIVATIONS[act]
         alpha, beta = map(ctypes.c_float, floats)
         made = PrimitiveDescriptor(

@@ -9,6 +9,8 @@ from paddle import Tensor
 
 from ppcls.kernels.addition import add, added
 from ppcls.kernels.layout import BLOCKS, PLAIN, Layout, reordered
+from ppcls.kernels.onednn import Unavailable
+from ppcls.kernels.scaling import scale
 
 
 class _Lay(paddle.autograd.PyLayer):  # type: ignore[misc]
@@ -119,11 +121,17 @@ class FeatureMap:
 
     def scaled(self, gate: FeatureMap) -> FeatureMap:
         """Multiply each channel of each image by the one value that `gate` has for it."""
-        mine, width = self.in_float32(), self.layout.shape[3]
-        factors = gate.laid(self.layout.order, "float32")
-        if self.layout.order not in (PLAIN, "NHWC"):  # blocks of channels, once for each column
-            factors = paddle.tile(factors, [1, 1, 1, width])
-        return FeatureMap(mine.read() * factors, mine.layout)
+        order, width = self.layout.order, self.layout.shape[3]
+        factors = gate.laid(order, "float32")
+        if order in (PLAIN, "NHWC"):
+            mine = self.in_float32()
+            return FeatureMap(mine.read() * factors, mine.layout)
+        try:
+            return FeatureMap(scale(self.layout, self.read(), factors), self.layout)
+        except Unavailable:
+            mine = self.in_float32()
+            each = paddle.tile(factors, [1, 1, 1, width])  # of a block, once for each column
+            return FeatureMap(mine.read() * each, mine.layout)
 
 
 def side_by_side(maps: Sequence[FeatureMap]) -> FeatureMap:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, List, Optional, Tuple
 
+import numpy as np
 import paddle
 from paddle import Tensor, nn
 
@@ -12,7 +13,7 @@ from ppcls.kernels.choice import Choices
 from ppcls.kernels.convolution import convolution, convolve
 from ppcls.kernels.feature_map import FeatureMap
 from ppcls.kernels.geometry import Geometry
-from ppcls.kernels.layout import PLAIN, Layout
+from ppcls.kernels.layout import PLAIN, Layout, empty, values_of
 from ppcls.kernels.normalisation import Rule, normalise
 from ppcls.kernels.pooling import Window, pool
 
@@ -199,14 +200,18 @@ def normalised(bn: nn.BatchNorm2D, x: FeatureMap, act: Optional[str]) -> Feature
     rule = Rule(layout, bn._epsilon, fixed, act)
     mean, variance = bn._mean, bn._variance
     if not fixed:
-        mean, variance = paddle.empty_like(mean), paddle.empty_like(variance)
+        mean, variance = (empty(layout.shape[1:2], "float32") for _ in range(2))
     y = normalise(rule, x.laid(order), bn.weight, bn.bias, mean, variance)
     if not fixed:
-        keep = bn._momentum
-        with paddle.no_grad():
-            paddle.assign(bn._mean * keep + mean * (1 - keep), bn._mean)
-            paddle.assign(bn._variance * keep + variance * (1 - keep), bn._variance)
+        _follow(bn._mean, mean, bn._momentum)
+        _follow(bn._variance, variance, bn._momentum)
     return FeatureMap(y, layout)
+
+
+def _follow(running: Tensor, found: Tensor, keep: float) -> None:
+    values = values_of(running)
+    values *= np.float32(keep)
+    values += np.float32(1 - keep) * values_of(found)
 
 
 def activated(act: str, x: FeatureMap) -> FeatureMap:

@@ -84,7 +84,9 @@ def test_a_missing_evaluation_set_is_passed_over(
 ) -> None:
     change = f"DataLoader.Eval.dataset.{key}={tmp_path / 'nothing'}"
     assert export(trained, tmp_path / "a", change, "~DataLoader.Train") == 0
-    assert "because there are no images: " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "because there are no images: " in said
+    assert f"ppcls predict --model_dir {tmp_path / 'a'} PHOTO" in said
     assert export(trained, tmp_path / "b", change, f"Infer.infer_imgs={digits / 'val'}") == 0
     found = json.loads((tmp_path / "b" / "parity.json").read_text())["formats"]["paddle"]["paddle"]
     assert found["kind_of_images"] == "real images"

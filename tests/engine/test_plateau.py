@@ -50,11 +50,13 @@ def test_the_rate_falls_and_a_resumed_run_ends_with_the_same_bytes(
         assert array.tobytes() == again[name].tobytes(), name
 
 
-@pytest.mark.parametrize("without", ["Eval", "eval_during_train"])
+@pytest.mark.parametrize("without", ["Eval", "eval_during_train", "start_eval_epoch"])
 def test_without_evaluations_it_is_refused(without: str, waiting: Recipe) -> None:
     if without == "Eval":
         del waiting["DataLoader"]["Eval"]
-    else:
+    elif without == "eval_during_train":
         waiting["Global"]["eval_during_train"] = False
+    else:
+        waiting["Global"].update(epochs=5, start_eval_epoch=5)
     with pytest.raises(ConfigError, match="ReduceOnPlateau waits for evaluations"):
         build_job(as_config(waiting), "cpu", World())

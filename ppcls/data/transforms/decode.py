@@ -69,8 +69,8 @@ class DecodeImage(Transform):
         max_pixels: how many pixels an image may have.
         scaled: read a JPEG in a half, a quarter or an eighth of its size (libjpeg's scaled DCT)
             where the RandCropImage after this op cuts out so large a part that it still has as many
-            pixels as it is resized to. For training on large photos: reading ones of 2,000 x 1,500
-            pixels took three quarters of the time. ``cv2`` alone.
+            pixels as it is resized to. For training on large photos (see the page on performance);
+            ``cv2`` alone.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ def _simplejpeg() -> Any:
     """Return the package of the extra `jpeg`, or None."""
     try:
         return importlib.import_module("simplejpeg")
-    except ImportError:
+    except Exception:  # built for another NumPy, it raises ValueError
         return None
 
 
@@ -193,13 +193,17 @@ def _with_simplejpeg(file: ImageFile, reduction: int) -> Optional[np.ndarray]:
     """Decode a JPEG by libjpeg-turbo alone: the same pixels as OpenCV's, which has the same library
     inside, without what OpenCV does around it. What it refuses, OpenCV may still know.
     """
-    if file.jpeg is None or _simplejpeg() is None:
+    # For four inks it takes more than twice the memory of the result.
+    if file.jpeg is None or file.jpeg.components not in (1, 3) or _simplejpeg() is None:
+        return None
+    # It is asked for a size, not for a factor, and for tiny images several factors give the same.
+    if reduction > 1 and min(file.height, file.width) <= 8:
         return None
     height, width = (-(-side // reduction) for side in (file.height, file.width))
     least = {"min_height": height, "min_width": width} if reduction > 1 else {}
     try:
         image: np.ndarray = _simplejpeg().decode_jpeg(file.data, "RGB", **least)
-    except ValueError:
+    except (ValueError, RuntimeError, MemoryError):
         return None
     return image if image.shape == (height, width, 3) else None
 

@@ -44,6 +44,7 @@ class Header(NamedTuple):
 
     width: int
     height: int
+    components: int
     frame: int
     exif: bytes
     scans: int
@@ -59,15 +60,16 @@ def read_header(data: bytes) -> Header:
     frame, exif = None, b""
     for marker, start, end in segments(data):
         if marker in _FRAMES:
-            _, height, width = struct.unpack_from(">BHH", data, start)
-            frame = marker, width, height
+            _, height, width, components = struct.unpack_from(">BHHB", data, start)
+            frame = marker, width, height, components
         if marker == 0xE1 and data.startswith(_EXIF, start):
             exif = data[start:end]
         if marker == _START_OF_SCAN:
             if frame is None:
                 break
             # Inside the scans 0x00 or another marker follows 0xFF: this is the image's end.
-            return Header(frame[1], frame[2], frame[0], exif, end, data.rfind(_END_OF_IMAGE, end))
+            kind, *sizes = frame
+            return Header(*sizes, kind, exif, end, data.rfind(_END_OF_IMAGE, end))
     raise struct.error("no scan")
 
 
