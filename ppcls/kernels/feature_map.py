@@ -147,6 +147,15 @@ def side_by_side(maps: Sequence[FeatureMap]) -> FeatureMap:
     return FeatureMap(data, layout._replace(shape=(n, channels, height, width)))
 
 
+def interleaved(one: FeatureMap, other: FeatureMap) -> FeatureMap:
+    """Return the channels of two maps of the same shape in turns: the first of one, the first of
+    the other, and so on.
+    """
+    n, channels, height, width = one.shape
+    pairs = [part.plain().reshape([n, channels, 1, height, width]) for part in (one, other)]
+    return FeatureMap.of(paddle.concat(pairs, axis=2).reshape([n, 2 * channels, height, width]))
+
+
 def plain(value: Any) -> Any:
     """Return the tensor of a feature map, and everything else as it is."""
     return value.plain() if isinstance(value, FeatureMap) else value

@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ppcls.kernels.feature_map import FeatureMap, plain, side_by_side
+from ppcls.kernels.feature_map import FeatureMap, interleaved, plain, side_by_side
 from ppcls.kernels.layout import PLAIN, Layout
 from tests.kernels.processor import needs_bfloat16
 
@@ -115,3 +115,15 @@ def test_a_look_without_gradients_does_not_cut_them_off() -> None:
     with paddle.no_grad():
         assert found.plain().stop_gradient
     assert (paddle.grad(found.read(), x, paddle.ones([1, 2, 2, 16], "bfloat16"))[0] == 1).all()
+
+
+@pytest.mark.parametrize("order", ["NCHW", "NCHW8c"])
+def test_channels_in_turns(order: str) -> None:
+    a, b = paddle.randn([2, 20, 3, 5]), paddle.randn([2, 20, 3, 5])
+    a.stop_gradient = b.stop_gradient = False
+    found = interleaved(laid(a, order), laid(b, "NCHW")).plain()
+    assert (found[:, 0::2] == a).all().item() and (found[:, 1::2] == b).all().item()
+    weight = paddle.randn(found.shape)
+    gradients = paddle.grad(found, [a, b], weight)
+    assert (gradients[0] == weight[:, 0::2]).all().item()
+    assert (gradients[1] == weight[:, 1::2]).all().item()
