@@ -141,9 +141,9 @@ class Library:
         if status:
             raise Unavailable(f"dnnl_{name} returned status {status}")
 
-    def point(self, memory: Handle, tensor: Tensor) -> None:
-        """Let an object of memory stand for the values of a tensor."""
-        status = self._point(memory, ctypes.c_void_p(tensor.data_ptr()))
+    def point(self, memory: Handle, address: int) -> None:
+        """Let an object of memory stand for the values that lie there."""
+        status = self._point(memory, ctypes.c_void_p(address))
         if status:
             raise Unavailable(f"dnnl_memory_set_data_handle returned status {status}")
 
@@ -256,6 +256,7 @@ class Primitive:
         self._name = descriptor.name
         self._primitive = Handle("primitive", library().make("primitive_create", descriptor))
         self._memories = {number: _memory(layout) for number, layout in arguments.items()}
+        self._addresses: Dict[int, int] = {}
         pairs = [_Argument(key, item._as_parameter_) for key, item in self._memories.items()]
         self._arguments = (_Argument * len(pairs))(*pairs)
 
@@ -264,7 +265,11 @@ class Primitive:
         for number, memory in self._memories.items():
             tensor = tensors[number]
             assert tensor is not None
-            library().point(memory, tensor)
+            address = tensor.data_ptr()
+            # Weights stay where they are, and so does most of what steps allocate anew.
+            if self._addresses.get(number) != address:
+                library().point(memory, address)
+                self._addresses[number] = address
         given = (self._primitive, library().stream, len(self._arguments), self._arguments)
         if _observers:
             with _observers[-1](self._name):
