@@ -93,9 +93,10 @@ def main() -> None:
         name: interpreter if name.startswith("torch") else sys.executable
         for name in (EVALUATED if arguments.evaluation else trained)
     }
+    without = arguments.without.split(";")
     for name in list(interpreters):
         lacks = "bfloat16" in name and not multiplies_bfloat16()
-        if lacks or interpreters[name] is None:
+        if lacks or interpreters[name] is None or name.startswith("torch") and name in without:
             del interpreters[name]
     other = "onnxruntime" if arguments.evaluation else "paddle"
     gained = f"ppcls / {other}"
@@ -119,6 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=2, help="steps of a turn")
     parser.add_argument("--torch", metavar="PYTHON", help="an interpreter that has torch")
     parser.add_argument("--compile", action="store_true", help="torch.compile as well")
+    parser.add_argument(
+        "--without", default="", metavar="A;B", help="subjects of PyTorch to leave out, for memory"
+    )
     parser.add_argument("--evaluation", action="store_true", help="no gradients, no updates")
     subjects = {*SUBJECTS, *COMPILED, *EVALUATED}
     parser.add_argument("--worker", choices=sorted(subjects), help=argparse.SUPPRESS)
