@@ -114,9 +114,9 @@ class Layout(NamedTuple):
 
     def in_whole_blocks(self) -> Layout:
         """Return the layout of the map that has what fills the last block for channels."""
-        n, channels, *sides = self.shape
+        n, channels, height, width = self.shape
         block = BLOCKS[self.order]
-        return self._replace(shape=(n, -(-channels // block) * block, *sides))
+        return self._replace(shape=(n, -(-channels // block) * block, height, width))
 
     def empty(self) -> Tensor:
         """Return a tensor that is to hold a map."""

@@ -150,7 +150,8 @@ def _costs(events: List[Dict[str, Any]], steps: int) -> Tuple[Dict[str, float], 
     phases = dict.fromkeys(PHASES, 0.0)
     for event, seconds in _own_times(events):
         plain = _plain(event["name"])
-        if plain in phases:
+        # Paddle has an event of its own of the name "backward".
+        if plain in phases and event["cat"] == "PythonUserDefined":
             phases[plain] += event["dur"] * 1e-6
         name = _named(event["cat"], plain)
         own[name] += seconds
@@ -167,7 +168,8 @@ def _own_times(events: List[Dict[str, Any]]) -> Iterator[Tuple[Dict[str, Any], f
     """Yield each event with its seconds, without those of the events within, thread by thread."""
     threads = defaultdict(list)
     for event in events:
-        threads[event["pid"], event["tid"]].append(event)
+        # Paddle writes a thread's events under two names, as 12(Python) and 12(C++).
+        threads[event["pid"], str(event["tid"]).partition("(")[0]].append(event)
     for found in threads.values():
         inside: List[List[Any]] = []
         for event in sorted(found, key=lambda one: (one["ts"], -one["dur"])):

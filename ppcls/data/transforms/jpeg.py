@@ -68,8 +68,9 @@ def read_header(data: bytes) -> Header:
             if frame is None:
                 break
             # Inside the scans 0x00 or another marker follows 0xFF: this is the image's end.
-            kind, *sizes = frame
-            return Header(*sizes, kind, exif, end, data.rfind(_END_OF_IMAGE, end))
+            kind, width, height, components = frame
+            last = data.rfind(_END_OF_IMAGE, end)
+            return Header(width, height, components, kind, exif, end, last)
     raise struct.error("no scan")
 
 

@@ -30,11 +30,11 @@ def event(name: str, begin: float, length: float, category: str = "Operator") ->
 
 def test_time_within_an_operator_is_not_counted_twice() -> None:
     events = [
-        event("forward[1 ms]", 0, 1000, "UserDefined"),
+        event("forward[1 ms]", 0, 1000, "PythonUserDefined"),
         event("conv2d dygraph[0.6 ms]", 100, 600),
         event("conv2d kernel launch[0.5 ms]", 150, 500, "DygraphKernelLaunch"),
         event("oneDNN convolution_forward[0.1 ms]", 800, 100, "UserDefined"),
-        event("backward", 1000, 3000, "UserDefined"),
+        event("backward", 1000, 3000, "PythonUserDefined"),
         {**event("other thread", 100, 500), "tid": 2},
     ]
     phases, costs = _costs(events, steps=2)
@@ -49,6 +49,24 @@ def test_time_within_an_operator_is_not_counted_twice() -> None:
     }
     assert [cost.seconds for cost in costs] == sorted((c.seconds for c in costs), reverse=True)
     assert costs[0].fraction == pytest.approx(0.75)
+
+
+def test_python_and_cpp_of_a_thread_are_one() -> None:
+    """Paddle writes them as two."""
+    events = [
+        {**event("backward", 0, 1000, "PythonUserDefined"), "tid": "12(Python)"},
+        {**event("backward", 10, 980, "UserDefined"), "tid": "12(C++)"},
+        {**event("Global_GradNodePyLayer__Convolve", 100, 700), "tid": "12(C++)"},
+        {**event("oneDNN reorder", 150, 600, "PythonUserDefined"), "tid": "12(Python)"},
+    ]
+    phases, costs = _costs(events, steps=1)
+    assert phases["backward"] == pytest.approx(1e-3)
+    assert {cost.name: round(1e6 * cost.seconds) for cost in costs} == {
+        "oneDNN reorder": 600,
+        "Python code around the backward": 300,
+        "Python code around oneDNN, backward of convolve": 100,
+    }
+    assert sum(cost.fraction for cost in costs) == pytest.approx(1)
 
 
 def test_a_recipe_is_profiled(
