@@ -179,6 +179,26 @@ def work(name: str, case: Case, evaluation: bool) -> None:
 
 def paddle_step(case: Case, by_onednn: bool, bfloat16: bool) -> Callable[[], float]:
     """Return what takes a step of a network of this toolkit."""
+    network = _paddle_network(case, by_onednn, "bfloat16" if bfloat16 else "float32")
+    import paddle
+
+    network.train()
+    trained = [one for one in network.parameters() if not one.stop_gradient]
+    optimizer = paddle.optimizer.AdamW(1e-3, parameters=trained)
+    images = paddle.randn([case.batch, 3, case.side, case.side])
+    labels = paddle.randint(0, CLASSES, [case.batch])
+
+    def step() -> float:
+        loss = _loss(paddle.nn.functional.cross_entropy, network(images), labels)
+        loss.backward()
+        optimizer.step()
+        optimizer.clear_grad()
+        return loss.item()
+
+    return step
+
+
+def _paddle_network(case, by_onednn, dtype="float32"):  # type: ignore[no-untyped-def]
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from ppcls import runtime
 
@@ -196,46 +216,21 @@ def paddle_step(case: Case, by_onednn: bool, bfloat16: bool) -> Callable[[], flo
     if case.frozen:
         freeze_statistics(network)
     if by_onednn:
-        accelerate(network, "bfloat16" if bfloat16 else "float32")
-    network.train()
-    trained = [one for one in network.parameters() if not one.stop_gradient]
-    optimizer = paddle.optimizer.AdamW(1e-3, parameters=trained)
-    images = paddle.randn([case.batch, 3, case.side, case.side])
-    labels = paddle.randint(0, CLASSES, [case.batch])
-
-    def step() -> float:
-        loss = _loss(paddle.nn.functional.cross_entropy, network(images), labels)
-        loss.backward()
-        optimizer.step()
-        optimizer.clear_grad()
-        return loss.item()
-
-    return step
+        accelerate(network, dtype)
+    return network
 
 
 def evaluation_step(name: str, case: Case) -> Callable[[], object]:
     """Return what computes a network's answers for a batch."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from ppcls import runtime
-
-    runtime.prepare()
-    runtime.keep_freed_memory()
+    network = _paddle_network(case, name == "ppcls")
     import numpy as np
     import paddle
 
-    from ppcls.arch import create_model
-    from ppcls.arch.acceleration import accelerate
-
-    paddle.set_device("cpu")
-    paddle.seed(0)
-    network = create_model(case.network, class_num=CLASSES)
     network.eval()
     shape = (3, case.side, case.side)
     images = np.random.default_rng(0).normal(size=(case.batch, *shape)).astype(np.float32)
     if name == "onnxruntime":
         return _step_of_onnxruntime(network, shape, images)
-    if name == "ppcls":
-        accelerate(network)
     batch = paddle.to_tensor(images)
 
     def step() -> object:

@@ -131,8 +131,7 @@ def train_on_photos(
         UsageError: an option makes no sense, or the folder holds a run.
         PpclsError: see `ppcls.api.train.train`.
     """
-    seconds = seconds_of(options.budget)
-    end = time.perf_counter() + seconds
+    end = time.perf_counter() + seconds_of(options.budget)
     folder = _run_folder(data, output)
     recipe = folder.root / RECIPE
     # Before a run begins, its recipe is a draft: there is nothing to go on with.
